@@ -1,0 +1,1 @@
+"""Names, units, clock and error families that every other room may use."""

@@ -1,0 +1,62 @@
+"""Error families: who must act when something goes wrong.
+
+Every error that Safelight raises on purpose belongs to one family. The family says who must act and
+which exit code the program ends with; the code names the runbook page and the log event.
+"""
+
+from typing import ClassVar, Final
+
+EXIT_DONE: Final = 0
+EXIT_OBJECTIVE_NOT_MET: Final = 1
+EXIT_DEFECT: Final = 70
+
+FactValue = str | int | float | bool | None
+
+
+class SafelightError(Exception):
+    """Something went wrong in a way that we foresaw; raise a subclass of one of the families.
+
+    Facts are identifiers (UIDs, digests, paths of our own, counts), never names of patients.
+    """
+
+    code: ClassVar[str] = "core.error"
+    hint: ClassVar[str] = ""
+    exit_code: ClassVar[int] = EXIT_DEFECT
+
+    def __init__(self, **facts: FactValue) -> None:
+        super().__init__(facts)
+        self.facts = facts
+
+    def __str__(self) -> str:
+        told = " ".join(f"{name}={value}" for name, value in self.facts.items())
+        return f"{self.code} {told}".rstrip()
+
+
+class UsageError(SafelightError):
+    """Whoever wrote the command, the plan or the settings must change it."""
+
+    exit_code = 2
+
+
+class StateError(SafelightError):
+    """The same person must act later, or in another phase."""
+
+    exit_code = 10
+
+
+class PeerError(SafelightError):
+    """The owner of the other system must act."""
+
+    exit_code = 20
+
+
+class ResourceError(SafelightError):
+    """The owner of this machine must act: space, access, device."""
+
+    exit_code = 30
+
+
+class IntegrityError(SafelightError):
+    """Stop; page somebody; delete nothing."""
+
+    exit_code = 40
