@@ -1,0 +1,1 @@
+"""Exact bytes: the landing log, sealed packs and the copies of them."""
