@@ -1,0 +1,240 @@
+"""Walk the top level of a data set by its element headers: nothing is decoded, values are skipped by length."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from struct import Struct
+from typing import ClassVar, Final, Literal
+
+from safelight.core.errors import PeerError
+from safelight.core.instance import ByteSource
+from safelight.wire.dicom.element_table import (
+    DEFLATED,
+    IMPLICIT,
+    ITEM,
+    ITEM_DELIMITATION,
+    PIXEL_GROUP,
+    SEQUENCE_DELIMITATION,
+    UNDEFINED_LENGTH,
+    VR_LONG,
+    VR_SHORT,
+)
+from safelight.wire.dicom.uids import EXPLICIT_BIG_ENDIAN
+
+_WINDOW_FIRST: Final = 16 * 1024
+_WINDOW: Final = 64 * 1024
+
+
+class BadDataSet(PeerError):
+    """The bytes cannot be followed as a data set up to what was looked for."""
+
+    code: ClassVar[str] = "wire.bad-data-set"
+    hint: ClassVar[str] = (
+        "The sender's data set is damaged. What was received is kept as it is; ask the sender for it again."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WalkLimits:
+    """How much a data set may cost to walk."""
+
+    elements_max: int = 2_000_000
+    depth_max: int = 64
+    """Nested sequences of undefined length."""
+    value_bytes_max: int = 16 * 1024
+    """A longer value is passed over instead of kept."""
+    head_inflated_bytes_max: int = 1024 * 1024
+    """How much of a deflated data set is inflated to find its head."""
+    fragments_max: int = 200_000
+
+
+LIMITS: Final = WalkLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How the elements of a data set are written."""
+
+    explicit: bool
+    big_endian: bool = False
+    deflated: bool = False
+
+    @property
+    def order(self) -> Literal["<", ">"]:
+        """The byte order as `struct` writes it."""
+        return ">" if self.big_endian else "<"
+
+
+def encoding_of(transfer_syntax: str) -> Encoding:
+    """Tell the encoding of a transfer syntax; one we do not know is explicit little endian.
+
+    Source: PS3.5 section 10 and annex A.
+    """
+    if transfer_syntax in IMPLICIT:
+        return Encoding(explicit=False)
+    return Encoding(True, transfer_syntax == EXPLICIT_BIG_ENDIAN, transfer_syntax in DEFLATED)
+
+
+def settle_explicit(declared: Encoding, opening: bytes | memoryview) -> Encoding:
+    """Correct what was declared by the first element: some writers name one syntax and write the other."""
+    found = bytes(opening[4:6])
+    if declared.big_endian or len(found) < 2:
+        return declared
+    if declared.explicit and not _looks_like_vr(found):
+        return Encoding(explicit=False)
+    if not declared.explicit and (found in VR_SHORT or found in VR_LONG):
+        return Encoding(explicit=True)
+    return declared
+
+
+def _looks_like_vr(two: bytes) -> bool:
+    return two in VR_SHORT or two in VR_LONG or (two.isalpha() and two.isupper())
+
+
+_HEADERS: Final = {order: (Struct(order + "HH2sH"), Struct(order + "HHL"), Struct(order + "L")) for order in ("<", ">")}
+
+Element = tuple[int, bytes, int, int, bytes | None]
+"""Tag, VR (empty where none is written), offset of the value, its length, and the value where it was wanted."""
+
+
+def walk(
+    source: ByteSource,
+    start: int,
+    encoding: Encoding,
+    wanted: frozenset[int],
+    last: int,
+    *,
+    limits: WalkLimits = LIMITS,
+) -> Iterator[Element]:
+    """Yield the wanted elements with their values, and every element past tag ``last`` without.
+
+    The walk ends with the bytes, or at pixel data of undefined length, which is yielded.
+
+    Raises:
+        BadDataSet: the bytes end within an element, or a limit is reached.
+    """
+    size = source.size
+    reader = _Reader(source, limits.elements_max)
+    short, implicit, long = _HEADERS[encoding.order]
+    unpack_short, unpack_implicit, unpack_long = short.unpack_from, implicit.unpack_from, long.unpack_from
+    explicit, value_bytes_max, vr_short = encoding.explicit, limits.value_bytes_max, VR_SHORT
+    base, offset = start, start
+    window = source.read(start, _WINDOW_FIRST)
+    window_end = start + len(window)
+    for _ in range(limits.elements_max):
+        if offset + 12 > window_end and window_end < size:
+            window = source.read(offset, _WINDOW)
+            base, window_end = offset, offset + len(window)
+        if offset + 8 > window_end:
+            if offset >= size:
+                return
+            raise BadDataSet(offset=offset, why="the bytes end within an element")
+        if explicit:
+            group, element, vr, length = unpack_short(window, offset - base)
+            value = offset + 8
+            if vr not in vr_short:
+                if vr in VR_LONG:
+                    if offset + 12 > window_end:
+                        raise BadDataSet(offset=offset, why="the bytes end within an element")
+                    length = unpack_long(window, offset - base + 8)[0]
+                    value = offset + 12
+                elif not _looks_like_vr(vr):
+                    # Some writers drop into implicit elements in the middle of an explicit data set.
+                    vr, length = b"", unpack_long(window, offset - base + 4)[0]
+        else:
+            group, element, length = unpack_implicit(window, offset - base)
+            vr, value = b"", offset + 8
+        tag = group << 16 | element
+        if length == UNDEFINED_LENGTH:
+            if tag in wanted or tag > last:
+                yield tag, vr, value, length, None
+            if group == PIXEL_GROUP:
+                return
+            offset = reader.skip_items(value, Encoding(explicit and vr != b"UN", encoding.big_endian), limits.depth_max)
+            continue
+        offset = value + length
+        if offset > size:
+            raise BadDataSet(offset=value, why="a value is longer than the bytes that are left")
+        if tag in wanted:
+            if length > value_bytes_max:
+                yield tag, vr, value, length, None
+            elif offset <= window_end:
+                yield tag, vr, value, length, bytes(window[value - base : offset - base])
+            else:
+                yield tag, vr, value, length, bytes(source.read(value, length))
+        elif tag > last:
+            yield tag, vr, value, length, None
+    raise BadDataSet(offset=offset, why="more elements than the limit")
+
+
+class _Reader:
+    """Follows sequences of undefined length, with one budget of elements for a whole data set."""
+
+    def __init__(self, source: ByteSource, elements_left: int) -> None:
+        self._source = source
+        self._size = source.size
+        self._left = elements_left
+        self._base = 0
+        self._window: bytes | memoryview = b""
+
+    def _seek(self, offset: int) -> int:
+        """Have twelve bytes (or all that are left, at least eight) in the window; return their place in it."""
+        end = self._base + len(self._window)
+        if offset < self._base or (offset + 12 > end and end < self._size) or offset + 8 > end:
+            self._window = self._source.read(offset, _WINDOW) if offset < self._size else b""
+            self._base = offset
+            if len(self._window) < 8:
+                raise BadDataSet(offset=offset, why="the bytes end within a sequence")
+        return offset - self._base
+
+    def skip_items(self, offset: int, encoding: Encoding, depth_max: int) -> int:
+        """Return the offset after the delimiter of the sequence whose first item is at ``offset``.
+
+        Source: PS3.5 section 7.5. In UN of undefined length the items are implicit little endian (section 6.2.2).
+        """
+        _, header, _ = _HEADERS[encoding.order]
+        # One entry a nested undefined length: whether its elements are explicit, and whether we are within an item.
+        stack: list[tuple[bool, bool]] = [(encoding.explicit, False)]
+        while stack:
+            self._left -= 1
+            if self._left < 0 or len(stack) > 2 * depth_max:
+                raise BadDataSet(offset=offset, why="sequences deeper or longer than the limit")
+            at = self._seek(offset)
+            group, element, length = header.unpack_from(self._window, at)
+            tag = group << 16 | element
+            explicit, in_item = stack[-1]
+            if tag == SEQUENCE_DELIMITATION:
+                # An item that lacks its own delimiter ends with its sequence.
+                del stack[-2 if in_item else -1 :]
+                offset += 8
+            elif in_item and tag == ITEM_DELIMITATION:
+                stack.pop()
+                offset += 8
+            elif not in_item:
+                if tag != ITEM:
+                    raise BadDataSet(offset=offset, why="something else than an item in a sequence")
+                offset += 8
+                if length == UNDEFINED_LENGTH:
+                    stack.append((explicit, True))
+                else:
+                    offset += length
+            else:
+                vr, offset, length = self._element(offset, at, explicit, encoding)
+                if length == UNDEFINED_LENGTH:
+                    stack.append((explicit and vr != b"UN", False))
+                else:
+                    offset += length
+            if offset > self._size:
+                raise BadDataSet(offset=offset, why="a value is longer than the bytes that are left")
+        return offset
+
+    def _element(self, offset: int, at: int, explicit: bool, encoding: Encoding) -> tuple[bytes, int, int]:
+        short, implicit, long = _HEADERS[encoding.order]
+        if explicit:
+            _, _, vr, length = short.unpack_from(self._window, at)
+            if vr in VR_LONG:
+                if at + 12 > len(self._window):
+                    raise BadDataSet(offset=offset, why="the bytes end within a sequence")
+                return vr, offset + 12, long.unpack_from(self._window, at + 8)[0]
+            if _looks_like_vr(vr):
+                return vr, offset + 8, length
+        return b"", offset + 8, implicit.unpack_from(self._window, at)[2]
