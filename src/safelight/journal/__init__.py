@@ -1,0 +1,1 @@
+"""Facts in order: append-only, hash-chained, sealed into the vault."""
