@@ -1,0 +1,165 @@
+"""The one number: how far back we would be thrown if the PACS were lost this second.
+
+The number is never falsely zero. Where something that would show a loss has gone silent, the number is
+unknown (``None``) and a finding says what is silent.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from safelight.protection.finding import Finding, FindingCode
+
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+
+
+class Cause(StrEnum):
+    """What a part of the exposure comes from."""
+
+    UNPACKED = "unpacked"
+    """Received, durable in the landing log, not yet in a pack."""
+    LACKING_COPIES = "lacking-copies"
+    """Packed, but not yet verified in as many places as the plan demands."""
+    CLAIMED_UNPROTECTED = "claimed-unprotected"
+    """The source is known to hold it and we do not."""
+    UNSEALED_JOURNAL = "unsealed-journal"
+    CENSUS_AGE = "census-age"
+    """What the source took in since the last complete census began may be unknown to us."""
+    CENSUS_STALE = "census-stale"
+    CENSUS_MISSING = "census-missing"
+    FEED_AGE = "feed-age"
+    FEED_SILENT = "feed-silent"
+    CLOCK_JUMPED = "clock-jumped"
+    """Something is recorded later than now: no age can be trusted."""
+    RECEIVED_ONLY = "received-only"
+    """No source is counted and no feed is watched: the number speaks only of what was received."""
+    NOTHING_KNOWN = "nothing-known"
+    """No source is configured, no feed is watched and nothing was ever received."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceWatch:
+    """A source that a census counts."""
+
+    name: str
+    complete_census_began_at: datetime | None
+    """When the last census that knew everything began; None when there never was one."""
+    census_age_max: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class FeedWatch:
+    """A feed that is expected to be heard: a PACS that forwards, a modality, an HL7 interface."""
+
+    name: str
+    heard_at: datetime | None
+    watched_since: datetime
+    silence_max: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureInputs:
+    """Everything the exposure is computed from; a moment is None when there is no such thing."""
+
+    oldest_unpacked_at: datetime | None = None
+    oldest_lacking_copies_at: datetime | None = None
+    oldest_claimed_unprotected_at: datetime | None = None
+    oldest_unsealed_at: datetime | None = None
+    sources: Sequence[SourceWatch] = ()
+    feeds: Sequence[FeedWatch] = ()
+    received_any: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One part of the exposure: what, of whom, and since when."""
+
+    cause: Cause
+    subject: str = ""
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What would be lost right now, in seconds; None when it cannot be known."""
+
+    seconds: int | None
+    because: tuple[Reason, ...]
+    """Unknowns first, then the parts with the oldest first."""
+    findings: tuple[Finding, ...]
+
+
+def judge_exposure(inputs: ExposureInputs, now: datetime) -> Exposure:
+    """Compute the exposure at ``now``."""
+    known: list[Reason] = []
+    unknown: list[Reason] = []
+    for reason in (*_backlog(inputs), *_watched(inputs, now)):
+        if reason.cause in _FINDING_OF:
+            unknown.append(reason)
+        elif reason.since is not None and reason.since > now + CLOCK_TOLERANCE:
+            unknown.append(Reason(Cause.CLOCK_JUMPED, reason.subject or reason.cause.value, reason.since))
+        else:
+            known.append(reason)
+    notes: tuple[Reason, ...] = ()
+    if not inputs.sources and not inputs.feeds:
+        if inputs.received_any:
+            notes = (Reason(Cause.RECEIVED_ONLY),)
+        else:
+            unknown.append(Reason(Cause.NOTHING_KNOWN))
+    known.sort(key=lambda reason: (reason.since or now, reason.cause, reason.subject))
+    ages = [now - reason.since for reason in known if reason.since is not None]
+    seconds = max((max(0, round(age.total_seconds())) for age in ages), default=0)
+    return Exposure(
+        seconds=None if unknown else seconds,
+        because=(*unknown, *notes, *known),
+        findings=tuple(_finding(reason) for reason in unknown),
+    )
+
+
+def _backlog(inputs: ExposureInputs) -> Iterator[Reason]:
+    parts = (
+        (Cause.UNPACKED, inputs.oldest_unpacked_at),
+        (Cause.LACKING_COPIES, inputs.oldest_lacking_copies_at),
+        (Cause.CLAIMED_UNPROTECTED, inputs.oldest_claimed_unprotected_at),
+        (Cause.UNSEALED_JOURNAL, inputs.oldest_unsealed_at),
+    )
+    for cause, since in parts:
+        if since is not None:
+            yield Reason(cause, since=since)
+
+
+def _watched(inputs: ExposureInputs, now: datetime) -> Iterator[Reason]:
+    for source in inputs.sources:
+        began = source.complete_census_began_at
+        if began is None:
+            yield Reason(Cause.CENSUS_MISSING, source.name)
+        elif now - began > source.census_age_max:
+            yield Reason(Cause.CENSUS_STALE, source.name, began)
+        else:
+            yield Reason(Cause.CENSUS_AGE, source.name, began)
+    for feed in inputs.feeds:
+        # A feed that was never heard is given its allowed silence from the moment it was first watched,
+        # and counts as old as that from the start.
+        heard = feed.watched_since if feed.heard_at is None else feed.heard_at
+        silent = now - heard > feed.silence_max
+        yield Reason(Cause.FEED_SILENT if silent else Cause.FEED_AGE, feed.name, heard)
+
+
+_FINDING_OF: Final = {
+    Cause.CENSUS_MISSING: FindingCode.CENSUS_MISSING,
+    Cause.CENSUS_STALE: FindingCode.CENSUS_STALE,
+    Cause.FEED_SILENT: FindingCode.FEED_SILENT,
+    Cause.CLOCK_JUMPED: FindingCode.CLOCK_JUMPED,
+    Cause.NOTHING_KNOWN: FindingCode.SOURCE_UNKNOWN,
+}
+
+
+def _finding(reason: Reason) -> Finding:
+    since = reason.since
+    return Finding(
+        _FINDING_OF[reason.cause],
+        subject=reason.subject,
+        facts={} if since is None else {"since": since.isoformat()},
+    )
