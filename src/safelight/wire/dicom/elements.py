@@ -113,7 +113,7 @@ def walk(
         BadDataSet: the bytes end within an element, or a limit is reached.
     """
     size = source.size
-    reader = _Reader(source, limits.elements_max)
+    reader = HeaderReader(source, encoding.order, limits)
     short, implicit, long = _HEADERS[encoding.order]
     unpack_short, unpack_implicit, unpack_long = short.unpack_from, implicit.unpack_from, long.unpack_from
     explicit, value_bytes_max, vr_short = encoding.explicit, limits.value_bytes_max, VR_SHORT
@@ -152,8 +152,7 @@ def walk(
                 yield tag, vr, base + value, length, None
             if group == PIXEL_GROUP:
                 return
-            nested = Encoding(explicit and vr != b"UN", encoding.big_endian)
-            at = reader.skip_items(base + value, nested, limits.depth_max) - base
+            at = reader.skip_items(base + value, explicit and vr != b"UN") - base
             continue
         at = value + length
         if base + at > size:
@@ -170,15 +169,43 @@ def walk(
     raise BadDataSet(offset=base + at, why="more elements than the limit")
 
 
-class _Reader:
-    """Follows sequences of undefined length, with one budget of elements for a whole data set."""
+class HeaderReader:
+    """Reads element headers anywhere in a data set, with one budget of headers for all of it."""
 
-    def __init__(self, source: ByteSource, elements_left: int) -> None:
+    def __init__(self, source: ByteSource, order: Literal["<", ">"], limits: WalkLimits = LIMITS) -> None:
         self._source = source
         self._size = source.size
-        self._left = elements_left
+        self._short, self._implicit, self._long = _HEADERS[order]
+        self._left = limits.elements_max
+        self._depth_max = limits.depth_max
         self._base = 0
         self._window: bytes | memoryview = b""
+
+    def header(self, offset: int, explicit: bool) -> tuple[int, bytes, int, int]:
+        """Return tag, VR (empty where none is written), offset of the value and its length.
+
+        Raises:
+            BadDataSet: the bytes end within the header or before the end of the value, or the budget is spent.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise BadDataSet(offset=offset, why="more elements than the limit")
+        at = self._seek(offset)
+        group, element, length = self._implicit.unpack_from(self._window, at)
+        vr, value = b"", offset + 8
+        if explicit and group != 0xFFFE:
+            _, _, vr, short_length = self._short.unpack_from(self._window, at)
+            if vr in VR_LONG:
+                if at + 12 > len(self._window):
+                    raise BadDataSet(offset=offset, why="the bytes end within an element")
+                value, length = offset + 12, self._long.unpack_from(self._window, at + 8)[0]
+            elif _looks_like_vr(vr):
+                length = short_length
+            else:
+                vr = b""
+        if length != UNDEFINED_LENGTH and value + length > self._size:
+            raise BadDataSet(offset=value, why="a value is longer than the bytes that are left")
+        return group << 16 | element, vr, value, length
 
     def _seek(self, offset: int) -> int:
         """Have twelve bytes (or all that are left, at least eight) in the window; return their place in it."""
@@ -187,58 +214,32 @@ class _Reader:
             self._window = self._source.read(offset, _WINDOW) if offset < self._size else b""
             self._base = offset
             if len(self._window) < 8:
-                raise BadDataSet(offset=offset, why="the bytes end within a sequence")
+                raise BadDataSet(offset=offset, why="the bytes end within an element")
         return offset - self._base
 
-    def skip_items(self, offset: int, encoding: Encoding, depth_max: int) -> int:
+    def skip_items(self, offset: int, explicit: bool) -> int:
         """Return the offset after the delimiter of the sequence whose first item is at ``offset``.
+
+        Raises:
+            BadDataSet: the items do not follow each other to a delimiter, or nest deeper than the limit.
 
         Source: PS3.5 section 7.5. In UN of undefined length the items are implicit little endian (section 6.2.2).
         """
-        _, header, _ = _HEADERS[encoding.order]
         # One entry a nested undefined length: whether its elements are explicit, and whether we are within an item.
-        stack: list[tuple[bool, bool]] = [(encoding.explicit, False)]
+        stack: list[tuple[bool, bool]] = [(explicit, False)]
         while stack:
-            self._left -= 1
-            if self._left < 0 or len(stack) > 2 * depth_max:
-                raise BadDataSet(offset=offset, why="sequences deeper or longer than the limit")
-            at = self._seek(offset)
-            group, element, length = header.unpack_from(self._window, at)
-            tag = group << 16 | element
+            if len(stack) > 2 * self._depth_max:
+                raise BadDataSet(offset=offset, why="sequences nest deeper than the limit")
             explicit, in_item = stack[-1]
+            tag, vr, value, length = self.header(offset, explicit)
+            offset = value if length == UNDEFINED_LENGTH else value + length
             if tag == SEQUENCE_DELIMITATION:
                 # An item that lacks its own delimiter ends with its sequence.
                 del stack[-2 if in_item else -1 :]
-                offset += 8
             elif in_item and tag == ITEM_DELIMITATION:
                 stack.pop()
-                offset += 8
-            elif not in_item:
-                if tag != ITEM:
-                    raise BadDataSet(offset=offset, why="something else than an item in a sequence")
-                offset += 8
-                if length == UNDEFINED_LENGTH:
-                    stack.append((explicit, True))
-                else:
-                    offset += length
-            else:
-                vr, offset, length = self._element(offset, at, explicit, encoding)
-                if length == UNDEFINED_LENGTH:
-                    stack.append((explicit and vr != b"UN", False))
-                else:
-                    offset += length
-            if offset > self._size:
-                raise BadDataSet(offset=offset, why="a value is longer than the bytes that are left")
+            elif not in_item and tag != ITEM:
+                raise BadDataSet(offset=offset, why="something else than an item in a sequence")
+            elif length == UNDEFINED_LENGTH:
+                stack.append((explicit and vr != b"UN", not in_item))
         return offset
-
-    def _element(self, offset: int, at: int, explicit: bool, encoding: Encoding) -> tuple[bytes, int, int]:
-        short, implicit, long = _HEADERS[encoding.order]
-        if explicit:
-            _, _, vr, length = short.unpack_from(self._window, at)
-            if vr in VR_LONG:
-                if at + 12 > len(self._window):
-                    raise BadDataSet(offset=offset, why="the bytes end within a sequence")
-                return vr, offset + 12, long.unpack_from(self._window, at + 8)[0]
-            if _looks_like_vr(vr):
-                return vr, offset + 8, length
-        return b"", offset + 8, implicit.unpack_from(self._window, at)[2]
