@@ -1,0 +1,131 @@
+"""Receiving: how fast instances are taken over associations, and what that costs the receiver.
+
+DCMTK's dcmsend is the sender everywhere, one process an association. Its start, in which it reads all headers, is
+part of every figure, so ratios are understated a little.
+"""
+
+import shutil
+import subprocess
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from bench import corpus
+from bench.corpus import Corpus
+from bench.figures import MB, CommandFailed, Figure, Series, cpu_seconds
+from bench.peers import RECEIVERS, Running, environment, orthanc, safelight_serve, safelight_status
+
+PART = "receive"
+
+
+class Receiver(Protocol):
+    """How one of the programs is started."""
+
+    def __call__(self, folder: Path, *, tuned: bool) -> AbstractContextManager[Running]:
+        """Run it in the folder while the block lasts."""
+
+
+def send_all(target: Running, folders: list[Path], *, tuned: bool) -> float:
+    """Send each folder by a dcmsend of its own, all at once, and return the seconds.
+
+    Raises:
+        CommandFailed: a sender had an instance refused.
+    """
+    began = time.monotonic()
+    env = environment(tuned=tuned)
+    senders = [
+        subprocess.Popen(
+            ["/usr/bin/dcmsend", "-q", "-aec", target.title, "+sd", "+r", "127.0.0.1", str(target.port), str(folder)],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for folder in folders
+    ]
+    for sender in senders:
+        output = sender.communicate()[0]
+        if sender.returncode != 0:
+            raise CommandFailed(f"dcmsend to {target.program}: {output[-500:]}")
+    return time.monotonic() - began
+
+
+def _once(receiver: Receiver, images: Corpus, associations: int, folder: Path, series: Series, *, tuned: bool) -> None:
+    folders = corpus.parts(images, associations, folder / "senders")
+    with receiver(folder / "receiver", tuned=tuned) as running:
+        before = cpu_seconds(running.pid)
+        seconds = send_all(running, folders, tuned=tuned)
+        spent = cpu_seconds(running.pid) - before
+        held = running.stored()
+        if held != images.instances:
+            raise CommandFailed(f"{running.program} holds {held} of {images.instances}")
+    series.add("speed", "MB/s", images.size / MB / seconds)
+    series.add("objects", "1/s", images.instances / seconds)
+    series.add("receiver CPU", "s/GB", spent / (images.size / 1e9))
+
+
+def _compare(setting: str, images: Corpus, associations: int, rounds: int, place: Path, *, tuned: bool) -> list[Figure]:
+    """Run every receiver in turn, several rounds, so that a noisy minute hits them all."""
+    gathered: dict[str, Series] = {}
+    for number in range(rounds):
+        for receiver in RECEIVERS:
+            folder = place / f"{setting.replace(' ', '-')}-{number}-{receiver.__name__}"
+            folder.mkdir(parents=True)
+            name = NAMES[receiver.__name__]
+            series = gathered.setdefault(name, Series(PART, setting, name))
+            _once(receiver, images, associations, folder, series, tuned=tuned)
+            shutil.rmtree(folder)
+    return [figure for series in gathered.values() for figure in series.figures()]
+
+
+NAMES = {"safelight_serve": "Safelight", "orthanc": "Orthanc", "storescp": "storescp", "pynetdicom": "pynetdicom"}
+
+
+def _sustained(images: Corpus, place: Path) -> list[Figure]:
+    """Receive and go on until everything is packed and verified; Orthanc has nothing left to do after receiving."""
+    figures: list[Figure] = []
+    for receiver in (safelight_serve, orthanc):
+        name = NAMES[receiver.__name__]
+        series = Series(PART, "sustained", name)
+        folder = place / f"sustained-{name}"
+        folders = corpus.parts(images, 1, folder / "senders")
+        with receiver(folder / "receiver", tuned=True) as running:
+            before, began = cpu_seconds(running.pid), time.monotonic()
+            send_all(running, folders, tuned=True)
+            if running.program == "Safelight":
+                wait_until_packed(folder / "receiver" / "home", images.instances)
+            seconds = time.monotonic() - began
+            spent = cpu_seconds(running.pid) - before
+        series.add("speed", "MB/s", images.size / MB / seconds)
+        series.add("receive and pack CPU", "s/GB", spent / (images.size / 1e9))
+        figures += series.figures()
+        shutil.rmtree(folder)
+    return figures
+
+
+def wait_until_packed(home: Path, instances: int, *, seconds_max: float = 900.0) -> None:
+    """Return when Safelight has packed so many instances.
+
+    Raises:
+        CommandFailed: it did not get there in time.
+    """
+    deadline = time.monotonic() + seconds_max
+    while time.monotonic() < deadline:
+        if int(str(safelight_status(home)["instances_packed"])) >= instances:
+            return
+        time.sleep(0.5)
+    raise CommandFailed(f"not all packed: {safelight_status(home)}")
+
+
+def measure(place: Path, *, quick: bool) -> list[Figure]:
+    """Measure receiving with tuned peers and with peers as installed, with small objects, and until packed."""
+    rounds = 1 if quick else 3
+    mixed = corpus.mixed(100 if quick else 600)
+    few = corpus.slices(20)
+    small = corpus.small(200 if quick else 1000)
+    figures = _compare("tuned, 1 association", mixed, 1, rounds, place, tuned=True)
+    figures += _compare("tuned, 4 associations", mixed, 4, rounds, place, tuned=True)
+    figures += _compare("as installed, 1 association", few, 1, rounds, place, tuned=False)
+    figures += _compare("small objects", small, 1, rounds, place, tuned=True)
+    return figures + _sustained(mixed, place)

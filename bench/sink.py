@@ -1,0 +1,125 @@
+"""A discarding storage receiver: it accepts everything, keeps nothing and answers success.
+
+It knows just enough of PS3.8 for that and shares no code with Safelight, so that a fault of ours cannot hide in it.
+"""
+
+import socket
+import struct
+import sys
+import threading
+
+PDU_BYTES_MAX = 131072
+ASSOCIATE_RQ, ASSOCIATE_AC, DATA, RELEASE_RQ, RELEASE_RP = 1, 2, 4, 5, 6
+ECHO_RQ = 0x0030
+
+
+def _item(kind: int, body: bytes) -> bytes:
+    return struct.pack(">BxH", kind, len(body)) + body
+
+
+def _items(body: bytes) -> list[tuple[int, bytes]]:
+    found, place = [], 0
+    while place + 4 <= len(body):
+        kind, length = struct.unpack_from(">BxH", body, place)
+        found.append((kind, body[place + 4 : place + 4 + length]))
+        place += 4 + length
+    return found
+
+
+def accept(request: bytes) -> bytes:
+    """Return the A-ASSOCIATE-AC that takes each context with its first transfer syntax. Source: PS3.8 section 9.3.3."""
+    reply = b""
+    for kind, body in _items(request[68:]):
+        if kind == 0x10:
+            reply += _item(0x10, body)
+        elif kind == 0x20:
+            syntax = next(value for name, value in _items(body[4:]) if name == 0x40)
+            reply += _item(0x21, body[:1] + b"\0\0\0" + _item(0x40, syntax))
+    user = _item(0x51, struct.pack(">I", PDU_BYTES_MAX)) + _item(0x52, b"2.25.77")
+    reply = request[:68] + reply + _item(0x50, user)
+    return struct.pack(">BxI", ASSOCIATE_AC, len(reply)) + reply
+
+
+def _elements(command: bytes) -> dict[int, bytes]:
+    found, place = {}, 0
+    while place + 8 <= len(command):
+        group, element, length = struct.unpack_from("<HHI", command, place)
+        found[group << 16 | element] = command[place + 8 : place + 8 + length]
+        place += 8 + length
+    return found
+
+
+def answer(context: int, command: bytes) -> bytes:
+    """Return the P-DATA-TF with a success response to a request. Source: PS3.7 section 9.3.1."""
+    told = _elements(command)
+    kind = struct.unpack("<H", told[0x00000100])[0]
+    fields = [(0x0002, told[0x00000002]), (0x0100, struct.pack("<H", kind | 0x8000)), (0x0120, told[0x00000110])]
+    fields += [(0x0800, b"\x01\x01"), (0x0900, b"\0\0")]
+    if 0x00001000 in told:
+        fields.append((0x1000, told[0x00001000]))
+    body = b"".join(struct.pack("<HHI", 0, element, len(value)) + value for element, value in fields)
+    body = struct.pack("<HHII", 0, 0, 4, len(body)) + body
+    return struct.pack(">BxIIBB", DATA, len(body) + 6, len(body) + 2, context, 3) + body
+
+
+def serve(peer: socket.socket) -> None:
+    """Run one association to its end."""
+    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    buffer = memoryview(bytearray(PDU_BYTES_MAX + 64))
+    command = b""
+
+    def fill(size: int) -> bool:
+        got = 0
+        while got < size:
+            count = peer.recv_into(buffer[got:size])
+            if count == 0:
+                return False
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            got += count
+        return True
+
+    while fill(6):
+        kind, length = struct.unpack_from(">BxI", buffer)
+        if not fill(length):
+            return
+        if kind == ASSOCIATE_RQ:
+            peer.sendall(accept(bytes(buffer[:length])))
+        elif kind == RELEASE_RQ:
+            peer.sendall(struct.pack(">BxIxxxx", RELEASE_RP, 4))
+            return
+        elif kind == DATA:
+            command = _take(peer, buffer[:length], command)
+        else:
+            return
+
+
+def _take(peer: socket.socket, body: memoryview, command: bytes) -> bytes:
+    """Walk the presentation data values of one PDU; answer when a message is whole. Return the command so far."""
+    place = 0
+    while place < len(body):
+        length, context, control = struct.unpack_from(">IBB", body, place)
+        if control & 1:
+            command += bytes(body[place + 6 : place + 4 + length])
+        echo = control & 3 == 3 and struct.unpack("<H", _elements(command)[0x00000100])[0] == ECHO_RQ
+        if control & 3 == 2 or echo:
+            peer.sendall(answer(context, command))
+            command = b""
+        place += 4 + length
+    return command
+
+
+def _serve_and_close(peer: socket.socket) -> None:
+    with peer:
+        serve(peer)
+
+
+def listen(port: int) -> None:
+    """Accept associations until ended, one thread each."""
+    with socket.create_server(("127.0.0.1", port), backlog=64) as server:
+        while True:
+            peer, _ = server.accept()
+            threading.Thread(target=_serve_and_close, args=(peer,), daemon=True).start()
+
+
+if __name__ == "__main__":
+    listen(int(sys.argv[1]))
