@@ -172,7 +172,8 @@ def ranges_equal(ours: ByteSource, mine: tuple[int, int], theirs: ByteSource, ot
     if other[1] - other[0] != length:
         return False
     return all(
-        ours.read(mine[0] + place, min(_CHUNK, length - place))
-        == theirs.read(other[0] + place, min(_CHUNK, length - place))
+        # Copies, since two views are compared byte by byte and not in one go.
+        bytes(ours.read(mine[0] + place, min(_CHUNK, length - place)))
+        == bytes(theirs.read(other[0] + place, min(_CHUNK, length - place)))
         for place in range(0, length, _CHUNK)
     )
