@@ -175,19 +175,17 @@ class AgeReader:
 
     def __init__(self, source: ByteSource, identities: Sequence[Identity]) -> None:
         self._source = source
-        start, stanzas, file_key_mac = _read_header(source)
-        file_key = _unwrap(stanzas, identities)
-        header, mac = file_key_mac
-        if not hmac.compare_digest(_header_mac(file_key, header), mac):
+        header = _read_header(source)
+        file_key = _unwrap(header.stanzas, identities)
+        if not hmac.compare_digest(_header_mac(file_key, header.authenticated), header.mac):
             raise AgeDamaged(where="header")
-        nonce = bytes(source.read(start, _NONCE_BYTES))
-        self._start = start + _NONCE_BYTES
+        self._start = header.size + _NONCE_BYTES
         sealed = source.size - self._start
         count = -(-sealed // _SEALED_CHUNK_BYTES)
         last = sealed - (count - 1) * _SEALED_CHUNK_BYTES if count else 0
         if last < _TAG_BYTES or (last == _TAG_BYTES and count > 1):
             raise AgeDamaged(where="end", size_bytes=source.size)
-        self._cipher = _payload_cipher(file_key, nonce)
+        self._cipher = _payload_cipher(file_key, header.nonce)
         self._count = count
         self._size = sealed - count * _TAG_BYTES
         self._kept_number = -1
@@ -254,6 +252,15 @@ class _Stanza:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Header:
+    size: int
+    stanzas: tuple[_Stanza, ...]
+    authenticated: bytes
+    mac: bytes
+    nonce: bytes
+
+
 def _header(file_key: bytes, recipients: Sequence[Recipient]) -> bytes:
     lines = [_VERSION]
     for recipient in recipients:
@@ -266,8 +273,7 @@ def _header(file_key: bytes, recipients: Sequence[Recipient]) -> bytes:
     return header + b" " + _to_base64(_header_mac(file_key, header)) + b"\n"
 
 
-def _read_header(source: ByteSource) -> tuple[int, list[_Stanza], tuple[bytes, bytes]]:
-    """Return where the payload starts, the stanzas, and the header with its MAC."""
+def _read_header(source: ByteSource) -> _Header:
     head = bytes(source.read(0, _HEADER_FIRST_READ))
     if not head.startswith(_VERSION + b"\n"):
         raise AgeDamaged(where="first line")
@@ -280,10 +286,14 @@ def _read_header(source: ByteSource) -> tuple[int, list[_Stanza], tuple[bytes, b
     header, _, mac_line = head[:end].rpartition(b"\n--- ")
     try:
         mac = _from_base64(mac_line)
-        stanzas = _stanzas(header.split(b"\n")[1:])
+        stanzas = tuple(_stanzas(header.split(b"\n")[1:]))
     except (ValueError, binascii.Error) as error:
         raise AgeDamaged(where="header") from error
-    return end + 1, stanzas, (header + b"\n---", mac)
+    size = end + 1
+    nonce = head[size : size + _NONCE_BYTES]
+    if len(nonce) < _NONCE_BYTES:
+        nonce = bytes(source.read(size, _NONCE_BYTES))
+    return _Header(size, stanzas, header + b"\n---", mac, nonce)
 
 
 def _header_end(head: bytes) -> int | None:
@@ -312,7 +322,7 @@ def _stanzas(lines: list[bytes]) -> list[_Stanza]:
     return stanzas
 
 
-def _unwrap(stanzas: list[_Stanza], identities: Sequence[Identity]) -> bytes:
+def _unwrap(stanzas: Sequence[_Stanza], identities: Sequence[Identity]) -> bytes:
     for stanza in stanzas:
         if stanza.arguments[0] != b"X25519":
             continue

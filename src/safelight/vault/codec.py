@@ -1,0 +1,269 @@
+"""Coding of pixel bytes, piece by piece, so that every byte comes back.
+
+A frame is coded so that it can stand as an encapsulated frame of HTJ2K Lossless
+(1.2.840.10008.1.2.4.201) or JPEG-LS Lossless (1.2.840.10008.1.2.4.80): signed samples as signed for
+HTJ2K, colour as it is. Codings whose name begins with ``zst`` are the exceptions that cannot.
+Nothing is returned before it was decoded again and compared with what went in.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Final
+
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+from safelight.core.errors import IntegrityError
+
+_Bytes = npt.NDArray[np.uint8]
+
+_ZSTD_LEVEL: Final = 3
+_ZSTD_MUST_GAIN: Final = 0.97
+_SMALL_FRAME_BYTES: Final = 16 * 1024
+"""Below this the fixed cost of an image codec may exceed what it gains, so zstd is tried too."""
+
+
+class FrameDamaged(IntegrityError):
+    """A stored frame does not decode to what its index entry says."""
+
+    code: ClassVar[str] = "vault.frame-damaged"
+    hint: ClassVar[str] = "Delete nothing. Run: safelight vault verify; then heal this pack from another placement."
+
+
+class Profile(StrEnum):
+    """What to spend: time (the default, HTJ2K) or space (JPEG-LS)."""
+
+    DEFAULT = "default"
+    SMALL = "small"
+
+
+class Coding(StrEnum):
+    """How a piece of pixel bytes is stored; the part before ``+`` is the member's file extension."""
+
+    HTJ2K = "j2c"
+    JPEG_LS = "jls"
+    ZSTD = "zst"
+    ZSTD_DELTA = "zst+delta"
+    """Each byte minus the same byte of the frame before, modulo 256, then zstd."""
+    ZSTD_SHUFFLE = "zst+shuffle"
+    """All first bytes of the samples, then all second bytes, and so on, then zstd."""
+    RAW = "raw"
+
+    @property
+    def extension(self) -> str:
+        """The ending of the member's name."""
+        return self.value.partition("+")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The shape that every frame of one instance has."""
+
+    rows: int
+    columns: int
+    samples: int
+    sample_bytes: int
+    signed: bool = False
+    planar: bool = False
+    colour_transform: bool = False
+    """HTJ2K applies its reversible colour transform: right for RGB, wrong for samples already transformed."""
+
+    @property
+    def size(self) -> int:
+        """_Bytes of one frame."""
+        return self.rows * self.columns * self.samples * self.sample_bytes
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the image codecs take it, and Debian's ``ojph_expand`` gives it back."""
+        return self.samples in (1, 3) and self.sample_bytes in (1, 2)
+
+    def shaped(self, flat: _Bytes, *, signed: bool) -> npt.NDArray[np.integer]:
+        """View the bytes of a frame as an array of samples, colours last."""
+        samples = flat.view(np.dtype(f"<{'i' if signed else 'u'}{self.sample_bytes}"))
+        if self.samples == 1:
+            return samples.reshape(self.rows, self.columns)
+        if self.planar:
+            return np.ascontiguousarray(samples.reshape(self.samples, self.rows, self.columns).transpose(1, 2, 0))
+        return samples.reshape(self.rows, self.columns, self.samples)
+
+    def flattened(self, array: npt.NDArray[np.integer]) -> _Bytes:
+        """Undo `shaped`."""
+        if self.samples > 1 and self.planar:
+            array = np.ascontiguousarray(array.transpose(2, 0, 1))
+        return array.reshape(-1).view(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A piece as it will be stored, and the bytes that came out when it was decoded again."""
+
+    coding: Coding
+    stored: bytes | memoryview
+    decoded: memoryview
+
+
+def _flat(data: bytes | memoryview) -> _Bytes:
+    return np.frombuffer(data, np.uint8)
+
+
+class Decoder:
+    """Turns stored pieces back into pixel bytes. For one thread."""
+
+    def __init__(self) -> None:
+        self._zstd = zstandard.ZstdDecompressor()
+
+    def decode(
+        self,
+        coding: Coding,
+        stored: bytes | memoryview,
+        length: int,
+        picture: Picture | None,
+        before: memoryview | None = None,
+    ) -> memoryview:
+        """Return the ``length`` bytes of a piece; ``before`` is the decoded piece before it, for a delta.
+
+        Raises:
+            FrameDamaged: the piece does not decode, or not to this length and shape.
+        """
+        if coding is Coding.RAW:
+            plain = _flat(stored)
+        elif coding in (Coding.HTJ2K, Coding.JPEG_LS):
+            plain = self._decode_image(coding, stored, length, picture)
+        else:
+            plain = self._inflate(stored, length)
+            if coding is Coding.ZSTD_DELTA:
+                plain = _undo_delta(plain, before)
+            elif coding is Coding.ZSTD_SHUFFLE:
+                plain = _undo_shuffle(plain, picture)
+        if len(plain) != length:
+            raise FrameDamaged(coding=coding.value, length=length, found=len(plain))
+        return plain.data
+
+    def _inflate(self, stored: bytes | memoryview, length: int) -> _Bytes:
+        try:
+            if zstandard.frame_content_size(stored) != length:
+                raise FrameDamaged(coding=Coding.ZSTD.value, length=length)
+            return _flat(self._zstd.decompress(stored))
+        except zstandard.ZstdError as error:
+            raise FrameDamaged(coding=Coding.ZSTD.value, length=length) from error
+
+    def _decode_image(self, coding: Coding, stored: bytes | memoryview, length: int, picture: Picture | None) -> _Bytes:
+        if picture is None or picture.size != length or not picture.is_image:
+            raise FrameDamaged(coding=coding.value, length=length)
+        signed = picture.signed and coding is Coding.HTJ2K
+        shape = (picture.rows, picture.columns, picture.samples)[: 2 if picture.samples == 1 else 3]
+        out = np.empty(shape, np.dtype(f"<{'i' if signed else 'u'}{picture.sample_bytes}"))
+        try:
+            # Given the array to fill, the decoders refuse a stream of any other shape before they decode it.
+            _DECODE[coding](stored, out)
+        except (imagecodecs.Htj2kError, imagecodecs.JpeglsError, ValueError, RuntimeError, TypeError) as error:
+            raise FrameDamaged(coding=coding.value, length=length) from error
+        return picture.flattened(out)
+
+
+def _open_htj2k(stored: bytes | memoryview, out: npt.NDArray[np.integer]) -> None:
+    imagecodecs.htj2k_decode(stored, planar=False, out=out)  # type: ignore[arg-type]
+
+
+def _open_jpeg_ls(stored: bytes | memoryview, out: npt.NDArray[np.integer]) -> None:
+    imagecodecs.jpegls_decode(stored, out=out)  # type: ignore[arg-type]
+
+
+_DECODE: Final = {Coding.HTJ2K: _open_htj2k, Coding.JPEG_LS: _open_jpeg_ls}
+
+
+def _undo_delta(plain: _Bytes, before: memoryview | None) -> _Bytes:
+    if before is None or len(before) != len(plain):
+        raise FrameDamaged(coding=Coding.ZSTD_DELTA.value, length=len(plain))
+    return np.add(plain, _flat(before))
+
+
+def _undo_shuffle(plain: _Bytes, picture: Picture | None) -> _Bytes:
+    if picture is None or len(plain) % picture.sample_bytes:
+        raise FrameDamaged(coding=Coding.ZSTD_SHUFFLE.value, length=len(plain))
+    return np.ascontiguousarray(plain.reshape(picture.sample_bytes, -1).T).reshape(-1)
+
+
+class Coder:
+    """Codes pieces as small as the profile's time allows, each proven by decoding it. For one thread."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._zstd = zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
+        self._decoder = Decoder()
+
+    def code_bytes(self, piece: bytes | memoryview) -> Coded:
+        """Code bytes of unknown meaning: zstd where it gains more than 3 %, else as they are."""
+        plain = _flat(piece)
+        stored = self._zstd.compress(plain.data)
+        if len(stored) <= len(plain) * _ZSTD_MUST_GAIN:
+            decoded = self._decoder.decode(Coding.ZSTD, stored, len(plain), None)
+            if np.array_equal(_flat(decoded), plain):
+                return Coded(Coding.ZSTD, stored, decoded)
+        return Coded(Coding.RAW, plain.data, plain.data)
+
+    def code_frame(self, piece: bytes | memoryview, picture: Picture) -> Coded:
+        """Code one frame by itself and keep the smallest of what the profile tries."""
+        plain = _flat(piece)
+        tried = [self._tried(coding, encode, plain, picture) for coding, encode in self._candidates(picture)]
+        held = [coded for coded in tried if coded is not None]
+        if not held:
+            return self.code_bytes(piece)
+        return min(held, key=lambda coded: len(coded.stored))
+
+    def code_delta(self, piece: bytes | memoryview, before: memoryview) -> Coded | None:
+        """Code a frame as its difference from the one before."""
+        plain = _flat(piece)
+        stored = self._zstd.compress(np.subtract(plain, _flat(before)).data)
+        decoded = self._decoder.decode(Coding.ZSTD_DELTA, stored, len(plain), None, before)
+        return Coded(Coding.ZSTD_DELTA, stored, decoded) if np.array_equal(_flat(decoded), plain) else None
+
+    def _candidates(self, picture: Picture) -> list[tuple[Coding, Callable[[_Bytes, Picture], bytes]]]:
+        if not picture.is_image:
+            if picture.sample_bytes > 1:
+                return [(Coding.ZSTD_SHUFFLE, self._zstd_shuffle)]
+            return [(Coding.ZSTD, self._zstd_plain)]
+        chosen: list[tuple[Coding, Callable[[_Bytes, Picture], bytes]]] = []
+        if self._profile is Profile.DEFAULT or picture.samples == 3:
+            chosen.append((Coding.HTJ2K, _htj2k))
+        if self._profile is Profile.SMALL:
+            chosen.append((Coding.JPEG_LS, _jpeg_ls))
+        if picture.sample_bytes == 1 or picture.size < _SMALL_FRAME_BYTES:
+            chosen.append((Coding.ZSTD, self._zstd_plain))
+        return chosen
+
+    def _tried(
+        self, coding: Coding, encode: Callable[[_Bytes, Picture], bytes], plain: _Bytes, picture: Picture
+    ) -> Coded | None:
+        try:
+            stored = encode(plain, picture)
+            decoded = self._decoder.decode(coding, stored, len(plain), picture)
+        # A codec that fails, in whatever way, costs compression and never the instance.
+        except Exception:  # noqa: BLE001
+            return None
+        return Coded(coding, stored, decoded) if np.array_equal(_flat(decoded), plain) else None
+
+    def _zstd_plain(self, plain: _Bytes, picture: Picture) -> bytes:
+        del picture
+        return self._zstd.compress(plain.data)
+
+    def _zstd_shuffle(self, plain: _Bytes, picture: Picture) -> bytes:
+        return self._zstd.compress(np.ascontiguousarray(plain.reshape(-1, picture.sample_bytes).T).data)
+
+
+def _aligned(plain: _Bytes, picture: Picture) -> _Bytes:
+    # The codecs read samples, not bytes; a frame may begin at any address.
+    return plain if not plain.ctypes.data % picture.sample_bytes else plain.copy()
+
+
+def _htj2k(plain: _Bytes, picture: Picture) -> bytes:
+    array = picture.shaped(_aligned(plain, picture), signed=picture.signed)
+    return bytes(imagecodecs.htj2k_encode(array, rgb=picture.colour_transform))
+
+
+def _jpeg_ls(plain: _Bytes, picture: Picture) -> bytes:
+    return bytes(imagecodecs.jpegls_encode(picture.shaped(_aligned(plain, picture), signed=False)))
