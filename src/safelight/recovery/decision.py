@@ -33,6 +33,10 @@ class Command:
     study: str = ""
     only: tuple[str, ...] = ()
     """Of a study, send these instances only; empty means all."""
+    refused: tuple[str, ...] = ()
+    """Of a study, do not look for these: the target refused them."""
+    ways: tuple[str, ...] = ()
+    """How the target gives instances back, the best way first."""
 
 
 TARGET_ATTEMPTS_MAX: Final = 10
@@ -61,7 +65,7 @@ def decide(
         return _alone(Act.STAND_DOWN, running)
     if state.probe is None:
         return _alone(Act.PROBE, running) if state.probe_due is None or state.probe_due <= now else ()
-    return _share(state, free_slots, now, running)
+    return _share(state, state.probe.ways, free_slots, now, running)
 
 
 def wake_at(state: RecoveryState) -> datetime | None:
@@ -77,7 +81,9 @@ def _alone(act: Act, running: Collection[Command]) -> Sequence[Command]:
     return () if running else (Command(act),)
 
 
-def _share(state: RecoveryState, free_slots: int, now: datetime, running: Collection[Command]) -> Sequence[Command]:
+def _share(
+    state: RecoveryState, ways: tuple[str, ...], free_slots: int, now: datetime, running: Collection[Command]
+) -> Sequence[Command]:
     """Share the slots between sending and comparing.
 
     Comparing runs behind the sending on half of the slots. When a study of an earlier tier is yet to be compared
@@ -99,7 +105,8 @@ def _share(state: RecoveryState, free_slots: int, now: datetime, running: Collec
             confirm = bool(confirms)
         if confirm:
             confirming += 1
-            commands.append(Command(Act.CONFIRM, state.order[confirms.pop(0)]))
+            study = state.order[confirms.pop(0)]
+            commands.append(Command(Act.CONFIRM, study, refused=state.studies[study].refused, ways=ways))
         else:
             study = state.order[sends.pop(0)]
             commands.append(Command(Act.SEND, study, state.studies[study].only))

@@ -91,7 +91,7 @@ class Planned:
 class Probed:
     """The target was asked what it is and how it behaves."""
 
-    kind: ClassVar[str] = "recovery-probed"
+    kind: ClassVar[str] = "recovery-target-probed"
     recovery: str
     at: datetime
     recipe: str
@@ -134,8 +134,10 @@ class StudySent:
     instances: int
     size_bytes: int
     seconds: float
+    refused: tuple[str, ...] = ()
+    """Instances that the target refuses for good; the others are compared all the same."""
     notes: tuple[InstanceNote, ...] = ()
-    """Warnings, instances withheld, and which version of a UID went where there are several."""
+    """Refusals, warnings, instances withheld, and which version of a UID went where there are several."""
     notes_count: int = 0
     """How many notes there were; the list is cut at a limit."""
 
@@ -162,6 +164,8 @@ class StudyCompared:
     """Instances without a file that were deleted at the target, to be sent again."""
     tags: tuple[str, ...] = ()
     """Tags in which the target's instances differ from ours."""
+    coerced: tuple[str, ...] = ()
+    """Tags that the target changed as archives may."""
     notes: tuple[InstanceNote, ...] = ()
     notes_count: int = 0
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import ClassVar, Final, NamedTuple
 
 from safelight.core.errors import UsageError
@@ -135,13 +136,28 @@ def clinical_order(
     """
     studies = list(studies)
     ordering = _Ordering.of(studies, local_now, patients, pins, plan or OrderPlan())
-    keyed = sorted((ordering.key(facts), number) for number, facts in enumerate(studies))
+    keyed = [ordering.key(facts, number) for number, facts in enumerate(studies)]
+    keyed.sort()
     tiers = ordering.plan.tiers
-    return [Placed(studies[number], tiers[key[0]]) for key, number in keyed]
+    return [Placed(studies[key[-1]], tiers[key[0] >> _TIER_SHIFT]) for key in keyed]
 
 
 _PatientKey = tuple[str, str]
-_Key = tuple[int, int, int, int, int, int, float, str]
+_Key = tuple[int, int, float, str, int]
+_TIER_SHIFT: Final = 64
+_RANK_SHIFT: Final = 4
+_TIERS: Final = tuple(Tier)
+_NUMBER: Final[Mapping[str, int]] = {tier: number for number, tier in enumerate(_TIERS)}
+(
+    _PINNED,
+    _EMERGENCY,
+    _INPATIENT,
+    _LAST_24_HOURS,
+    _PRIORS_IN_HOUSE,
+    _PRIORS_SCHEDULED,
+    _LAST_4_WEEKS,
+    _REST,
+) = range(len(_TIERS))
 
 
 @dataclass(slots=True)
@@ -175,10 +191,7 @@ class _InHouse:
         return 0 if same_modality and same_part else 1 if same_modality else 2 if same_part else 3
 
 
-def _issuer_free(patient: _PatientKey) -> _PatientKey:
-    return ("", patient[1])
-
-
+@lru_cache(maxsize=1 << 16)
 def _day(text: str) -> str:
     """Return a study date as YYYYMMDD, or nothing when it is not one.
 
@@ -192,6 +205,7 @@ def _day(text: str) -> str:
     return text if "01" <= text[4:6] <= "12" and "01" <= text[6:] <= "31" and text >= "18950101" else ""
 
 
+@lru_cache(maxsize=1 << 17)
 def _clock_time(text: str) -> str:
     """Return a study time as HHMMSS, the smallest it can mean, or nothing when it is not one."""
     digits = text.strip(" \0").replace(":", "").partition(".")[0]
@@ -206,8 +220,10 @@ class _Ordering:
     plan: OrderPlan
     pins: Mapping[str, int]
     in_house: Mapping[_PatientKey, _InHouse]
-    index: Mapping[Tier, int]
-    now: str
+    identifiers: frozenset[str]
+    """Of the patients in the list: most studies belong to nobody who is here, and are told apart by this alone."""
+    index: tuple[int, ...]
+    """By tier in the default order, its place in the plan."""
     a_day_ago: str
     current_from: str
     four_weeks_ago: str
@@ -234,8 +250,8 @@ class _Ordering:
             plan=plan,
             pins={study: number for number, study in reversed(list(enumerate(pins)))},
             in_house=in_house,
-            index={tier: number for number, tier in enumerate(plan.tiers)},
-            now=local_now.strftime("%Y%m%d%H%M%S"),
+            identifiers=frozenset(identifier for _, identifier in in_house),
+            index=tuple(plan.tiers.index(tier) for tier in Tier),
             a_day_ago=(local_now - timedelta(days=1)).strftime("%Y%m%d%H%M%S"),
             current_from=day(CURRENT_DAYS),
             four_weeks_ago=day(28),
@@ -246,8 +262,6 @@ class _Ordering:
 
     def _learn_current_examinations(self, studies: Sequence[StudyFacts]) -> None:
         """Priors are relevant to what the patient is being examined for now."""
-        if not self.in_house:
-            return
         for facts in studies:
             patient = self._patient(facts)
             if patient is not None and self.current_from <= _day(facts.date) <= self.tomorrow:
@@ -257,16 +271,17 @@ class _Ordering:
 
     def _patient(self, facts: StudyFacts) -> _InHouse | None:
         """Find the patient's row; a list without issuers means every issuer."""
-        if not self.in_house:
+        identifier = facts.patient.text
+        if identifier not in self.identifiers:
             return None
-        key = (facts.issuer, facts.patient.text)
-        return self.in_house.get(key) or self.in_house.get(_issuer_free(key))
+        return self.in_house.get((facts.issuer, identifier)) or self.in_house.get(("", identifier))
 
-    def key(self, facts: StudyFacts) -> _Key:
-        """Return what a study is sorted by: tier, relevance, date and time backwards, receipt backwards, UID."""
+    def key(self, facts: StudyFacts, number: int) -> _Key:
+        """Return what a study is sorted by: tier and relevance, moment backwards, receipt backwards, UID."""
         day = _day(facts.date)
-        # A date beyond tomorrow is a modality with a wrong clock; it must not lead the newest-first tiers.
-        day = day if day <= self.tomorrow else ""
+        if day > self.tomorrow:
+            # A modality with a wrong clock must not lead the newest-first tiers.
+            day = ""
         time = _clock_time(facts.time)
         patient = self._patient(facts)
         tier = self._tier(facts, patient, day, time)
@@ -276,32 +291,28 @@ class _Ordering:
         elif patient is not None and tier in (Tier.PRIORS_IN_HOUSE, Tier.PRIORS_SCHEDULED):
             relevance = patient.relevance(facts)
             rank = patient.rank or 0
-        return (
-            self.index[tier],
-            rank,
-            relevance,
-            0 if day else 1,
-            -int(day or 0),
-            -int(time or 0),
-            -facts.received_at.timestamp(),
-            facts.study,
-        )
+        place = self.index[_NUMBER[tier]] << _TIER_SHIFT | rank << _RANK_SHIFT | relevance
+        # Without a date the moment is 0, which comes after every other since those are negative.
+        moment = -int(day + (time or "000000")) if day else 0
+        return (place, moment, -facts.received_at.timestamp(), facts.study, number)
 
     def _tier(self, facts: StudyFacts, patient: _InHouse | None, day: str, time: str) -> Tier:
-        current = bool(day) and day >= self.current_from
-        pressing = current or facts.read is False
+        if patient is None and day < self.four_weeks_ago and facts.read is not False and facts.study not in self.pins:
+            # Nearly every study of a large archive ends here.
+            return Tier.REST
         # Without a time the whole day counts: too early is better than too late.
-        recent = bool(day) and (day + (time or "235959")) >= self.a_day_ago
-        holds = {
-            Tier.PINNED: facts.study in self.pins,
-            Tier.LAST_24_HOURS: recent or facts.read is False,
-            Tier.LAST_4_WEEKS: bool(day) and day >= self.four_weeks_ago,
-        }
+        recent = day + (time or "235959") >= self.a_day_ago if day else False
+        holds = [False] * len(_TIERS)
+        holds[_PINNED] = facts.study in self.pins
+        holds[_LAST_24_HOURS] = recent or facts.read is False
+        holds[_LAST_4_WEEKS] = day >= self.four_weeks_ago
         if patient is not None:
-            in_house = patient.rank is not None
-            holds[Tier.EMERGENCY] = pressing and patient.emergency
-            holds[Tier.INPATIENT] = pressing and patient.rank == _CLASS_RANK[PatientClass.INPATIENT]
-            holds[Tier.PRIORS_IN_HOUSE] = in_house
-            holds[Tier.PRIORS_SCHEDULED] = patient.scheduled
+            pressing = day >= self.current_from or facts.read is False
+            holds[_EMERGENCY] = pressing and patient.emergency
+            holds[_INPATIENT] = pressing and patient.rank == _CLASS_RANK[PatientClass.INPATIENT]
+            holds[_PRIORS_IN_HOUSE] = patient.rank is not None
+            holds[_PRIORS_SCHEDULED] = patient.scheduled
         # Everything is "the rest" as well, so a plan that does not put it last must not let it swallow the others.
-        return next((tier for tier in self.plan.tiers if holds.get(tier)), Tier.REST)
+        if True not in holds:
+            return Tier.REST
+        return next(tier for tier in self.plan.tiers if holds[_NUMBER[tier]])

@@ -124,6 +124,8 @@ class Progress:
     """Not before this moment, after a failure."""
     only: tuple[str, ...] = ()
     """The instances to be sent again; empty means all."""
+    refused: tuple[str, ...] = ()
+    """The instances that the target refused for good."""
     why: str = ""
     level: Level | None = None
     sent_at: datetime | None = None
@@ -165,7 +167,7 @@ class RecoveryState:
     """Whether the whole order is recorded."""
     probe: Probed | None = None
     target_lost: int = 0
-    """How often in a row the target could not be reached."""
+    """How often the target could not be reached since it last did something."""
     probe_due: datetime | None = None
     paused: bool = False
     finished: Finished | None = None
@@ -217,7 +219,7 @@ def fold(state: RecoveryState, fact: Fact) -> RecoveryState:
         case Planned():
             _plan(state, fact)
         case Probed():
-            state.probe, state.target_lost, state.probe_due = fact, 0, None
+            state.probe, state.probe_due = fact, None
         case TargetLost():
             _lose_target(state, fact)
         case StudyReleased():
@@ -247,6 +249,7 @@ class Verdict:
     resends: int = 0
     due: datetime | None = None
     only: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 def judge(state: RecoveryState, fact: Fact) -> Verdict | None:
@@ -261,7 +264,7 @@ def judge(state: RecoveryState, fact: Fact) -> Verdict | None:
         raise OutOfTurn(recovery=fact.recovery, fact=fact.kind, state=state.recovery)
     match fact:
         case StudySent():
-            return _verdict(state, fact.study, Event.SENT)
+            return _verdict(state, fact.study, Event.SENT, refused=fact.refused)
         case StudyCompared():
             return _judge_compared(state, settings, fact)
         case StudyFailed():
@@ -284,6 +287,7 @@ def _verdict(
     resends: int | None = None,
     due: datetime | None = None,
     only: tuple[str, ...] = (),
+    refused: tuple[str, ...] = (),
 ) -> Verdict:
     progress = state.studies.get(study)
     if progress is None:
@@ -291,12 +295,18 @@ def _verdict(
     stage = NEXT.get((progress.stage, event))
     if stage is None:
         raise OutOfTurn(study=study, stage=progress.stage, event=event)
-    return Verdict(study, event, stage, why, attempts, progress.resends if resends is None else resends, due, only)
+    resends = progress.resends if resends is None else resends
+    if event is Event.RELEASED:
+        refused = ()
+    elif event is not Event.SENT or progress.only:
+        refused = tuple(sorted({*progress.refused, *refused}))
+    return Verdict(study, event, stage, why, attempts, resends, due, only, refused)
 
 
 def _judge_compared(state: RecoveryState, settings: Settings, fact: StudyCompared) -> Verdict:
     study, missing = fact.study, fact.missing
-    resends = state.studies[study].resends if study in state.studies else 0
+    progress = state.studies.get(study)
+    resends = progress.resends if progress else 0
     # Missing ones are sent once more; after a repair at the target, for as long as attempts are left.
     if missing and (resends == 0 or (fact.repaired and resends < settings.attempts_max)):
         return _verdict(state, study, Event.SEND_AGAIN, why="missing-at-target", resends=resends + 1, only=missing)
@@ -307,6 +317,8 @@ def _judge_compared(state: RecoveryState, settings: Settings, fact: StudyCompare
         return _verdict(state, study, Event.NOT_COMPARABLE, why="nothing-came-back")
     if fact.level < settings.required:
         return _verdict(state, study, Event.DIFFERED, why=f"equal-only-at-{fact.level.name.lower()}")
+    if progress and progress.refused:
+        return _verdict(state, study, Event.DIFFERED, why="instances-refused")
     return _verdict(state, study, Event.CONFIRMED)
 
 
@@ -362,6 +374,9 @@ def _lose_target(state: RecoveryState, fact: TargetLost) -> None:
 
 
 def _measure(state: RecoveryState, fact: Fact) -> None:
+    if isinstance(fact, StudySent | StudyCompared):
+        # An echo alone does not prove that the target works again.
+        state.target_lost = 0
     if isinstance(fact, StudySent):
         progress = state.studies[fact.study]
         if progress.stage is Stage.WAITING:
@@ -385,7 +400,8 @@ def _move(state: RecoveryState, verdict: Verdict, at: datetime) -> None:
         return
     _leave(state, progress)
     progress.stage, progress.why, progress.due = verdict.stage, verdict.why, verdict.due
-    progress.attempts, progress.resends, progress.only = verdict.attempts, verdict.resends, verdict.only
+    progress.attempts, progress.resends = verdict.attempts, verdict.resends
+    progress.only, progress.refused = verdict.only, verdict.refused
     if verdict.stage in SETTLED:
         progress.settled_at = state.last_settled_at = at
     _enter(state, progress)

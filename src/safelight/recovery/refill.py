@@ -1,0 +1,340 @@
+"""Do one command of a recovery and return the facts it brought to light.
+
+Nothing here is remembered between commands, and every command may be done twice: a resend of the same version is
+harmless, and a comparison changes nothing at the target.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from safelight.core.clock import Clock
+from safelight.core.errors import IntegrityError, PeerError, SafelightError
+from safelight.recovery.decision import Act, Command
+from safelight.recovery.facts import (
+    Fact,
+    Finished,
+    InstanceNote,
+    Level,
+    Paused,
+    Planned,
+    Probed,
+    Settings,
+    StudyCompared,
+    StudyFailed,
+    StudySent,
+    StudyWithheld,
+    TargetLost,
+)
+from safelight.recovery.pace import Wait, paced
+from safelight.recovery.ports import (
+    Compare,
+    Comparison,
+    HeldInstance,
+    Holdings,
+    Keeper,
+    Target,
+    TargetUnreachable,
+    Version,
+)
+from safelight.recovery.recipes import may_hide_orthanc, recipe_for
+from safelight.recovery.selection import Selection, select
+from safelight.recovery.state import SETTLED, RecoveryState, Stage
+
+NOTES_MAX: Final = 200
+"""A study of thousands of instances with one trouble must not become a fact of megabytes."""
+SINGLE_FETCHES_MAX: Final = 64
+CLAIM_WAY: Final = "find"
+
+
+class HoldingDamaged(IntegrityError):
+    """The vault did not give back an instance as it was received."""
+
+    code = "recovery.holding-damaged"
+    hint = "Delete nothing. Run: safelight protection verify, then resume the recovery."
+
+
+@dataclass(frozen=True, slots=True)
+class Refill:
+    """The doer of commands for one recovery; it may be used from several threads when its ports may."""
+
+    recovery: str
+    settings: Settings
+    started_at: datetime
+    holdings: Holdings
+    target: Target
+    compare: Compare
+    plan: Callable[[], Iterable[Planned]]
+    """Compute the order and give it as facts, for the command PLAN."""
+    clock: Clock
+    wait: Wait
+    keeper: Keeper | None = None
+
+    def do(self, command: Command, state: RecoveryState) -> Iterable[Fact]:
+        """Do the command; ``state`` is read for what concerns the recovery as a whole."""
+        match command.act:
+            case Act.PLAN:
+                return self.plan()
+            case Act.PROBE:
+                return (self._probe(),)
+            case Act.STAND_DOWN:
+                return (Paused(self.recovery, self.clock.now(), "target-unreachable", "safelight"),)
+            case Act.FINISH:
+                confirmed = state.count(Stage.CONFIRMED)
+                settled = sum(state.count(stage) for stage in SETTLED)
+                return (Finished(self.recovery, self.clock.now(), confirmed, settled - confirmed),)
+            case Act.SEND:
+                return (self._guarded("send", command, self._send),)
+            case Act.CONFIRM:
+                return (self._guarded("confirm", command, self._confirm),)
+
+    def _guarded(self, step: str, command: Command, do: Callable[[Command], Fact]) -> Fact:
+        """One bad study must not stop the others: what goes wrong with it is a fact like any other."""
+        try:
+            return do(command)
+        except TargetUnreachable as error:
+            return TargetLost(self.recovery, self.clock.now(), error.code)
+        except SafelightError as error:
+            transient = not isinstance(error, IntegrityError)
+            return StudyFailed(self.recovery, self.clock.now(), command.study, step, error.code, transient)
+
+    def _select(self, study: str) -> Selection:
+        instances = self.holdings.instances(study, self.settings.as_of or self.started_at)
+        return select(instances, honours_rejection=self.settings.honours_rejection)
+
+    def _probe(self) -> Fact:
+        try:
+            traits = self.target.traits()
+            overwrites = self.keeper.overwrites() if self.keeper else None
+        except PeerError as error:
+            return TargetLost(self.recovery, self.clock.now(), error.code)
+        chosen = self.settings.recipe
+        notes: list[str] = []
+        if chosen == "auto":
+            chosen = recipe_for(traits.implementation_class, traits.implementation_version).name
+            if may_hide_orthanc(traits.implementation_version):
+                notes.append("may-be-orthanc")
+        if overwrites is False:
+            notes.append("resend-is-ignored")
+        if not set(traits.ways) - {CLAIM_WAY}:
+            notes.append("cannot-be-fetched-back")
+        return Probed(
+            self.recovery,
+            self.clock.now(),
+            chosen,
+            traits.implementation_class,
+            traits.implementation_version,
+            traits.ways,
+            overwrites,
+            tuple(notes),
+        )
+
+    def _send(self, command: Command) -> Fact:
+        selection = self._select(command.study)
+        if not selection.going:
+            why = "rejected" if selection.withheld else "nothing-held"
+            notes = selection.notes
+            return StudyWithheld(self.recovery, self.clock.now(), command.study, why, notes[:NOTES_MAX], len(notes))
+        wanted = [one for one in selection.going if not command.only or one.sop_instance in command.only]
+        begun = self.clock.elapsed()
+        statuses = self._statuses(command.study, wanted)
+        outcome = judge_statuses(wanted, statuses)
+        notes = selection.notes + outcome.notes
+        if outcome.failed or len(outcome.refused) == len(wanted):
+            return StudyFailed(
+                self.recovery,
+                self.clock.now(),
+                command.study,
+                "send",
+                outcome.why,
+                bool(outcome.failed),
+                # Failures first: they must not fall behind the limit.
+                (outcome.notes + selection.notes)[:NOTES_MAX],
+                len(notes),
+            )
+        return StudySent(
+            self.recovery,
+            self.clock.now(),
+            command.study,
+            len(wanted) - len(outcome.refused),
+            sum(one.size_bytes for one in wanted if one.sop_instance not in outcome.refused),
+            (self.clock.elapsed() - begun).total_seconds(),
+            tuple(outcome.refused),
+            (outcome.notes + selection.notes)[:NOTES_MAX],
+            len(notes),
+        )
+
+    def _statuses(self, study: str, wanted: Sequence[HeldInstance]) -> dict[str, int | None]:
+        limit = self.settings.bytes_per_second_max
+        share = limit / self.settings.associations_max if limit else None
+        answers = self.target.send(study, paced(wanted, share, self.clock, self.wait))
+        return {answer.sop_instance: answer.status for answer in answers}
+
+    def _confirm(self, command: Command) -> Fact:
+        selection = self._select(command.study)
+        refused = frozenset(command.refused)
+        wanted = {one.sop_instance: one for one in selection.going if one.sop_instance not in refused}
+        begun = self.clock.elapsed()
+        seen = _Seen(wanted, self.compare)
+        way = self._fetch(command.study, seen, command.ways)
+        missing = seen.missing()
+        repaired = self._repair(missing) if way != CLAIM_WAY else ()
+        notes = seen.notes
+        return StudyCompared(
+            recovery=self.recovery,
+            at=self.clock.now(),
+            study=command.study,
+            level=Level.NONE if missing else min(seen.levels.values(), default=Level.NONE),
+            way=way,
+            instances=len(seen.levels),
+            size_bytes=seen.size_bytes,
+            seconds=(self.clock.elapsed() - begun).total_seconds(),
+            levels={level.name.lower(): count for level, count in Counter(seen.levels.values()).items()},
+            missing=tuple(missing),
+            repaired=tuple(repaired),
+            tags=tuple(sorted(seen.tags)),
+            coerced=tuple(sorted(seen.coerced)),
+            notes=tuple(notes[:NOTES_MAX]),
+            notes_count=len(notes),
+        )
+
+    def _fetch(self, study: str, seen: "_Seen", ways: Sequence[str]) -> str:
+        """Fetch the study back, the best way first; return the way that gave something, or that only claims."""
+        broken: PeerError | None = None
+        for way in ways:
+            if way == CLAIM_WAY:
+                continue
+            broken = self._fetch_by(study, seen, way)
+            if broken is None or seen.levels:
+                return way
+        if broken is not None:
+            raise broken
+        for instance in self.target.claims(study, list(seen.wanted.values())):
+            seen.claimed(instance)
+        return CLAIM_WAY
+
+    def _fetch_by(self, study: str, seen: "_Seen", way: str) -> PeerError | None:
+        """Fetch all at once, then by name what did not come.
+
+        Some archives fail the whole retrieve for one lost file, and some answer success before everything was sent:
+        only an instance that does not come when it is asked for alone is missing. Returns what broke the retrieve, if
+        that may be why instances did not come.
+        """
+        broken = self._try_fetch(study, list(seen.wanted.values()), seen, way)
+        absent = [seen.wanted[instance] for instance in seen.missing()]
+        if len(absent) <= SINGLE_FETCHES_MAX:
+            batches = [[one] for one in absent]
+        else:
+            size = -(-len(absent) // SINGLE_FETCHES_MAX)
+            batches = [absent[first : first + size] for first in range(0, len(absent), size)]
+        for batch in batches:
+            broken = self._try_fetch(study, batch, seen, way) or broken
+        return broken
+
+    def _try_fetch(self, study: str, wanted: Sequence[HeldInstance], seen: "_Seen", way: str) -> PeerError | None:
+        try:
+            self.target.fetch_back(study, wanted, way, seen.receive)
+        except TargetUnreachable:
+            raise
+        except PeerError as error:
+            return error
+        return None
+
+    def _repair(self, missing: Sequence[str]) -> Sequence[str]:
+        """Delete at the target, if a person allowed it, those missing instances whose file it lost."""
+        if not missing or not self.settings.repair_target or self.keeper is None:
+            return ()
+        return self.keeper.remove_unreadable(missing)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What came back of a study so far, each instance compared as it came."""
+
+    wanted: dict[str, HeldInstance]
+    compare: Compare
+    levels: dict[str, Level] = field(default_factory=dict)
+    tags: set[str] = field(default_factory=set)
+    coerced: set[str] = field(default_factory=set)
+    notes: list[InstanceNote] = field(default_factory=list)
+    size_bytes: int = 0
+
+    def receive(self, theirs: Version) -> None:
+        ours = self.wanted.get(theirs.sop_instance)
+        if ours is None:
+            # A target may hold more than we sent; that is for reconciliation. It does not confirm anything.
+            return
+        verdict: Comparison = self.compare(
+            Version(ours.sop_class, ours.sop_instance, ours.transfer_syntax, ours.open()), theirs
+        )
+        level = Level(verdict.level)
+        if theirs.sop_instance in self.levels:
+            # Given twice: the target must give the right one each time.
+            level = min(level, self.levels[theirs.sop_instance])
+        else:
+            self.size_bytes += theirs.data_set.size
+        self.levels[theirs.sop_instance] = level
+        self.tags.update(verdict.differing)
+        self.coerced.update(verdict.coerced)
+        if level < Level.ATTRIBUTES:
+            detail = "undecodable" if verdict.undecodable else ",".join(sorted(verdict.differing)[:20])
+            self.notes.append(InstanceNote(theirs.sop_instance, f"equal-at-{level.name.lower()}", detail))
+
+    def claimed(self, instance: str) -> None:
+        if instance in self.wanted:
+            self.levels[instance] = Level.UIDS
+
+    def missing(self) -> list[str]:
+        return [instance for instance in self.wanted if instance not in self.levels]
+
+
+@dataclass(frozen=True, slots=True)
+class SendOutcome:
+    """The statuses of a study taken together."""
+
+    refused: frozenset[str]
+    """The target will never take these."""
+    failed: frozenset[str]
+    """Trying again may help for these."""
+    notes: tuple[InstanceNote, ...]
+    why: str
+
+
+_WARNINGS: Final = {
+    0xB000: "coerced",
+    0xB006: "elements-discarded",
+    0xB007: "does-not-match-sop-class",
+    0x0111: "duplicate-refused",
+}
+"""Stored, the target says, but with changes; or held already, it says, which the comparison will show."""
+_REFUSED: Final = frozenset({0x0117, 0x0119, 0x0122, 0x0124})
+"""Invalid SOP instance, class-instance conflict, SOP class not supported, not authorized."""
+
+
+def judge_statuses(wanted: Sequence[HeldInstance], statuses: dict[str, int | None]) -> SendOutcome:
+    """Sort the target's answers.
+
+    Source: PS3.4 Table B.2-1 and PS3.7 Annex C.
+    """
+    refused: set[str] = set()
+    failed: set[str] = set()
+    notes: list[InstanceNote] = []
+    for one in wanted:
+        uid = one.sop_instance
+        status = statuses.get(uid, -1)
+        if status is None:
+            refused.add(uid)
+            notes.append(InstanceNote(uid, "encoding-refused", one.transfer_syntax))
+        elif status in _REFUSED or 0xA900 <= status <= 0xA9FF or 0xC000 <= status <= 0xCFFF:
+            refused.add(uid)
+            notes.append(InstanceNote(uid, "refused", f"{status:04X}H"))
+        elif status in _WARNINGS or 0xB000 <= status <= 0xBFFF:
+            notes.append(InstanceNote(uid, _WARNINGS.get(status, "warning"), f"{status:04X}H"))
+        elif status != 0:
+            failed.add(uid)
+            notes.append(InstanceNote(uid, "failed", "no-answer" if status < 0 else f"{status:04X}H"))
+    # What failed comes first in the notes, then what was refused, then what is only remarkable.
+    notes.sort(key=lambda note: (note.instance not in failed, note.instance not in refused))
+    return SendOutcome(frozenset(refused), frozenset(failed), tuple(notes), notes[0].code if notes else "")

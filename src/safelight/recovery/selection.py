@@ -1,0 +1,30 @@
+"""Which instances of a study may go, and in which order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from safelight.recovery.facts import InstanceNote
+from safelight.recovery.ports import HeldInstance
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The instances of a study, sorted into those that go and those that are withheld."""
+
+    going: Sequence[HeldInstance]
+    """Rejection notes first: a target that honours them never shows what they reject."""
+    withheld: Sequence[HeldInstance]
+    notes: tuple[InstanceNote, ...]
+
+
+def select(instances: Sequence[HeldInstance], *, honours_rejection: bool) -> Selection:
+    """Withhold what was rejected, from a target that is not proven to honour rejection.
+
+    Source: IHE Imaging Object Change Management, RAD-66; the note goes with or before what it rejects.
+    """
+    withheld = [one for one in instances if one.rejected and not honours_rejection]
+    going = [one for one in instances if not one.rejected or honours_rejection]
+    going.sort(key=lambda one: not one.is_rejection_note)
+    notes = [InstanceNote(one.sop_instance, "rejected", one.rejected) for one in withheld]
+    notes += [InstanceNote(one.sop_instance, "version-sent", one.digest.hex()) for one in going if one.versions > 1]
+    return Selection(going, withheld, tuple(notes))
