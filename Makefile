@@ -63,7 +63,7 @@ soak: setup ## 100 kills and 20 power cuts under load (SOAK_KILLS=, SOAK_CUTS=);
 	$(BIN)/pytest -m soak --timeout 7200 -s tests/soak $(PYTEST_FLAGS)
 
 demo: setup ## a rehearsal hospital loses its PACS and gets it back, in under three minutes
-	$(BIN)/safelight demo
+	$(BIN)/safelight rehearsal demonstrate $(BUILD)/demo
 
 bench: setup ## Safelight beside its peers, in one table (PART=receive|send|vault|memory|scale, QUICK=1)
 	$(BIN)/python -m bench --part $(PART) $(if $(QUICK),--quick)

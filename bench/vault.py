@@ -1,8 +1,8 @@
 """Keeping: size, backup, restore and verify beside restic and borg, on the same files in the same run.
 
 Every backup and restore ends with a flush of the target's file system inside the measured time. Safelight seeds from
-the folder, exports everything again, and verifies without a key (shallow) and with decoding (deep); restic and borg have
-one command for both.
+the folder, exports everything again, and verifies without a key (shallow) and with decoding (deep); restic and borg
+have one command for both.
 """
 
 import filecmp

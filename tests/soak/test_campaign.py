@@ -1,7 +1,7 @@
 """Fault campaigns on the real server under load: no instance that was acknowledged is lost, ever.
 
-`make soak` runs them in full; SOAK_KILLS, SOAK_CUTS and SOAK_SEED change how long and in which order. Short versions are
-part of `make test`.
+`make soak` runs them in full; SOAK_KILLS, SOAK_CUTS and SOAK_SEED change how long and in which order. Short versions
+are part of `make test`.
 """
 
 import os
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.power import Disk, can_cut
 from support.served_home import Load, NotServing, Promises, ServedHome
 
