@@ -181,7 +181,9 @@ def test_no_order_of_patient_rows_changes_a_tier() -> None:
 
 
 def test_a_patient_list_is_read_with_its_optional_columns() -> None:
-    text = "\ufeffPatient_ID,class,location,scheduled,issuer,bed\n P1 ,e,ED,,H,4\n\nP2,,,2026-03-11,,\nP3,O,,20260312,,\n"
+    text = (
+        "\ufeffPatient_ID,class,location,scheduled,issuer,bed\n P1 ,e,ED,,H,4\n\nP2,,,2026-03-11,,\nP3,O,,20260312,,\n"
+    )
     listed = read_patients(text.splitlines(keepends=True))
     assert listed.columns_unused == ("bed",)
     assert listed.patients == (

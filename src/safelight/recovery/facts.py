@@ -101,7 +101,8 @@ class Probed:
     """How studies can be fetched back, the best first: get, move, find, read."""
     overwrites: bool | None
     """Whether a resend replaces what the target holds; None when nothing told us."""
-    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """``may-be-orthanc``, ``resend-is-ignored``, ``cannot-be-fetched-back``."""
 
 
 @dataclass(frozen=True, slots=True)

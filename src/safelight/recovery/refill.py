@@ -111,15 +111,15 @@ class Refill:
         except PeerError as error:
             return TargetLost(self.recovery, self.clock.now(), error.code)
         chosen = self.settings.recipe
-        notes: list[str] = []
+        remarks: list[str] = []
         if chosen == "auto":
             chosen = recipe_for(traits.implementation_class, traits.implementation_version).name
             if may_hide_orthanc(traits.implementation_version):
-                notes.append("may-be-orthanc")
+                remarks.append("may-be-orthanc")
         if overwrites is False:
-            notes.append("resend-is-ignored")
+            remarks.append("resend-is-ignored")
         if not set(traits.ways) - {CLAIM_WAY}:
-            notes.append("cannot-be-fetched-back")
+            remarks.append("cannot-be-fetched-back")
         return Probed(
             self.recovery,
             self.clock.now(),
@@ -128,7 +128,7 @@ class Refill:
             traits.implementation_version,
             traits.ways,
             overwrites,
-            tuple(notes),
+            tuple(remarks),
         )
 
     def _send(self, command: Command) -> Fact:
