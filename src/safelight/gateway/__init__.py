@@ -1,0 +1,1 @@
+"""Doors of the hospital network: listeners and callers that own the sockets."""

@@ -1,0 +1,1 @@
+"""The DICOM door: who calls us, whom we call, and what was answered."""

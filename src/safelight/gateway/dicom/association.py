@@ -1,0 +1,309 @@
+"""One association that a peer opened to us, from its first byte to its last, in the thread that calls."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import ClassVar, Final
+
+from safelight.core.errors import PeerError, SafelightError
+from safelight.core.names import AETitle, BadAETitle
+from safelight.gateway.dicom.connection import Connection, PeerSilent
+from safelight.gateway.dicom.ports import (
+    Admission,
+    AssociationFacts,
+    CallerSeen,
+    Intake,
+    IntakeSession,
+    Observer,
+    Occasion,
+    Refusal,
+    StoreCommand,
+)
+from safelight.gateway.dicom.reception import DroppingSink, Reception
+from safelight.gateway.dicom.statuses import SUCCESS, UNRECOGNIZED_OPERATION
+from safelight.wire.dicom.dimse import ANSWER_BIT, Command, CommandField
+from safelight.wire.dicom.events import (
+    Aborted,
+    AssociationRejected,
+    AssociationRequested,
+    CommandReceived,
+    DataSetReceived,
+    Happening,
+    ReleaseRequested,
+)
+from safelight.wire.dicom.limits import Limits
+from safelight.wire.dicom.negotiation import ChooseTransferSyntax, answer_request, first_proposed
+from safelight.wire.dicom.pdu import AssociateReject, AssociateRequest
+from safelight.wire.dicom.uids import APPLICATION_CONTEXT
+from safelight.wire.dicom.upper_layer_table import State
+
+# Services that carry no instances and that we do not speak here yet: query and retrieve, worklist and procedure
+# step, storage commitment, printing. Saying so in the negotiation lets a peer's operator see it at once.
+_NOT_SPOKEN: Final = (
+    "1.2.840.10008.5.1.4.1.2.",
+    "1.2.840.10008.5.1.4.31",
+    "1.2.840.10008.5.1.4.32.",
+    "1.2.840.10008.3.1.2.",
+    "1.2.840.10008.1.20.",
+    "1.2.840.10008.1.40",
+    "1.2.840.10008.5.1.1.",
+)
+# Stored Print and the hardcopy images, which lie among the printing classes, are instances.
+_SPOKEN_NEVERTHELESS: Final = (
+    "1.2.840.10008.5.1.1.27",
+    "1.2.840.10008.5.1.1.29",
+    "1.2.840.10008.5.1.1.30",
+)
+
+
+class UnexpectedAnswer(PeerError):
+    """A peer answered something that we did not ask on this association."""
+
+    code: ClassVar[str] = "gateway.unexpected-answer"
+    hint: ClassVar[str] = "The peer mixed up its associations; look at its log at this moment."
+
+
+def carries_instances(sop_class: str) -> bool:
+    """Whether to accept a SOP class: everything that may be stored, private ones too, and verification."""
+    return sop_class in _SPOKEN_NEVERTHELESS or not sop_class.startswith(_NOT_SPOKEN)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """How we treat whoever opens an association."""
+
+    limits: Limits = field(default_factory=Limits)
+    artim: timedelta = timedelta(seconds=30)
+    idle: timedelta = timedelta(seconds=60)
+    """The longest silence within and between messages."""
+    whole_pdu: timedelta = timedelta(seconds=120)
+    """The longest a peer may take over one PDU, however steadily it drips."""
+    window_max: int = 32
+    choose: ChooseTransferSyntax = first_proposed
+    supports: Callable[[str], bool] = carries_instances
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What stands behind the door."""
+
+    intake: Intake
+    admission: Admission
+    observer: Observer
+
+
+class ServedAssociation:
+    """Speaks with one peer until the association is over."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        host: str,
+        house: House,
+        settings: ServiceSettings,
+        take_place: Callable[[], bool],
+    ) -> None:
+        self.connection = connection
+        self._machine = connection.machine
+        self._host = host
+        self._house = house
+        self._settings = settings
+        self._take_place = take_place
+        self._reception = Reception(connection, self._open_session, self._note_store)
+        self._request: AssociateRequest | None = None
+        self._facts: AssociationFacts | None = None
+        self._stop_wanted = False
+        self.is_resting = True
+        """Whether the peer is between two messages, so that a stop loses nothing."""
+
+    def run(self) -> None:
+        """Serve until the association is over. Whatever goes wrong here ends this association only."""
+        try:
+            self._machine.transport_opened()
+            self._serve()
+        except PeerSilent as silent:
+            self._give_up(silent)
+        except SafelightError as error:
+            self._give_up(error)
+        except OSError as error:
+            self._seen(Occasion.ABORTED, error=type(error).__name__)
+        except Exception as defect:  # noqa: BLE001  # The one place of this door: a defect must not close the door.
+            self._seen(Occasion.ABORTED, error=f"core.defect {type(defect).__name__}")
+            self._abort()
+        finally:
+            try:
+                self._reception.close()
+            except SafelightError as error:
+                self._seen(Occasion.ABORTED, error=str(error))
+            finally:
+                self.connection.close(self._settings.artim)
+
+    def stop_after_message(self) -> None:
+        """Have the association end as soon as the peer is between two messages. Called by another thread."""
+        self._stop_wanted = True
+        if self.is_resting:
+            self.connection.interrupt()
+
+    def _serve(self) -> None:
+        settings = self._settings
+        reception = self._reception
+        while True:
+            is_new = self._request is None
+            self.is_resting = not (self._machine.is_amid_message or reception.has_unanswered)
+            if self._stop_wanted and self.is_resting:
+                self._seen(Occasion.ABORTED, error="gateway.stopping")
+                self._abort()
+                return
+            happened = self.connection.event(
+                settings.artim if is_new else settings.idle,
+                settings.artim if is_new else settings.whole_pdu,
+                reception if reception.has_unanswered else None,
+            )
+            self.is_resting = False
+            if happened is None or self._is_over_after(happened):
+                return
+
+    def _is_over_after(self, happened: Happening) -> bool:
+        if isinstance(happened, CommandReceived):
+            self._take_command(happened)
+        elif isinstance(happened, DataSetReceived):
+            self._take_data_set(happened)
+        elif isinstance(happened, AssociationRequested):
+            return not self._admit(happened.request)
+        elif isinstance(happened, ReleaseRequested):
+            self._reception.answer_all()
+            self._machine.answer_release()
+            self._seen(Occasion.RELEASED)
+            return True
+        elif isinstance(happened, AssociationRejected):
+            self._seen(Occasion.REFUSED, error=str(happened.error or ""))
+            return True
+        elif isinstance(happened, Aborted):
+            self._seen(Occasion.ABORTED, error=str(happened.error or ""))
+            return True
+        return False
+
+    def _admit(self, request: AssociateRequest) -> bool:
+        self._request = request
+        refusal = self._refusal(request)
+        if refusal is not None:
+            self._machine.reject(AssociateReject(*refusal.value))
+            self._seen(Occasion.REFUSED, error=refusal.name)
+            return False
+        settings = self._settings
+        accept = answer_request(
+            request,
+            limits=settings.limits,
+            choose=settings.choose,
+            window_max=settings.window_max,
+            supports=settings.supports,
+        )
+        self._machine.accept(accept)
+        self._seen(
+            Occasion.ASSOCIATED,
+            sop_classes=tuple(c.abstract_syntax for c in request.contexts),
+            transfer_syntaxes=tuple(dict.fromkeys(s for c in request.contexts for s in c.transfer_syntaxes)),
+        )
+        return True
+
+    def _refusal(self, request: AssociateRequest) -> Refusal | None:
+        if request.application_context != APPLICATION_CONTEXT:
+            return Refusal.APPLICATION_CONTEXT_NOT_SUPPORTED
+        try:
+            calling = AETitle.parse(request.calling)
+        except BadAETitle:
+            return Refusal.CALLING_NOT_RECOGNIZED
+        try:
+            called = AETitle.parse(request.called)
+        except BadAETitle:
+            return Refusal.CALLED_NOT_RECOGNIZED
+        refusal = self._house.admission.accept(calling, called, self._host)
+        if refusal is None and not self._take_place():
+            refusal = Refusal.LOCAL_LIMIT_EXCEEDED
+        user = request.user
+        self._facts = AssociationFacts(
+            calling, called, self._host, user.implementation_class, user.implementation_version
+        )
+        return refusal
+
+    def _take_command(self, received: CommandReceived) -> None:
+        command = received.command
+        if command.field == CommandField.C_STORE_RQ:
+            self._reception.begin(received)
+            return
+        self._reception.answer_all()
+        if command.field == CommandField.C_ECHO_RQ:
+            self._answer(received, SUCCESS)
+            self._seen(Occasion.ECHOED)
+        elif command.is_request:
+            if command.has_data_set:
+                self._machine.receive_into(DroppingSink(), self._settings.limits.identifier_bytes_max)
+            elif command.field != CommandField.C_CANCEL_RQ:
+                self._answer(received, UNRECOGNIZED_OPERATION)
+        else:
+            raise UnexpectedAnswer(command=command.field)
+
+    def _take_data_set(self, received: DataSetReceived) -> None:
+        if received.command.field == CommandField.C_STORE_RQ:
+            self._reception.complete(received)
+        else:
+            self._answer(received, UNRECOGNIZED_OPERATION)
+
+    def _answer(self, received: CommandReceived | DataSetReceived, status: int) -> None:
+        command = received.command
+        answer = Command(
+            command.field | ANSWER_BIT, responding_to=command.message_id, sop_class=command.sop_class, status=status
+        )
+        self._machine.send(received.context.context_id, answer)
+
+    def _open_session(self) -> IntakeSession:
+        assert self._facts is not None
+        return self._house.intake.open(self._facts)
+
+    def _note_store(self, store: StoreCommand, status: int, error: SafelightError | None) -> None:
+        self._seen(
+            Occasion.STORED if error is None else Occasion.STORE_FAILED,
+            sop_classes=(store.sop_class,),
+            transfer_syntaxes=(store.transfer_syntax,),
+            sop_instance=store.sop_instance,
+            status=status,
+            error=str(error or ""),
+        )
+
+    def _give_up(self, error: SafelightError) -> None:
+        self._seen(Occasion.ABORTED, error=str(error))
+        if self._machine.state in (State.STA2, State.STA13):
+            self._machine.artim_expired()
+        else:
+            self._abort()
+
+    def _abort(self) -> None:
+        if self._machine.state not in (State.STA1, State.STA2, State.STA13):
+            self._machine.abort()
+
+    def _seen(
+        self,
+        occasion: Occasion,
+        *,
+        sop_classes: tuple[str, ...] = (),
+        transfer_syntaxes: tuple[str, ...] = (),
+        sop_instance: str = "",
+        status: int | None = None,
+        error: str = "",
+    ) -> None:
+        request = self._request
+        self._house.observer.observe(
+            CallerSeen(
+                occasion=occasion,
+                calling=request.calling if request else "",
+                called=request.called if request else "",
+                host=self._host,
+                implementation_class=request.user.implementation_class if request else "",
+                implementation_version=request.user.implementation_version if request else "",
+                sop_classes=sop_classes,
+                transfer_syntaxes=transfer_syntaxes,
+                sop_instance=sop_instance,
+                status=status,
+                error=error,
+            )
+        )

@@ -1,0 +1,1 @@
+"""Languages of the wire, without a wire: bytes in, events out (DICOM)."""
