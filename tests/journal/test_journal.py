@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from safelight.core.clock import SetClock
+from safelight.core.database import DatabaseRefused
 from safelight.core.signing import SigningKey
 from safelight.journal.entry import JsonValue, canonical
 from safelight.journal.errors import BadFact, JournalDamaged, JournalMissing, JournalThere
@@ -124,7 +125,7 @@ def test_a_reader_sees_what_a_writer_committed_and_cannot_write(
     assert list(reader.entries()) == [entry]
     newer = journal.append("served-start", {})
     assert reader.last() == newer
-    with pytest.raises(Exception, match="core.database-refused"):
+    with pytest.raises(DatabaseRefused):
         reader.append("served-stop", {})
     journal.close()
     reader.close()
