@@ -76,7 +76,8 @@ class Refill:
         """Do the command; ``state`` is read for what concerns the recovery as a whole."""
         match command.act:
             case Act.PLAN:
-                return self.plan()
+                # After a crash in the middle of planning the pieces on record are not recorded again.
+                return (piece for piece in self.plan() if _brings_news(piece, state))
             case Act.PROBE:
                 return (self._probe(),)
             case Act.STAND_DOWN:
@@ -247,6 +248,10 @@ class Refill:
         if not missing or not self.settings.repair_target or self.keeper is None:
             return ()
         return self.keeper.remove_unreadable(missing)
+
+
+def _brings_news(piece: Planned, state: RecoveryState) -> bool:
+    return piece.last or any(planned.study not in state.studies for planned in piece.studies)
 
 
 @dataclass(slots=True)
