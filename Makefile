@@ -66,6 +66,7 @@ demo: setup ## a rehearsal hospital loses its PACS and gets it back, in under th
 	$(BIN)/safelight rehearsal demonstrate $(BUILD)/demo
 
 bench: setup ## Safelight beside its peers, in one table (PART=receive|send|vault|memory|scale, QUICK=1)
+	@PYTHON=$(BIN)/python tools/backup-peers
 	$(BIN)/python -m bench --part $(PART) $(if $(QUICK),--quick)
 
 format: setup ## lay out the code and mend what ruff can

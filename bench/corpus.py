@@ -158,7 +158,7 @@ def _write(kind: Kind, path: Path, seed: int, study: int, number: int) -> int:
 
 
 def _series_length(kind: Kind) -> int:
-    return {"CT": 120, "MR": 60, "OT": 50}.get(kind.modality, 4)
+    return {"CT": 40, "MR": 40, "OT": 25}.get(kind.modality, 4)
 
 
 def _fill(folder: Path, kind: Kind, target: int, seed: int, first_study: int) -> None:
