@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, func, select, update
 
 from safelight.catalog.census_outcome import CensusOutcome
-from safelight.catalog.placing import chunks
+from safelight.catalog.reading import chunks
 from safelight.catalog.schema import (
     census_run_table,
     census_table,

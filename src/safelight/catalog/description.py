@@ -66,7 +66,7 @@ def describe(head: Head) -> Description:
     return Description(
         patient_id=text(PATIENT_ID),
         issuer=text(ISSUER),
-        patient_name=decode(values.get(PATIENT_NAME, b"")[:TEXT_MAX], charset, is_name=True),
+        patient_name=patient_name(head),
         birth_date=text(BIRTH_DATE),
         sex=text(SEX),
         study_date=plain_date(text(STUDY_DATE)),
@@ -79,6 +79,11 @@ def describe(head: Head) -> Description:
         series_description=text(SERIES_DESCRIPTION),
         body_part=text(BODY_PART),
     )
+
+
+def patient_name(head: Head) -> str:
+    """Return the patient's name as one head has it."""
+    return decode(head.values.get(PATIENT_NAME, b"")[:TEXT_MAX], head.values.get(CHARACTER_SET, b""), is_name=True)
 
 
 def plain_date(text: str) -> str:

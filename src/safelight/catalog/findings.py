@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from safelight.catalog.census_rows import CensusRun, end_census
 from safelight.catalog.packs import expect_pack, pack, record_copy
-from safelight.catalog.placing import chunks
+from safelight.catalog.reading import chunks
 from safelight.catalog.rows import CopyState, Finding, Rejection
 from safelight.catalog.schema import choice_table, finding_table, rejection_table
 from safelight.catalog.tallies import add_to_tallies, raise_tally

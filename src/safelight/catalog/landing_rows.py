@@ -5,7 +5,9 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select
 
-from safelight.catalog.placing import Seen, chunks, place
+from safelight.catalog.lineage import Seen
+from safelight.catalog.placing import place
+from safelight.catalog.reading import chunks
 from safelight.catalog.rows import LandedRow, Standing, WaitingSeries
 from safelight.catalog.schema import holding_table, landed_table, series_table, study_table, version_table
 from safelight.catalog.tallies import add_to_tallies
@@ -20,7 +22,8 @@ def record_landed(connection: Connection, arrivals: Sequence[Arrival]) -> list[S
     """Record arrivals that are durable in the landing log; return for each what it is to the catalog."""
     placed = place(connection, [_seen(arrival) for arrival in arrivals])
     there = _already_landed(connection, [arrival.place for arrival in arrivals])
-    held = _already_held(connection, [placed.keys[arrival.digest] for arrival in arrivals])
+    known = {key for digest, key in placed.keys.items() if placed.standings[digest] is Standing.KNOWN}
+    held = _already_held(connection, known)
     rows = []
     for arrival in arrivals:
         spot = _spot(arrival.place)

@@ -10,7 +10,9 @@ from sqlalchemy import Connection, Select, and_, exists, func, select, update
 from safelight.catalog.census_rows import settle
 from safelight.catalog.errors import PackUnknown
 from safelight.catalog.landing_rows import mark_landed_packed
-from safelight.catalog.placing import Seen, chunks, next_key, place
+from safelight.catalog.lineage import Seen
+from safelight.catalog.placing import place
+from safelight.catalog.reading import chunks, next_key
 from safelight.catalog.rows import CopyRow, CopyState, PackRow
 from safelight.catalog.schema import (
     copy_table,
@@ -31,9 +33,12 @@ def record_packed(
     connection: Connection, pack: PackRow, held: Sequence[Holding], places: Iterable[LandingPlace]
 ) -> bool:
     """Record a sealed pack with all it holds; return whether it was new."""
-    if _key_of(connection, pack.name) is not None:
-        return False
     placed = place(connection, [_seen(one) for one in held])
+    version_keys = [placed.keys[one.digest] for one in held]
+    if _key_of(connection, pack.name) is not None:
+        marked = mark_landed_packed(connection, dict.fromkeys(version_keys), places)
+        add_to_tallies(connection, {"instances_waiting": -marked})
+        return False
     key = next_key(connection, pack_table)
     connection.execute(
         pack_table.insert().values(
@@ -54,7 +59,6 @@ def record_packed(
         connection.execute(reference_table.insert(), rows)
     if held:
         connection.execute(holding_table.insert(), [_holding(key, placed.keys[one.digest], one) for one in held])
-    version_keys = [placed.keys[one.digest] for one in held]
     studies = _mark_packed(connection, version_keys, placed.tallies)
     placed.tallies["instances_waiting"] -= mark_landed_packed(connection, dict.fromkeys(version_keys), places)
     placed.tallies["packs"] += 1

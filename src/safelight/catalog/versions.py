@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, select
 
-from safelight.catalog.placing import chunks
+from safelight.catalog.reading import chunks
 from safelight.catalog.rows import HoldingRow, VersionRow
 from safelight.catalog.schema import (
     choice_table,

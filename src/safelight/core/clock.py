@@ -49,7 +49,7 @@ class SetClock:
 
 def to_text(moment: datetime) -> str:
     """Write an aware instant as ISO 8601 in UTC with microseconds and a ``Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def from_text(text: str) -> datetime:
