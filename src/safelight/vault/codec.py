@@ -26,6 +26,10 @@ _SMALL_FRAME_BYTES: Final = 16 * 1024
 """Below this the fixed cost of an image codec may exceed what it gains, so zstd is tried too."""
 
 
+_IMAGE_SIDE_MIN: Final = 32
+"""Debian's ojph_expand 0.9.0 decodes an image of 16 x 16 or less to other values than OpenJPH and OpenJPEG do."""
+
+
 class FrameDamaged(IntegrityError):
     """A stored frame does not decode to what its index entry says."""
 
@@ -79,7 +83,8 @@ class Picture:
     @property
     def is_image(self) -> bool:
         """Whether the image codecs take it, and Debian's ``ojph_expand`` gives it back."""
-        return self.samples in (1, 3) and self.sample_bytes in (1, 2)
+        wide_enough = min(self.rows, self.columns) >= _IMAGE_SIDE_MIN
+        return wide_enough and self.samples in (1, 3) and self.sample_bytes in (1, 2)
 
     def shaped(self, flat: _Bytes, *, signed: bool) -> npt.NDArray[np.integer]:
         """View the bytes of a frame as an array of samples, colours last."""
