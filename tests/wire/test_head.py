@@ -242,3 +242,12 @@ def test_a_real_file_with_flipped_bytes_has_a_head_or_a_typed_error(name, data):
 def test_an_image_has_its_rows_and_columns():
     head = head_of(image(bytes(12), rows=2, columns=3))
     assert head.values[0x00280010] + head.values[0x00280011] == b"\x02\0\x03\0"
+
+
+@pytest.mark.parametrize("shift", range(-45, 20))
+def test_an_element_on_the_border_of_what_was_read_is_found(shift):
+    filler = element(0x00080001, "OB", b"", length=16384 - 12 + shift)
+    data = filler + bytes(16384 - 12 + shift) + uids() + sequence(0x00081140, uids(), uids()) + STUDY
+    source = CountedSource(data, len(data))
+    head = scan_head(source, EXPLICIT)
+    assert (head.sop_instance, head.study) == ("1.2.3.4", "1.2.3")
