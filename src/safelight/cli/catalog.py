@@ -1,0 +1,56 @@
+"""Find studies; rebuild the catalog."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from safelight.cli.options import home_option, json_option, print_json, run_act
+
+
+@click.group()
+def catalog() -> None:
+    """Find what is held; rebuild the catalog from the vault alone."""
+
+
+@catalog.command()
+@click.option("--patient-id", help="Patient ID, exactly.")
+@click.option("--name", help="Patient name; * and ? are wildcards, case does not matter.")
+@click.option("--accession", help="Accession number, exactly.")
+@click.option("--study", help="Study Instance UID.")
+@click.option("--modality", help="A modality in the study, for example CT.")
+@click.option("--from", "date_from", help="First study date, YYYYMMDD.")
+@click.option("--to", "date_to", help="Last study date, YYYYMMDD.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many studies.")
+@home_option
+@json_option
+def find(home_directory: Path, as_json: bool, **asked: Any) -> None:
+    """Find studies, newest first."""
+    from safelight.site.finding_studies import find_studies
+    from safelight.site.home import Home
+
+    rows = find_studies(Home.at(home_directory), asked)
+    if as_json:
+        print_json({"studies": rows})
+        return
+    for row in rows:
+        click.echo(
+            f"{row['date']:<8} {'/'.join(row['modalities']):<8} {row['instances']:>6} inst  {row['patient_id']:<16} "
+            f"{row['patient_name']:<28.28} {row['accession']:<14} {row['study']}"
+        )
+    click.echo(f"{len(rows)} studies" + (" (limit reached: narrow the search)" if len(rows) == asked["limit"] else ""))
+
+
+@catalog.command()
+@home_option
+@json_option
+def rebuild(home_directory: Path, as_json: bool) -> None:
+    """Compute the catalog again from the packs, the landing log and the journal.
+
+    Needs the node key. Works beside the old catalog and takes its place only when complete.
+    """
+    document = run_act(home_directory, "catalog.rebuild", {}, as_json=as_json)
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(f"Rebuilt: {document['instances']:,} instances in {document['packs']:,} packs.")

@@ -1,0 +1,104 @@
+"""The program `safelight`: finds the command, shows errors so that they say who must act and how."""
+
+import importlib
+import json
+import sys
+from typing import Any, Final
+
+import click
+
+from safelight import VERSION
+from safelight.core.errors import EXIT_DEFECT, SafelightError
+
+COMMANDS: Final = {
+    "init": ("safelight.cli.start:init", "Make a home: settings, keys, an empty vault."),
+    "serve": ("safelight.cli.start:serve", "Receive, pack, copy and verify until stopped."),
+    "status": ("safelight.cli.start:status", "What is held, what would be lost right now, what needs you."),
+    "check": ("safelight.cli.start:check", "Look at this home and its surroundings; say what to mend."),
+    "gateway": ("safelight.cli.gateway:gateway", "Other application entities: echo, add, list, callers."),
+    "protection": ("safelight.cli.protection:protection", "Seed, pull, census: get every study into the vault."),
+    "vault": ("safelight.cli.vault:vault", "Usage, verify, heal, export, the recovery key."),
+    "catalog": ("safelight.cli.catalog:catalog", "Find studies; rebuild the catalog from the vault."),
+    "recovery": ("safelight.cli.recovery:recovery", "Refill a PACS in clinical order and prove it."),
+    "evidence": ("safelight.cli.evidence:evidence", "Export and verify sealed, signed evidence."),
+    "rehearsal": ("safelight.cli.rehearsal:rehearsal", "Generate a rehearsal hospital; run the demonstration."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only when it is used, so that `--help` is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of a hospital's work."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their one-line help, without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told) for name, (_, told) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(VERSION, prog_name="safelight")
+def program() -> None:
+    """Safelight: disaster recovery for a PACS.
+
+    Protects every study as a verified, encrypted holding; refills a lost PACS in clinical order;
+    hands over evidence that can be checked without us.
+
+    \b
+    First steps:
+      safelight init --home DIR --site NAME --ae-title SAFELIGHT --dicom-port 11112
+      safelight serve --home DIR
+      safelight status --home DIR
+
+    Every command takes --home DIR (or SAFELIGHT_HOME), and --json for programs.
+    """
+
+
+def show_error(error: SafelightError, as_json: bool) -> int:
+    """Tell an error on standard error and return the exit code of its family."""
+    code = getattr(error, "told_code", error.code)
+    hint = getattr(error, "told_hint", error.hint)
+    exit_code: int = getattr(error, "told_exit", error.exit_code)
+    if as_json:
+        document: dict[str, Any] = {"error": {"code": code, "hint": hint, "facts": error.facts, "exit": exit_code}}
+        click.echo(json.dumps(document), err=True)
+        return exit_code
+    reason = (type(error).__doc__ or "").strip().splitlines()[0] if code == error.code else ""
+    click.secho(f"safelight: {code}", fg="red", bold=True, err=True)
+    if reason:
+        click.echo(f"  {reason}", err=True)
+    for name, value in error.facts.items():
+        click.echo(f"  {name}: {value}", err=True)
+    if hint:
+        click.echo(f"  What to do: {hint}", err=True)
+    return exit_code
+
+
+def main() -> None:
+    """Run the program; the one place where a failure becomes words and an exit code."""
+    as_json = "--json" in sys.argv
+    try:
+        sys.exit(program.main(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("safelight: stopped by you", err=True)
+        sys.exit(130)
+    except SafelightError as error:
+        sys.exit(show_error(error, as_json))
+    except BrokenPipeError:
+        sys.exit(EXIT_DEFECT)

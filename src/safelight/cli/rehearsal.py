@@ -1,0 +1,43 @@
+"""A rehearsal hospital, and the demonstration that loses its PACS and gets it back."""
+
+from pathlib import Path
+
+import click
+
+from safelight.cli.options import DIRECTORY, json_option, print_json
+from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
+
+
+@click.group()
+def rehearsal() -> None:
+    """Invented patients to practise with."""
+
+
+@rehearsal.command()
+@click.argument("folder", type=DIRECTORY)
+@click.option("--megabytes", type=click.IntRange(1), default=300, show_default=True, help="About how much.")
+@click.option("--seed", "seed_number", type=int, default=1, show_default=True, help="The same seed gives the same hospital.")
+@json_option
+def generate(folder: Path, megabytes: int, seed_number: int, as_json: bool) -> None:
+    """Generate a hospital of invented patients into FOLDER: CT, MR, CR, DX, US, MG, SR, KOS."""
+    from dataclasses import asdict
+
+    from safelight.cli.progress import shown
+    from safelight.site.rehearsal import generate as generate_hospital
+
+    with shown(quiet=as_json) as report:
+        made = generate_hospital(folder, seed=seed_number, size_bytes=megabytes * 10**6, report=report)
+    if as_json:
+        print_json(asdict(made))
+    else:
+        click.echo(f"Hospital made in {folder}: {asdict(made)}")
+
+
+@rehearsal.command()
+@click.argument("folder", type=DIRECTORY)
+@click.option("--megabytes", type=click.IntRange(1), default=300, show_default=True, help="Size of the hospital.")
+def demonstrate(folder: Path, megabytes: int) -> int:
+    """Protect a PACS, destroy it, refill an empty one in clinical order, and hand over the evidence."""
+    from safelight.site.demonstration import demonstrate as run
+
+    return 0 if run(folder, megabytes) else EXIT_OBJECTIVE_NOT_MET

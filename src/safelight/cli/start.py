@@ -1,0 +1,164 @@
+"""Begin and look: init, serve, status, check."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from safelight.cli.options import DIRECTORY, home_option, json_option, print_json
+from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
+from safelight.core.names import AETitle
+
+
+@click.command()
+@click.option("--home", "home_directory", type=DIRECTORY, required=True, help="An empty or new directory.")
+@click.option("--site", "site_name", required=True, help="Name of the hospital or site, as people say it.")
+@click.option("--ae-title", required=True, help="What modalities and the PACS shall call us (1 to 16 characters).")
+@click.option("--dicom-port", type=click.IntRange(1, 65535), required=True, help="Where we listen for DICOM.")
+@click.option(
+    "--second",
+    type=DIRECTORY,
+    help="A second folder or mount for copies, in another failure domain. It can be added later in safelight.toml.",
+)
+@click.option(
+    "--open",
+    "is_open",
+    is_flag=True,
+    help="For tests and rehearsal only: take instances from any calling AE title, on this machine's loopback.",
+)
+@json_option
+def init(
+    home_directory: Path, site_name: str, ae_title: str, dicom_port: int, second: Path | None, is_open: bool, as_json: bool
+) -> None:
+    """Make a home: settings with comments, keys, an empty vault.
+
+    Prints the offline recovery key ONCE, as words and as a QR code. Whoever has it can read the vault
+    when this machine is gone; nobody can without it. Write it down, and keep it off this machine.
+    """
+    from safelight.site.founding import Founding, found
+
+    made = found(
+        Founding(
+            directory=home_directory,
+            site=site_name,
+            title=AETitle.parse(ae_title),
+            port=dicom_port,
+            second=second,
+            accept_any=is_open,
+        )
+    )
+    if as_json:
+        print_json(
+            {
+                "home": str(made.home.directory),
+                "recovery_words": made.recovery_words,
+                "recovery_identity": made.recovery_identity,
+                "recovery_recipient": made.recovery_recipient,
+            }
+        )
+        return
+    click.echo(made.sheet)
+    if sys.stdin.isatty() and not is_open:
+        _ask_words(made)
+    else:
+        click.secho("The recovery key is not confirmed yet. When it is written down, run:", fg="yellow")
+        click.echo(f"  safelight vault confirm-key --home {home_directory}")
+    if is_open:
+        click.secho("OPEN HOME: any calling AE title may store. Never use it with real patients.", fg="red", bold=True)
+    click.echo(f"\nHome made at {home_directory}. Next: safelight serve --home {home_directory}")
+
+
+def _ask_words(made: Any) -> None:
+    from safelight.site.founding import confirm_by_positions, positions_to_ask
+
+    asked = positions_to_ask()
+    click.echo("Let us see that it is written down.")
+    answers = {position: click.prompt(f"Word number {position}") for position in asked}
+    if confirm_by_positions(made, answers):
+        click.secho("Right. The recovery key is confirmed.", fg="green")
+    else:
+        click.secho("That does not match. The home is made; confirm later with: safelight vault confirm-key", fg="red")
+
+
+@click.command()
+@home_option
+def serve(home_directory: Path) -> None:
+    """Receive, pack, copy and verify, in the foreground, until SIGTERM or Ctrl-C.
+
+    Prints one line, `ready`, on standard output when associations are accepted. Log lines go to
+    standard error.
+    """
+    from safelight.site.home import Home
+    from safelight.site.serve import serve_until_told
+
+    serve_until_told(Home.at(home_directory), ready=lambda: click.echo("ready"))
+
+
+@click.command()
+@home_option
+@json_option
+def status(home_directory: Path, as_json: bool) -> None:
+    """What is held, what would be lost right now, and what needs you."""
+    from safelight.site.home import Home
+    from safelight.site.status import status_document
+
+    document = status_document(Home.at(home_directory))
+    if as_json:
+        print_json(document)
+        return
+    _show_status(document)
+
+
+def _show_status(document: dict[str, Any]) -> None:
+    serving = "serving" if document["serving"] else "NOT serving"
+    click.secho(f"{document['site']}  phase {document['phase']}  {serving}", bold=True)
+    exposure = document["exposure_seconds"]
+    told = "unknown" if exposure is None else _span(exposure)
+    click.secho(f"Exposure: {told}", fg="yellow" if exposure is None or exposure else "green")
+    for reason in document["exposure_because"]:
+        click.echo(f"  because {reason}")
+    click.echo(f"Studies   {document['studies']:>12,}    instances {document['instances_landed']:>12,}")
+    click.echo(f"Packed    {document['instances_packed']:>12,}    packs     {document['packs']:>12,}")
+    click.echo(f"Size      {document['bytes_raw'] / 1e6:>9,.0f} MB received, {document['bytes_packed'] / 1e6:,.0f} MB kept")
+    findings = document["findings"]
+    if not findings:
+        click.secho("No open findings.", fg="green")
+        return
+    click.secho(f"Open findings: {len(findings)}", fg="red")
+    for finding in findings:
+        click.echo(f"  {finding['code']}  {finding['subject']}")
+        if finding.get("hint"):
+            click.echo(f"    What to do: {finding['hint']}")
+
+
+def _span(seconds: float) -> str:
+    whole = int(seconds)
+    days, rest = divmod(whole, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    return " ".join(f"{value} {unit}" for value, unit in parts if value) or "0 s"
+
+
+@click.command()
+@home_option
+@json_option
+def check(home_directory: Path, as_json: bool) -> int:
+    """Look at this home and its surroundings; exit 1 when something must be mended.
+
+    Checks settings, keys, free space, placements, journal chain, catalog and whether `serve` answers.
+    """
+    from safelight.site.checkup import checkup
+    from safelight.site.home import Home
+
+    results = checkup(Home.at(home_directory))
+    if as_json:
+        print_json({"checks": results})
+    else:
+        for one in results:
+            mark = click.style("ok  ", fg="green") if one["ok"] else click.style("MEND", fg="red", bold=True)
+            click.echo(f"{mark} {one['what']}: {one['told']}")
+            if not one["ok"] and one.get("hint"):
+                click.echo(f"     What to do: {one['hint']}")
+    return 0 if all(one["ok"] for one in results) else EXIT_OBJECTIVE_NOT_MET

@@ -1,0 +1,1 @@
+"""Doors to where bytes lie: folders and mounts of this machine."""

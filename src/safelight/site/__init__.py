@@ -1,0 +1,1 @@
+"""The wiring: settings become adapters, adapters become procedures behind their doors."""

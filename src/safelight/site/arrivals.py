@@ -1,0 +1,83 @@
+"""Arrivals become findable: one thread takes them from the door, in batches, into the catalog."""
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from safelight.catalog.rows import Standing
+from safelight.core.errors import SafelightError
+from safelight.core.instance import Arrival
+from safelight.site.records import Records
+
+BATCH: Final = 500
+KEY_OBJECT_SELECTION: Final = "1.2.840.10008.5.1.4.1.1.88.59"
+
+
+class Follow(Protocol):
+    """Looks closer at an arrival that was recorded."""
+
+    def __call__(self, arrival: Arrival, standing: Standing) -> None:
+        """Note a rejection, judge a version; a failure concerns nobody else."""
+
+
+class Arrivals:
+    """Takes arrivals that are durable in the landing log and records them. `put` is quick and never raises."""
+
+    def __init__(self, records: Records, follow: Follow, defect: Callable[[BaseException], None]) -> None:
+        self._records = records
+        self._follow = follow
+        self._defect = defect
+        self._queue: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
+        self._pending = 0
+        self._settled = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="arrivals", daemon=True)
+
+    def start(self) -> None:
+        """Begin to record."""
+        self._thread.start()
+
+    def put(self, arrival: Arrival) -> None:
+        """Take an arrival that is durable. It is findable soon, and after a crash at the next start."""
+        with self._settled:
+            self._pending += 1
+        self._queue.put(arrival)
+
+    def settle(self) -> None:
+        """Return when everything put so far is recorded."""
+        with self._settled:
+            self._settled.wait_for(lambda: self._pending == 0)
+
+    def stop(self) -> None:
+        """Record what was put, then end."""
+        self._queue.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _work(self) -> None:
+        stopping = False
+        while not stopping:
+            batch: list[Arrival] = []
+            taken = self._queue.get()
+            while taken is not None:
+                batch.append(taken)
+                if len(batch) >= BATCH or self._queue.empty():
+                    break
+                taken = self._queue.get()
+            stopping = taken is None
+            try:
+                self._record(batch)
+            except Exception as error:  # noqa: BLE001 - the thread's one place: what is in the log is recorded at the next start
+                self._defect(error)
+            with self._settled:
+                self._pending -= len(batch)
+                self._settled.notify_all()
+
+    def _record(self, batch: Sequence[Arrival]) -> None:
+        standings = self._records.catalog.record_landed(batch)
+        for arrival, standing in zip(batch, standings, strict=True):
+            if standing is Standing.CONFLICT or arrival.head.sop_class == KEY_OBJECT_SELECTION:
+                try:
+                    self._follow(arrival, standing)
+                except SafelightError as error:
+                    self._defect(error)

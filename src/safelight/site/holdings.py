@@ -1,0 +1,186 @@
+"""Reading what is held, from the landing log or from the first placement that gives it whole."""
+
+import os
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar, Final
+
+from safelight.catalog.catalog import Catalog
+from safelight.catalog.rows import HoldingRow, LandedRow
+from safelight.core.errors import IntegrityError, ResourceError, SafelightError, UsageError
+from safelight.core.instance import ByteSource, MemorySource
+from safelight.media.folder import FolderPlacement
+from safelight.site.packer import FileSource
+from safelight.vault.age import Identity
+from safelight.vault.landing import Landing, LandingReleased
+from safelight.vault.pack_reader import PackReader
+
+READERS_MAX: Final = 4
+IN_MEMORY_BYTES_MAX: Final = 64 * 2**20
+
+
+class NotHeld(UsageError):
+    """Nothing of this name is held."""
+
+    code: ClassVar[str] = "vault.not-held"
+    hint: ClassVar[str] = "Search with: safelight catalog find"
+
+
+class Unreadable(IntegrityError):
+    """No placement gives this pack whole."""
+
+    code: ClassVar[str] = "vault.unreadable"
+    hint: ClassVar[str] = "Delete nothing. Run: safelight vault verify; look for another copy of the pack."
+
+
+Damaged = Callable[[str, str, SafelightError], None]
+"""Told of a pack that a placement could not give: pack, placement, why."""
+
+
+class Holdings:
+    """Gives stored bytes by version. Used by many threads; each has its own readers."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        landing: Landing,
+        placements: Sequence[FolderPlacement],
+        identities: Sequence[Identity],
+        spool: Path,
+        damaged: Damaged,
+    ) -> None:
+        self._catalog = catalog
+        self._landing = landing
+        self._placements = placements
+        self._identities = identities
+        self._spool = spool
+        self._damaged = damaged
+        self._own = threading.local()
+
+    def stored(self, holding: HoldingRow | LandedRow) -> Iterator[bytes | memoryview]:
+        """Give the stored bytes, prefix included, in order; everything was compared when the last piece came.
+
+        Raises:
+            Unreadable: no placement gives them whole.
+        """
+        if isinstance(holding, LandedRow):
+            yield from self._landed(holding)
+            return
+        given = 0
+        for placement in self._placements:
+            try:
+                passed = 0
+                for piece in self._reader(placement, holding.pack).read(holding.position):
+                    # After a bad copy the next one goes on where the first stopped: its bytes were equal so far.
+                    skip = min(max(given - passed, 0), len(piece))
+                    passed += len(piece)
+                    if skip < len(piece):
+                        yield memoryview(piece)[skip:]
+                        given = passed
+                return
+            except (IntegrityError, ResourceError) as error:
+                self._forget(placement, holding.pack)
+                self._damaged(holding.pack, placement.name, error)
+        raise Unreadable(pack=holding.pack, position=holding.position)
+
+    def data_set(self, holding: HoldingRow | LandedRow) -> ByteSource:
+        """Return the data set without its prefix, in memory or, when it is large, in an unnamed file."""
+        prefix = holding.prefix_size
+        if isinstance(holding, LandedRow):
+            with suppress(LandingReleased):
+                return _Behind(self._landing.read(holding.place), prefix)
+            return self.data_set(self.holding_of(holding.version.digest))
+        if holding.size <= IN_MEMORY_BYTES_MAX:
+            whole = b"".join(self.stored(holding))
+            return MemorySource(memoryview(whole)[prefix:])
+        return _Behind(_spooled(self._spool, self.stored(holding)), prefix)
+
+    def holding_of(self, digest: bytes) -> HoldingRow:
+        """Return where a version lies in the vault.
+
+        Raises:
+            NotHeld: in no pack.
+        """
+        found = self._catalog.holdings(digests=[digest])
+        if not found:
+            raise NotHeld(digest=digest.hex())
+        return found[0]
+
+    def everything_of(self, digest: bytes) -> list[HoldingRow | LandedRow]:
+        """Return every holding of a version: in packs (one for each prefix it came with), else in the landing log."""
+        packed: list[HoldingRow | LandedRow] = []
+        seen: set[bytes] = set()
+        for holding in self._catalog.holdings(digests=[digest]):
+            if holding.prefix_digest not in seen:
+                seen.add(holding.prefix_digest)
+                packed.append(holding)
+        return packed
+
+    def _landed(self, row: LandedRow) -> Iterator[bytes | memoryview]:
+        try:
+            source = self._landing.read(row.place)
+            for offset in range(0, source.size, 2**20):
+                yield source.read(offset, 2**20)
+        except LandingReleased:
+            # It was packed while we looked.
+            yield from self.stored(self.holding_of(row.version.digest))
+
+    def _reader(self, placement: FolderPlacement, pack: str) -> PackReader:
+        readers: OrderedDict[tuple[str, str], PackReader]
+        readers = self._own.__dict__.setdefault("readers", OrderedDict())
+        key = (placement.name, pack)
+        if key not in readers:
+            readers[key] = PackReader(placement.open(pack), self._identities, self._open_anywhere)
+            while len(readers) > READERS_MAX:
+                readers.popitem(last=False)
+        readers.move_to_end(key)
+        return readers[key]
+
+    def _open_anywhere(self, pack: str) -> ByteSource:
+        for placement in self._placements:
+            with suppress(ResourceError):
+                return placement.open(pack)
+        raise Unreadable(pack=pack)
+
+    def _forget(self, placement: FolderPlacement, pack: str) -> None:
+        self._own.__dict__.get("readers", {}).pop((placement.name, pack), None)
+
+
+class _Behind:
+    """A source without its first bytes."""
+
+    def __init__(self, source: ByteSource, skipped: int) -> None:
+        self._source = source
+        self._skipped = skipped
+
+    @property
+    def size(self) -> int:
+        return self._source.size - self._skipped
+
+    def read(self, offset: int, length: int) -> bytes | memoryview:
+        return self._source.read(self._skipped + offset, length)
+
+
+class _Spooled(FileSource):
+    """An unnamed file that goes when nobody refers to it."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        super().__init__(descriptor, 0, size)
+        self._held = descriptor
+
+    def __del__(self) -> None:
+        os.close(self._held)
+
+
+def _spooled(directory: Path, pieces: Iterator[bytes | memoryview]) -> ByteSource:
+    descriptor, name = tempfile.mkstemp(dir=directory)
+    Path(name).unlink()
+    size = 0
+    for piece in pieces:
+        os.pwrite(descriptor, piece, size)
+        size += len(piece)
+    return _Spooled(descriptor, size)

@@ -1,0 +1,120 @@
+"""A home: the directory that holds one node's settings, keys, journal, catalog, landing log and packs."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from safelight.core.errors import StateError, UsageError
+from safelight.site.settings import FILE_NAME, Settings, read_settings
+
+
+class NoHome(UsageError):
+    """There is no Safelight home at this place."""
+
+    code: ClassVar[str] = "site.no-home"
+    hint: ClassVar[str] = "Make one with: safelight init --home DIR ... , or give --home (or SAFELIGHT_HOME)."
+
+
+class HomeExists(StateError):
+    """The directory holds something already; `init` never writes over it."""
+
+    code: ClassVar[str] = "site.home-exists"
+    hint: ClassVar[str] = "Choose an empty directory. To use the home that is there, run: safelight status --home DIR"
+
+
+class HomeInUse(StateError):
+    """Another Safelight process works on this home."""
+
+    code: ClassVar[str] = "site.home-in-use"
+    hint: ClassVar[str] = "One `serve` (or one acting command) at a time. Stop the other one, then try again."
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where things lie in a home."""
+
+    directory: Path
+
+    @classmethod
+    def at(cls, directory: Path) -> "Home":
+        """Return the home at this directory.
+
+        Raises:
+            NoHome: nothing was initialised there.
+        """
+        home = cls(directory.absolute())
+        if not home.settings_file.is_file():
+            raise NoHome(directory=str(directory))
+        return home
+
+    @property
+    def settings_file(self) -> Path:
+        """safelight.toml"""
+        return self.directory / FILE_NAME
+
+    @property
+    def keys(self) -> Path:
+        """Node key, public recovery key, signing key."""
+        return self.directory / "keys"
+
+    @property
+    def journal(self) -> Path:
+        """The facts."""
+        return self.directory / "journal.db"
+
+    @property
+    def catalog(self) -> Path:
+        """Computed from vault and journal; may be deleted."""
+        return self.directory / "catalog.db"
+
+    @property
+    def landing(self) -> Path:
+        """Instances that are durable and not packed yet."""
+        return self.directory / "landing"
+
+    @property
+    def vault(self) -> Path:
+        """The first placement of the packs."""
+        return self.directory / "vault"
+
+    @property
+    def peers(self) -> Path:
+        """Other application entities by name."""
+        return self.directory / "peers.toml"
+
+    @property
+    def run(self) -> Path:
+        """Lock and control socket; holds nothing that must survive."""
+        return self.directory / "run"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where a running `serve` takes commands."""
+        return self.run / "control.sock"
+
+    def settings(self) -> Settings:
+        """Read safelight.toml."""
+        return read_settings(self.settings_file)
+
+
+@contextmanager
+def locked(home: Home) -> Iterator[None]:
+    """Hold the home for this process; the kernel lets go when the process dies.
+
+    Raises:
+        HomeInUse: another process holds it.
+    """
+    home.run.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(home.run / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise HomeInUse(directory=str(home.directory)) from error
+        yield
+    finally:
+        os.close(descriptor)

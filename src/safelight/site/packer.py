@@ -1,0 +1,207 @@
+"""The packer: a program of its own that turns instances into sealed packs.
+
+It runs niced, knows only public keys, opens no database, and speaks through one pipe with the process that
+started it (`safelight.site.packing`). A codec that crashes on hostile pixels takes this process down and
+nothing else: the order is then done again without image codecs.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+from safelight.core.disk import RealDisk
+from safelight.core.errors import ResourceError, SafelightError
+from safelight.core.instance import ByteSource, LayoutKind, MemorySource, PixelLayout
+from safelight.vault.age import Recipient
+from safelight.vault.anatomy import pixel_digest
+from safelight.vault.codec import Profile
+from safelight.vault.pack_format import PackItem, PixelReference, SealedPack
+from safelight.vault.pack_writer import PackWriter
+
+NICENESS: Final = 15
+IN_MEMORY_BYTES_MAX: Final = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class PackTask:
+    """One instance to pack: ``size`` bytes of a file from ``offset``."""
+
+    path: str
+    offset: int
+    size: int
+    item: PackItem
+
+
+@dataclass(frozen=True, slots=True)
+class PackOrder:
+    """Instances that become one pack."""
+
+    tasks: tuple[PackTask, ...]
+    plain: bool = False
+    """Without image codecs: after one of them crashed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackerSettings:
+    """What a packer is told once, at its start."""
+
+    packs: str
+    recipients: tuple[str, ...]
+    profile: str
+
+
+@dataclass(frozen=True, slots=True)
+class PixelQuestion:
+    """Are these pixels held already?"""
+
+    digests: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PixelAnswer:
+    """Where pixels are held that were asked for."""
+
+    held: Mapping[bytes, PixelReference]
+
+
+@dataclass(frozen=True, slots=True)
+class PackOutcome:
+    """What became of an order: a pack, and the tasks that could not be packed, by number, with an error code."""
+
+    sealed: SealedPack | None
+    packed: tuple[int, ...] = ()
+    """The task number of each entry of the pack, in order."""
+    failed: Mapping[int, str] = field(default_factory=dict)
+    error: str = ""
+    """Code of an error that concerned the whole pack."""
+
+
+class FileSource:
+    """A part of a file as a `ByteSource`."""
+
+    def __init__(self, descriptor: int, offset: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._offset = offset
+        self.size = size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return bytes from the file, fewer past its end."""
+        length = max(0, min(length, self.size - offset))
+        return os.pread(self._descriptor, length, self._offset + offset)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    number: int
+    task: PackTask
+    source: ByteSource
+    layout: PixelLayout
+    pixels: bytes | None
+
+
+class Packer:
+    """Does one order after another."""
+
+    def __init__(self, settings: PackerSettings, connection: Connection) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._recipients = [Recipient.parse(text) for text in settings.recipients]
+
+    def work(self) -> None:
+        """Take orders until the other end closes."""
+        with suppress(EOFError):
+            while True:
+                order = self._connection.recv()
+                self._connection.send(self._do(order))
+
+    def _do(self, order: PackOrder) -> PackOutcome:
+        descriptors: list[int] = []
+        failed: dict[int, str] = {}
+        writer = PackWriter(Path(self._settings.packs), RealDisk(), self._recipients, Profile(self._settings.profile))
+        try:
+            ready = [one for number in range(len(order.tasks)) if (one := self._prepare(number, order, descriptors, failed))]
+            held = self._ask([one.pixels for one in ready if one.pixels])
+            packed = self._fill(writer, ready, held, failed)
+            if not packed:
+                writer.abandon()
+                return PackOutcome(None, failed=failed)
+            return PackOutcome(writer.seal(), packed, failed)
+        except SafelightError as error:
+            writer.abandon()
+            return PackOutcome(None, failed=failed, error=error.code)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _prepare(
+        self, number: int, order: PackOrder, descriptors: list[int], failed: dict[int, str]
+    ) -> _Ready | None:
+        task = order.tasks[number]
+        try:
+            descriptor = os.open(task.path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptors.append(descriptor)
+            source: ByteSource = FileSource(descriptor, task.offset, task.size)
+            if task.size <= IN_MEMORY_BYTES_MAX:
+                source = MemorySource(source.read(0, task.size))
+            layout = self._layout(task, source, plain=order.plain)
+            digest = pixel_digest(source, layout) if layout.kind is not LayoutKind.NONE else None
+        except OSError:
+            failed[number] = "vault.source-unreadable"
+            return None
+        except SafelightError as error:
+            failed[number] = error.code
+            return None
+        return _Ready(number, task, source, layout, digest)
+
+    def _layout(self, task: PackTask, source: ByteSource, *, plain: bool) -> PixelLayout:
+        from safelight.wire.dicom.layout import find_layout
+
+        if plain or task.item.wrapper.opaque:
+            return PixelLayout(LayoutKind.NONE)
+        return find_layout(source, task.item.wrapper.prefix_size, task.item.head.transfer_syntax)
+
+    def _ask(self, digests: Sequence[bytes]) -> Mapping[bytes, PixelReference]:
+        if not digests:
+            return {}
+        self._connection.send(PixelQuestion(tuple(digests)))
+        answer = self._connection.recv()
+        assert isinstance(answer, PixelAnswer)
+        return answer.held
+
+    def _fill(
+        self,
+        writer: PackWriter,
+        ready: Sequence[_Ready],
+        held: Mapping[bytes, PixelReference],
+        failed: dict[int, str],
+    ) -> tuple[int, ...]:
+        packed: list[int] = []
+        here: dict[bytes, PixelReference] = {}
+        for one in ready:
+            known = (held.get(one.pixels) or here.get(one.pixels)) if one.pixels else None
+            try:
+                position = writer.add(one.task.item, one.source, one.layout, known).position
+            except ResourceError:
+                # Space, access, device: the whole pack is in doubt, not this instance.
+                raise
+            except SafelightError as error:
+                failed[one.number] = error.code
+                continue
+            packed.append(one.number)
+            if one.pixels and known is None:
+                here[one.pixels] = PixelReference("", position)
+        return tuple(packed)
+
+
+def main() -> None:
+    """Take the settings, then orders, from the descriptor that was inherited."""
+    os.nice(NICENESS)
+    connection = Connection(int(sys.argv[1]))
+    with suppress(EOFError):
+        Packer(connection.recv(), connection).work()
+

@@ -1,0 +1,154 @@
+"""What a home's safelight.toml may say, with defaults that are safe."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Final, TypeVar
+
+from safelight.core.errors import UsageError
+from safelight.core.names import AETitle
+
+FILE_NAME: Final = "safelight.toml"
+
+Section = TypeVar(
+    "Section", "SiteSettings", "DicomSettings", "VaultSettings", "ProtectionSettings", "RecoverySettings"
+)
+
+
+class BadSettings(UsageError):
+    """The settings file cannot be read or says something we do not know."""
+
+    code: ClassVar[str] = "site.bad-settings"
+    hint: ClassVar[str] = "Compare safelight.toml with docs/operating.md, mend the named line and try again."
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """``[site]``"""
+
+    name: str = "rehearsal"
+
+
+@dataclass(frozen=True, slots=True)
+class DicomSettings:
+    """``[gateway.dicom]``"""
+
+    ae_title: AETitle = AETitle("SAFELIGHT")
+    port: int = 11112
+    bind: str = "0.0.0.0"  # noqa: S104 - modalities are on other hosts; unknown callers are refused
+    accept_any_ae: bool = False
+    associations_max: int = 64
+    associations_per_host_max: int = 32
+    idle_seconds: int = 60
+    pdu_bytes_max: int = 131072
+    data_set_bytes_max: int = 16 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class VaultSettings:
+    """``[vault]``"""
+
+    profile: str = "default"
+    copies_min: int = 2
+    pack_bytes_max: int = 64 * 2**20
+    frame_bytes_max: int = 64 * 2**20
+    landing_segment_bytes: int = 64 * 2**20
+    landing_bytes_max: int = 8 * 2**30
+    free_bytes_min: int = 512 * 2**20
+    packers: int = 2
+    quiet_seconds: float = 2.0
+    scrub_days: int = 30
+    opaque_bytes_max: int = 2**30
+    second: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionSettings:
+    """``[protection]``"""
+
+    source: str = ""
+    census_hours_max: float = 26.0
+    feed_silence_hours_max: float = 24.0
+    pull_window: str = ""
+    pull_megabytes_per_second: float = 0.0
+    pull_associations: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverySettings:
+    """``[recovery]``"""
+
+    calling_ae_title: str = ""
+    associations: int = 2
+    megabytes_per_second: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that safelight.toml says."""
+
+    site: SiteSettings = field(default_factory=SiteSettings)
+    dicom: DicomSettings = field(default_factory=DicomSettings)
+    vault: VaultSettings = field(default_factory=VaultSettings)
+    protection: ProtectionSettings = field(default_factory=ProtectionSettings)
+    recovery: RecoverySettings = field(default_factory=RecoverySettings)
+
+
+def read_settings(path: Path) -> Settings:
+    """Read and judge a settings file.
+
+    Raises:
+        BadSettings: not TOML, an unknown key, or a value of the wrong kind; says which.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadSettings(file=str(path), why=str(error)) from error
+    gateway = document.pop("gateway", {})
+    if not isinstance(gateway, dict):
+        raise BadSettings(section="gateway", why="a table is expected")
+    settings = Settings(
+        site=_section(SiteSettings(), document.pop("site", {}), "site"),
+        dicom=_section(DicomSettings(), gateway.pop("dicom", {}), "gateway.dicom"),
+        vault=_section(VaultSettings(), document.pop("vault", {}), "vault"),
+        protection=_section(ProtectionSettings(), document.pop("protection", {}), "protection"),
+        recovery=_section(RecoverySettings(), document.pop("recovery", {}), "recovery"),
+    )
+    for unknown in (*document, *(f"gateway.{key}" for key in gateway)):
+        raise BadSettings(key=unknown, why="no such section")
+    _judge(settings)
+    return settings
+
+
+def _section(defaults: Section, given: object, name: str) -> Section:
+    if not isinstance(given, Mapping):
+        raise BadSettings(section=name, why="a table is expected")
+    known = {one.name for one in fields(defaults)}
+    told: dict[str, Any] = {}
+    for key, value in given.items():
+        if key not in known:
+            raise BadSettings(key=f"{name}.{key}", why="no such setting")
+        told[key] = _value(getattr(defaults, key), value, f"{name}.{key}")
+    return replace(defaults, **told)
+
+
+def _value(default: object, value: object, key: str) -> object:
+    if isinstance(default, AETitle):
+        return AETitle.parse(value if isinstance(value, str) else "")
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(default):
+        raise BadSettings(key=key, why=f"{type(default).__name__} is expected")
+    if isinstance(value, int | float) and value < 0:
+        raise BadSettings(key=key, why="a negative value")
+    return value
+
+
+def _judge(settings: Settings) -> None:
+    if settings.vault.profile not in ("default", "small"):
+        raise BadSettings(key="vault.profile", why="default or small is expected")
+    if not 1 <= settings.dicom.port <= 65535:
+        raise BadSettings(key="gateway.dicom.port", why="1 to 65535 is expected")
+    if settings.vault.copies_min < 1 or settings.vault.packers < 1:
+        raise BadSettings(key="vault", why="copies_min and packers are at least 1")
