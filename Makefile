@@ -16,7 +16,7 @@ SOURCES := src tests tools bench
 PART ?= all
 PYTEST_FLAGS ?=
 
-.PHONY: help setup check format lint types contracts fast test soak demo bench lock clean
+.PHONY: help setup check format lint types contracts fast test soak demo bench docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -72,6 +72,9 @@ bench: setup ## Safelight beside its peers, in one table (PART=receive|send|vaul
 format: setup ## lay out the code and mend what ruff can
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
+
+docs: setup ## write docs/errors.md from the code
+	$(BIN)/python tools/errors_page.py
 
 lock: setup ## pin and hash the newest libraries that pyproject.toml allows
 	PYTHON=$(BIN)/python tools/lock

@@ -94,14 +94,21 @@ def record_copy(connection: Connection, name: str, placement: str, state: CopySt
     key = _key_of(connection, name)
     if key is None:
         raise PackUnknown(pack=name)
-    row = {"pack_key": key, "placement": placement, "state": state.value, "whole": False, "checked_at": at}
+    before = connection.execute(
+        select(copy_table.c.whole).where(copy_table.c.pack_key == key, copy_table.c.placement == placement)
+    ).scalar()
+    row = {
+        "pack_key": key,
+        "placement": placement,
+        "state": state.value,
+        "whole": bool(before),
+        "checked_at": at,
+    }
     connection.execute(insert_or_replace(connection, copy_table), row)
-    waiting, done = [name], set()
+    waiting = [name]
     while waiting:
         one = waiting.pop()
-        if one not in done:
-            done.add(one)
-            _judge_copy(connection, one, placement)
+        if _judge_copy(connection, one, placement):
             waiting.extend(_referring(connection, one))
 
 
@@ -247,11 +254,13 @@ def _mark_packed(connection: Connection, version_keys: Iterable[int], tallies: C
     return studies
 
 
-def _judge_copy(connection: Connection, name: str, placement: str) -> None:
-    """Say of one copy whether it is whole, and count the whole copies of its pack."""
-    key = _key_of(connection, name)
-    if key is None:
-        return
+def _judge_copy(connection: Connection, name: str, placement: str) -> bool:
+    """Say of one copy whether it is whole, count the whole copies of its pack, and return whether that changed."""
+    key = connection.execute(select(pack_table.c.key).where(pack_table.c.name == name)).scalar()
+    here = and_(copy_table.c.pack_key == key, copy_table.c.placement == placement)
+    copy = connection.execute(select(copy_table.c.state, copy_table.c.whole).where(here)).first()
+    if copy is None:
+        return False
     target, target_copy = pack_table.alias(), copy_table.alias()
     targets_whole = exists().where(
         target.c.name == reference_table.c.refers_to,
@@ -262,17 +271,13 @@ def _judge_copy(connection: Connection, name: str, placement: str) -> None:
     lacking = connection.execute(
         select(func.count()).select_from(reference_table).where(reference_table.c.pack_key == key, ~targets_whole)
     ).scalar_one()
-    here = and_(copy_table.c.pack_key == key, copy_table.c.placement == placement)
-    state = connection.execute(select(copy_table.c.state).where(here)).scalar()
-    whole = state == CopyState.VERIFIED.value and lacking == 0
+    whole = copy.state == CopyState.VERIFIED.value and lacking == 0
+    if whole == copy.whole:
+        return False
     connection.execute(update(copy_table).where(here).values(whole=whole))
-    count = (
-        select(func.count())
-        .select_from(copy_table)
-        .where(copy_table.c.pack_key == key, copy_table.c.whole.is_(True))
-        .scalar_subquery()
-    )
+    count = pack_table.c.copies_whole + (1 if whole else -1)
     connection.execute(update(pack_table).where(pack_table.c.key == key).values(copies_whole=count))
+    return True
 
 
 def _referring(connection: Connection, name: str) -> list[str]:

@@ -69,9 +69,14 @@ class Peer:
             raise BadPeerAddress(given=text)
         return cls(AETitle.parse(title), host.strip("[]"), int(port))
 
-    def __str__(self) -> str:
+    @property
+    def address(self) -> str:
+        """``HOST:PORT``; an IPv6 host stands in brackets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.title}@{host}:{self.port}"
+        return f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.title}@{self.address}"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -95,13 +95,12 @@ class ControlServer:
             threading.Thread(target=self._serve, args=(connection,), name="control-command", daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rwb") as stream:
+        with connection, connection.makefile("rb") as stream:
 
             def tell(document: Mapping[str, Any]) -> None:
                 # Whoever asked may have gone away; the act goes on without an audience.
-                with suppress(OSError, ValueError):
-                    stream.write(json.dumps(document).encode() + b"\n")
-                    stream.flush()
+                with suppress(OSError):
+                    connection.sendall(json.dumps(document).encode() + b"\n")
 
             def report(progress: Progress) -> None:
                 tell({"progress": [progress.stage, progress.done, progress.total, progress.unit, progress.note]})

@@ -13,10 +13,11 @@ from safelight.catalog.catalog import Catalog
 from safelight.catalog.rows import HoldingRow, LandedRow
 from safelight.core.errors import IntegrityError, ResourceError, SafelightError, UsageError
 from safelight.core.instance import ByteSource, MemorySource
-from safelight.media.folder import FolderPlacement
 from safelight.site.packer import FileSource
 from safelight.vault.age import Identity
 from safelight.vault.landing import Landing, LandingReleased
+from safelight.vault.pack_format import DigestMismatch
+from safelight.vault.placement import Placement
 from safelight.vault.pack_reader import PackReader
 
 READERS_MAX: Final = 4
@@ -48,7 +49,7 @@ class Holdings:
         self,
         catalog: Catalog,
         landing: Landing,
-        placements: Sequence[FolderPlacement],
+        placements: Sequence[Placement],
         identities: Sequence[Identity],
         spool: Path,
         damaged: Damaged,
@@ -85,6 +86,9 @@ class Holdings:
             except (IntegrityError, ResourceError) as error:
                 self._forget(placement, holding.pack)
                 self._damaged(holding.pack, placement.name, error)
+                if given and isinstance(error, DigestMismatch):
+                    # Every byte was authentic and yet not what was received: no other copy can go on from here.
+                    raise
         raise Unreadable(pack=holding.pack, position=holding.position)
 
     def data_set(self, holding: HoldingRow | LandedRow) -> ByteSource:
@@ -129,7 +133,7 @@ class Holdings:
             # It was packed while we looked.
             yield from self.stored(self.holding_of(row.version.digest))
 
-    def _reader(self, placement: FolderPlacement, pack: str) -> PackReader:
+    def _reader(self, placement: Placement, pack: str) -> PackReader:
         readers: OrderedDict[tuple[str, str], PackReader]
         readers = self._own.__dict__.setdefault("readers", OrderedDict())
         key = (placement.name, pack)
@@ -146,7 +150,7 @@ class Holdings:
                 return placement.open(pack)
         raise Unreadable(pack=pack)
 
-    def _forget(self, placement: FolderPlacement, pack: str) -> None:
+    def _forget(self, placement: Placement, pack: str) -> None:
         self._own.__dict__.get("readers", {}).pop((placement.name, pack), None)
 
 

@@ -10,6 +10,7 @@ from safelight.core.clock import Clock
 from safelight.core.signing import SigningKey
 from safelight.journal.entry import Entry
 from safelight.journal.journal import Journal
+from safelight.journal.segment import Segment
 from safelight.site.home import Home
 from safelight.vault.keys import load_public_keys, load_secret_keys
 
@@ -51,6 +52,13 @@ class Records:
             entries = self.journal.append_all(facts)
             self.catalog.apply(entries)
         return entries
+
+    def mark_sealed(self, segment: Segment, pack: str) -> Entry:
+        """Record that journal entries lie in the vault."""
+        with self._lock:
+            entry = self.journal.mark_sealed(segment, pack)
+            self.catalog.apply([entry])
+        return entry
 
     def catch_up(self) -> int:
         """Apply facts that the catalog has not seen, as after a crash between the two; return how many."""

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 import zstandard
 
 from safelight.core.disk import Disk, make_directory
-from safelight.core.errors import ResourceError
+from safelight.core.errors import ResourceError, SafelightError
 from safelight.vault import pack_format
 from safelight.vault.age import AgeWriter, Recipient
 from safelight.vault.pack_format import PackDamaged, PackIndex, SealedPack
@@ -39,7 +39,11 @@ class PackDraft:
         self._descriptor: int | None = disk.create(self._path)
         self._hash = hashlib.sha256()
         self.size_bytes = 0
-        self._age = AgeWriter(self._write, recipients)
+        try:
+            self._age = AgeWriter(self._write, recipients)
+        except SafelightError:
+            self.abandon()
+            raise
         self.zip = ZipStream(self._age.write)
         self._members = 0
 

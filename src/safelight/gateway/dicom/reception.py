@@ -107,7 +107,7 @@ class Reception:
         self._unanswered.append((received.context.context_id, command, _store_command(received), error))
         self._gathered_bytes += received.size
         is_full = len(self._unanswered) >= _GATHERED_MAX or self._gathered_bytes >= _GATHERED_BYTES_MAX
-        if self._connection.machine.window.invoked == 1 or is_full:
+        if self._connection.machine.peer_window == 1 or is_full:
             self.answer_all()
 
     def answer_all(self) -> None:

@@ -96,6 +96,7 @@ class Inbound:
         self._command: Command | None = None
         self._sink: DataSetSink | None = None
         self._sink_bytes_max = 0
+        self._sink_limit = ""
         self._data_set_size = 0
 
     @property
@@ -150,6 +151,7 @@ class Inbound:
         if not self._awaits_sink:
             raise OutOfTurn(part="no data set was announced")
         self._sink = sink
+        self._sink_limit = "data_set_bytes_max" if bytes_max is None else "identifier_bytes_max"
         self._sink_bytes_max = self._limits.data_set_bytes_max if bytes_max is None else bytes_max
 
     def advance(self, contexts_now: ContextsNow) -> Whole | CommandReceived | DataSetReceived | None:
@@ -276,7 +278,7 @@ class Inbound:
         if is_command:
             limit, size, name = self._limits.command_bytes_max, len(self._command_set), "command_bytes_max"
         else:
-            limit, size, name = self._sink_bytes_max, self._data_set_size, "data_set_bytes_max"
+            limit, size, name = self._sink_bytes_max, self._data_set_size, self._sink_limit
         if size + self._pdv_left > limit:
             raise LimitExceeded(limit=name, value=limit)
 

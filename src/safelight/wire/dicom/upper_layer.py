@@ -165,6 +165,11 @@ class UpperLayer:
         """Whether a DIMSE message, or any PDU, has begun to come and is not complete."""
         return self._inbound.is_amid_message
 
+    @property
+    def peer_window(self) -> int:
+        """How many operations the peer may have outstanding with us; 0 is no limit."""
+        return self.window.performed if self.side is Side.REQUESTOR else self.window.invoked
+
     def outgoing(self) -> list[bytes]:
         """Take the bytes that are to be sent, in order."""
         out, self._out = self._out, []

@@ -1,0 +1,251 @@
+"""Counting what the source says it holds against what we hold, and saying what could not be counted."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Final, Protocol
+
+from safelight.core.clock import Clock
+from safelight.core.errors import FactValue, PeerError
+from safelight.core.progress import Progress, Report, silent
+from safelight.protection.comparison import Depth, Standing, StudyComparison, compare_study
+from safelight.protection.enumeration import (
+    Answer,
+    Doubt,
+    Enumeration,
+    answer_of,
+    fold_answer,
+    give_up,
+    next_queries,
+)
+from safelight.protection.finding import Finding, FindingCode
+from safelight.protection.source import (
+    HeldCount,
+    HeldStudies,
+    SourceArchive,
+    SourceUnreachable,
+    StudyClaim,
+    StudyQuery,
+)
+
+_LISTED_MAX: Final = 1000
+"""How many studies of unknown content a summary names; all are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """What is kept of a claim and its comparison until the next census."""
+
+    at: datetime
+    """When the census that made it began."""
+    claim: StudyClaim
+    comparison: StudyComparison
+
+
+class CensusBook(HeldStudies, Protocol):
+    """Where claims are kept, beside what is held."""
+
+    def claims(self, source: str, studies: Sequence[str]) -> Mapping[str, ClaimRow]:
+        """Return what is kept of these studies; the comparison's series need not be kept."""
+
+    def record_claims(self, source: str, rows: Sequence[ClaimRow]) -> None:
+        """Keep rows, each in place of an older one of its study; doing it twice is harmless."""
+
+    def unclaimed(self, source: str, since: datetime, days: Sequence[tuple[date, date]] | None) -> Iterable[str]:
+        """Name studies that are held and have no claim of this source made at or after ``since``.
+
+        With ``days``, only studies dated within them.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class CensusScope:
+    """What a census counts: `enumeration.begin_whole`, or `begin_days` with the same ``days``."""
+
+    enumeration: Enumeration
+    days: tuple[tuple[date, date], ...] | None = None
+    depth: Depth = Depth.DIFFERING
+
+
+@dataclass(frozen=True, slots=True)
+class CensusSummary:
+    """The result of a census."""
+
+    source: str
+    began_at: datetime
+    ended_at: datetime
+    whole: bool
+    """Whether all days, and the studies without a date, were in scope."""
+    complete: bool
+    """Whether everything in scope is known, if what ``assumes`` says is true of the source."""
+    unknown: tuple[str, ...]
+    assumes: tuple[str, ...]
+    studies: int
+    standings: Mapping[Standing, int]
+    instances_claimed: int
+    instances_missing: int
+    only_in_vault: tuple[str, ...] | None
+    """Studies that the source claims no more; None where an incomplete census cannot tell."""
+    queries: int
+    longest_answer: int
+    limit_suspected: bool
+
+    @property
+    def speaks_for_source(self) -> bool:
+        """Whether the exposure may rest on it."""
+        return self.whole and self.complete
+
+    def facts(self) -> dict[str, FactValue]:
+        """Return the summary as facts for the journal, without lists."""
+        return {
+            "source": self.source,
+            "began_at": self.began_at.isoformat(),
+            "ended_at": self.ended_at.isoformat(),
+            "whole": self.whole,
+            "complete": self.complete,
+            "unknown_parts": len(self.unknown),
+            "studies": self.studies,
+            **{f"studies_{standing.value}": self.standings.get(standing, 0) for standing in Standing},
+            "instances_claimed": self.instances_claimed,
+            "instances_missing": self.instances_missing,
+            "studies_only_in_vault": None if self.only_in_vault is None else len(self.only_in_vault),
+            "queries": self.queries,
+            "longest_answer": self.longest_answer,
+            "limit_suspected": self.limit_suspected,
+        }
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what a person must look at."""
+        if self.complete:
+            return ()
+        facts: dict[str, FactValue] = {"unknown_parts": len(self.unknown), "first": self.unknown[0]}
+        return (Finding(FindingCode.CENSUS_INCOMPLETE, self.source, facts),)
+
+
+def take_census(
+    source: SourceArchive,
+    book: CensusBook,
+    scope: CensusScope,
+    clock: Clock,
+    *,
+    pause: Callable[[], None],
+    report: Report = silent,
+) -> CensusSummary:
+    """Ask the source for all in scope, compare, and keep the claims.
+
+    ``pause`` is called before every question and may wait, to be polite. A source that cannot be reached
+    ends the census; what was still open is then unknown.
+    """
+    run = _Run(source, book, scope.depth, clock.now(), pause)
+    state = scope.enumeration
+    while queries := next_queries(state, 1):
+        try:
+            state = fold_answer(state, run.ask(queries[0], state))
+        except SourceUnreachable:
+            state = give_up(state, Doubt.UNREACHABLE)
+        report(Progress("census", run.studies, 0, "studies", f"{len(state.pending)} questions open"))
+    unknown = (*(f"{part.query.in_words}: {part.doubt}" for part in state.unknown), *run.unknown)
+    only = None if unknown else tuple(sorted(book.unclaimed(source.name, run.began_at, scope.days)))
+    return CensusSummary(
+        source=source.name,
+        began_at=run.began_at,
+        ended_at=clock.now(),
+        whole=state.whole,
+        complete=not unknown,
+        unknown=unknown,
+        assumes=tuple(sorted(state.assumes)),
+        studies=run.studies,
+        standings=dict(run.standings),
+        instances_claimed=run.instances_claimed,
+        instances_missing=run.instances_missing,
+        only_in_vault=only,
+        queries=state.asked,
+        longest_answer=state.longest,
+        limit_suspected=state.limit_suspected,
+    )
+
+
+@dataclass(slots=True)
+class _Run:
+    """One census under way. It remembers counts; which studies it has seen, the book knows."""
+
+    source: SourceArchive
+    book: CensusBook
+    depth: Depth
+    began_at: datetime
+    pause: Callable[[], None]
+    standings: Counter[Standing] = field(default_factory=Counter)
+    instances_claimed: int = 0
+    instances_missing: int = 0
+    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def studies(self) -> int:
+        """How many different studies were compared."""
+        return self.standings.total()
+
+    def ask(self, query: StudyQuery, state: Enumeration) -> Answer:
+        """Ask one question, compare the studies that it brings, and keep the claims.
+
+        Raises:
+            SourceUnreachable: the source is gone.
+        """
+        self.pause()
+        try:
+            found = self.source.find_studies(query)
+        except SourceUnreachable:
+            raise
+        except PeerError:
+            return Answer(query, 0, failed=True)
+        limit = state.longest if state.limit_suspected else None
+        claims = one_claim_each(found.claims)
+        before = self.book.claims(self.source.name, list(claims))
+        counts = self.book.counts(list(claims))
+        rows = []
+        for study, claim in claims.items():
+            kept = before.get(study)
+            if kept is not None and kept.at >= self.began_at:
+                continue
+            rows.append(ClaimRow(self.began_at, claim, self._compare(claim, counts.get(study), kept, limit)))
+        self.book.record_claims(self.source.name, rows)
+        for row in rows:
+            self._count(row.comparison)
+        return answer_of(query, found.claims, truncated=found.truncated)
+
+    def _compare(
+        self, claim: StudyClaim, count: HeldCount | None, kept: ClaimRow | None, limit: int | None
+    ) -> StudyComparison:
+        if kept is not None and self.depth is not Depth.ALL and _unchanged(kept, claim, count):
+            return kept.comparison
+        self.pause()
+        try:
+            return compare_study(self.source, self.book, claim, count, depth=self.depth, row_limit=limit)
+        except SourceUnreachable:
+            raise
+        except PeerError:
+            return compare_study(self.source, self.book, claim, count, depth=Depth.COUNTS)
+
+    def _count(self, comparison: StudyComparison) -> None:
+        self.standings[comparison.standing] += 1
+        self.instances_claimed += comparison.claimed or 0
+        self.instances_missing += comparison.missing
+        if comparison.standing is Standing.UNKNOWN and len(self.unknown) < _LISTED_MAX:
+            self.unknown.append(f"study {comparison.study}: instances not told")
+
+
+def one_claim_each(claims: Sequence[StudyClaim]) -> dict[str, StudyClaim]:
+    """Merge rows that name one study twice; the row that claims more instances is kept."""
+    merged: dict[str, StudyClaim] = {}
+    for claim in claims:
+        before = merged.get(claim.study)
+        if claim.study and (before is None or (claim.instance_count or 0) > (before.instance_count or 0)):
+            merged[claim.study] = claim
+    return merged
+
+
+def _unchanged(kept: ClaimRow, claim: StudyClaim, count: HeldCount | None) -> bool:
+    same_claim = (kept.claim.instance_count, kept.claim.series_count) == (claim.instance_count, claim.series_count)
+    same_held = kept.comparison.held == (count.instances if count else 0)
+    counted = claim.instance_count is not None and kept.comparison.standing is not Standing.UNKNOWN
+    return same_claim and same_held and counted

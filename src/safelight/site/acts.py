@@ -1,0 +1,133 @@
+"""Acts: what a command line asks for and an opened home does, here or in the running `serve`."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from safelight.core.errors import UsageError
+from safelight.core.progress import Report
+from safelight.site.exporting import Wanted, export
+from safelight.site.home import Home
+from safelight.site.opened import Site
+
+
+class UnknownAct(UsageError):
+    """The running `serve` does not know this act: it is of another version than the command line."""
+
+    code: ClassVar[str] = "site.unknown-act"
+    hint: ClassVar[str] = "Restart `safelight serve` after an upgrade."
+
+
+Act = Callable[[Site, Mapping[str, Any], Report], Mapping[str, Any]]
+
+
+def act_alone(home: Home, name: str, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    """Open a home that nobody serves, do an act, and close it.
+
+    Raises:
+        HomeInUse: another command works on it.
+    """
+    with Site.open(home) as site:
+        return act(site, name, told, report)
+
+
+def act(site: Site, name: str, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    """Do an act.
+
+    Raises:
+        UnknownAct: there is none of this name.
+    """
+    if name not in ACTS:
+        raise UnknownAct(act=name)
+    return ACTS[name](site, told, report)
+
+
+def _seed(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.seeding import seed_folder
+
+    return seed_folder(site, told, report)
+
+
+def _pull(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.pulling import pull
+
+    return pull(site, told, report)
+
+
+def _census(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.pulling import census
+
+    return census(site, told, report)
+
+
+def _scrub(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.verifying import scrub_now
+
+    return scrub_now(site, told.get("budget_mb"), report)
+
+
+def _verify(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.verifying import verify_everything
+
+    return verify_everything(site, deep=bool(told.get("deep")), heal=bool(told.get("heal", True)), report=report)
+
+
+def _export(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    wanted = Wanted(told.get("study"), told.get("digest"))
+    return export(site, wanted, Path(told["to"]), dry_run=bool(told.get("dry_run")), report=report)
+
+
+def _pack(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del told
+    from safelight.site.flushing import pack_everything
+
+    return pack_everything(site, report)
+
+
+def _rebuild(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del told
+    from safelight.site.verifying import rebuild
+
+    return rebuild(site, report)
+
+
+def _recovery_start(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.recoveries import start
+
+    return start(site, told, report)
+
+
+def _recovery_pause(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.recoveries import pause
+
+    return pause(site, told)
+
+
+def _recovery_resume(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.recoveries import resume
+
+    return resume(site, told, report)
+
+
+def _evidence_export(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.evidence import export_evidence
+
+    return export_evidence(site, told)
+
+
+ACTS: Final[Mapping[str, Act]] = {
+    "protection.seed": _seed,
+    "protection.pull": _pull,
+    "protection.census": _census,
+    "protection.verify": _scrub,
+    "vault.verify": _verify,
+    "vault.export": _export,
+    "vault.pack": _pack,
+    "catalog.rebuild": _rebuild,
+    "recovery.start": _recovery_start,
+    "recovery.pause": _recovery_pause,
+    "recovery.resume": _recovery_resume,
+    "evidence.export": _evidence_export,
+}

@@ -1,0 +1,232 @@
+"""An opened home: its rooms, ready to work, caught up with whatever stopped it last time."""
+
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, Self
+
+from safelight.catalog.catalog import Catalog
+from safelight.catalog.errors import CatalogDamaged, CatalogMissing
+from safelight.core.clock import SystemClock
+from safelight.core.disk import RealDisk, make_directory
+from safelight.core.errors import ResourceError, SafelightError
+from safelight.core.instance import Arrival
+from safelight.journal.errors import JournalDamaged, JournalMissing
+from safelight.journal.journal import Journal
+from safelight.media.folder import FolderPlacement
+from safelight.protection.packing import PackingSettings
+from safelight.site.arrivals import Arrivals
+from safelight.site.copies import NO_SECOND, UNREACHABLE, Copies
+from safelight.site.follow_up import FollowUp
+from safelight.site.heads import head_of
+from safelight.site.holdings import Holdings
+from safelight.site.home import Home, locked
+from safelight.site.log import EventLog
+from safelight.site.packer import PackerSettings
+from safelight.site.packing import Packing
+from safelight.site.packing_desk import DeskSettings, PackingDesk
+from safelight.site.rebuilding import adopt_packs, rebuild_catalog, restore_lost_journal
+from safelight.site.records import Records
+from safelight.site.settings import Settings
+from safelight.vault.keys import load_public_keys, load_secret_keys
+from safelight.vault.landing import Landing, LandingSettings
+from safelight.vault.landing_recovery import LandingRecovery
+from safelight.vault.pack_draft import sweep_drafts
+from safelight.vault.placement import Placement
+from safelight.vault.rescue_files import rescue_files
+
+HOME: Final = "home"
+SECOND: Final = "second"
+RECORDED_AT_ONCE: Final = 500
+LANDING_DAMAGED: Final = "vault.landing-damaged"
+LANDING_UNANSWERED: Final = "vault.landing-unanswered"
+LANDING_UNREADABLE: Final = "vault.landing-segment-unreadable"
+
+
+class Site:
+    """Everything of one home, for as long as this process holds it."""
+
+    def __init__(self, home: Home, stack: ExitStack) -> None:
+        self._stack = stack
+        self.home = home
+        self.clock = SystemClock()
+        self.log = EventLog(self.clock)
+        self.disk = RealDisk()
+        self.settings: Settings = home.settings()
+        self.public = load_public_keys(home.keys)
+        self.secret = load_secret_keys(home.keys)
+        self.node = self.public.signing.key_id
+        self.placements: list[Placement] = list(self._open_placements())
+        sweep_drafts(home.vault / "packs", self.disk)
+        self.records = Records(self._open_journal(), self._open_catalog())
+        self._note_placements()
+        self.landing, recovery = Landing.open(home.landing, self.disk, self.clock, self._landing_settings())
+        self.holdings = Holdings(
+            self.records.catalog, self.landing, self.placements, [self.secret.node], home.run, self._damaged
+        )
+        self.copies = Copies(self.records, self.placements, self.clock, self.log.failure)
+        self.packing = Packing(
+            PackerSettings(
+                str(home.vault / "packs"),
+                tuple(one.text for one in self.public.recipients),
+                self.settings.vault.profile,
+            ),
+            lambda question: self.desk.answer(question),
+            self.settings.vault.packers,
+        )
+        self.sealed = threading.Event()
+        self.desk = PackingDesk(
+            self.records,
+            self.landing,
+            home.landing,
+            self.placements[0],
+            self.packing,
+            self.clock,
+            DeskSettings(
+                PackingSettings(
+                    quiet_seconds=self.settings.vault.quiet_seconds,
+                    pack_bytes_max=self.settings.vault.pack_bytes_max,
+                )
+            ),
+            self._pack_sealed,
+            self.log.failure,
+        )
+        follow = FollowUp(self.records, self.holdings, self.landing)
+        self.arrivals = Arrivals(self.records, follow, self.log.failure)
+        self._catch_up(recovery)
+
+    @classmethod
+    def open(cls, home: Home) -> Self:
+        """Open a home for this process alone.
+
+        Raises:
+            HomeInUse: another process holds it.
+            BadSettings, JournalDamaged and others: it cannot be used as it is.
+        """
+        stack = ExitStack()
+        try:
+            stack.enter_context(locked(home))
+            site = cls(home, stack)
+        except BaseException:
+            stack.close()
+            raise
+        site.packing.start()
+        site.arrivals.start()
+        return site
+
+    def close(self, *, at_once: bool = False) -> None:
+        """Stop everything in good order."""
+        self.arrivals.stop()
+        self.packing.stop(at_once=at_once)
+        self.landing.close()
+        self.records.close()
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @property
+    def catalog(self) -> Catalog:
+        """What is held, received, claimed and found."""
+        return self.records.catalog
+
+    def _open_placements(self) -> Iterable[Placement]:
+        home = self.home
+        yield FolderPlacement.create(home.vault, HOME, self.node, self.disk, rescue_files())
+        if self.settings.vault.second:
+            second = Path(self.settings.vault.second)
+            make_second = not second.exists() or not any(second.iterdir())
+            known = (home.keys / "second.placed").exists()
+            if make_second and not known:
+                FolderPlacement.create(second, SECOND, self.node, self.disk, rescue_files())
+            if not known and (second / "safelight-placement.json").exists():
+                # From now on an empty folder means that the mount is gone, not that it is new.
+                (home.keys / "second.placed").touch(mode=0o600)
+            yield FolderPlacement(second, SECOND, self.node, self.disk)
+
+    def _note_placements(self) -> None:
+        if len(self.placements) < self.settings.vault.copies_min:
+            self.records.open_finding(NO_SECOND, "vault.second", "serious", copies_min=self.settings.vault.copies_min)
+        else:
+            self.records.close_finding(NO_SECOND, "vault.second", "there are enough placements")
+        for placement in self.placements[1:]:
+            try:
+                assert isinstance(placement, FolderPlacement)
+                placement.prove()
+                placement.create(placement.directory, placement.name, self.node, self.disk, rescue_files())
+            except ResourceError as error:
+                self.records.open_finding(UNREACHABLE, placement.name, "serious", error=error.code)
+
+    def _open_journal(self) -> Journal:
+        try:
+            return Journal.open(self.home.journal, self.clock, self.node, self.secret.signing)
+        except (JournalMissing, JournalDamaged) as error:
+            self.log.failure(error)
+            return restore_lost_journal(
+                self.home, self.clock, self.disk, self.node, self.public, self.secret, self.placements
+            )
+
+    def _open_catalog(self) -> Catalog:
+        try:
+            return Catalog.open(self.home.catalog)
+        except (CatalogMissing, CatalogDamaged) as error:
+            self.log.failure(error)
+        journal = Journal.open(self.home.journal, self.clock, self.node, self.secret.signing)
+        try:
+            rebuild_catalog(self.home, journal, self.placements, self.secret, self.disk, self.log.failure)
+        finally:
+            journal.close()
+        return Catalog.open(self.home.catalog)
+
+    def _landing_settings(self) -> LandingSettings:
+        vault = self.settings.vault
+        make_directory(self.disk, self.home.landing)
+        facts = os.statvfs(self.home.landing)
+        total = facts.f_blocks * facts.f_frsize
+        return LandingSettings(
+            segment_bytes=max(2**20, min(vault.landing_segment_bytes, total // 32 // 4096 * 4096)),
+            bytes_max=vault.landing_bytes_max,
+            free_bytes_min=min(vault.free_bytes_min, total // 20),
+        )
+
+    def _catch_up(self, recovery: LandingRecovery) -> None:
+        """Make the catalog say what vault, journal and landing log say, as far as a crash kept it behind."""
+        self.records.catch_up()
+        adopt_packs(self.records, self.placements, self.secret, self.log.failure)
+        batch: list[Arrival] = []
+        for one in recovery.arrivals:
+            head = head_of(self.landing.read(one.place), one.wrapper, one.transfer_syntax)
+            batch.append(Arrival(one.digest, one.wrapper, head, one.receipt, one.place))
+            if len(batch) == RECORDED_AT_ONCE:
+                self.catalog.record_landed(batch)
+                batch = []
+        self.catalog.record_landed(batch)
+        self._forget_lost_places(recovery)
+        for kind, found in ((LANDING_DAMAGED, recovery.damaged), (LANDING_UNANSWERED, recovery.unanswered)):
+            for bad in found:
+                severity = "critical" if kind == LANDING_DAMAGED else "note"
+                facts = {"instance": bad.sop_instance, "size_bytes": bad.length, "quarantine": bad.quarantine}
+                self.records.open_finding(kind, f"{bad.segment}/{bad.offset}", severity, **facts)
+        for name in recovery.unreadable:
+            self.records.open_finding(LANDING_UNREADABLE, name, "critical")
+        self.desk.release_settled()
+
+    def _forget_lost_places(self, recovery: LandingRecovery) -> None:
+        """Drop what the catalog believes to be in the log and the log no longer has."""
+        there = {one.place for one in recovery.arrivals}
+        gone = [row.place for row in self.catalog.landed(waiting_only=False) if row.place not in there]
+        self.catalog.released(gone)
+
+    def _pack_sealed(self, pack: str) -> None:
+        self.log("vault.pack-sealed", pack=pack)
+        self.sealed.set()
+
+    def _damaged(self, pack: str, placement: str, error: SafelightError) -> None:
+        self.log.failure(error)
+        facts: Mapping[str, str] = {"error": error.code}
+        self.records.open_finding("vault.copy-damaged", f"{placement}/{pack}", "critical", **facts)

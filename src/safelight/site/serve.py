@@ -1,0 +1,122 @@
+"""`serve`: the listener, the workers and the control door, until somebody says stop."""
+
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from safelight.core.errors import SafelightError
+from safelight.core.names import AETitle
+from safelight.core.progress import Report
+from safelight.gateway.control import ControlServer
+from safelight.gateway.dicom.association import House, ServiceSettings
+from safelight.gateway.dicom.ports import Refusal
+from safelight.gateway.dicom.server import Listener, ListenerSettings
+from safelight.journal.kinds import FactKind
+from safelight.site.acts import act
+from safelight.site.home import Home
+from safelight.site.intake import LandingIntake
+from safelight.site.opened import Site
+from safelight.site.peers import BadPeers, read_peers
+from safelight.site.register import CallerBook
+from safelight.site.upkeep import Upkeep
+from safelight.wire.dicom.limits import Limits
+
+GRACE: Final = timedelta(seconds=10)
+
+
+class KnownCallers:
+    """Admits whoever is named as a peer, or everybody where the settings say so."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._stamp: tuple[int, int] | None = None
+        self._titles: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
+
+    def accept(self, calling: AETitle, called: AETitle, host: str) -> Refusal | None:
+        """Say whether this caller may open an association; the peers are read again when their file changed."""
+        del host
+        dicom = self._site.settings.dicom
+        if dicom.accept_any_ae:
+            return None
+        if called != dicom.ae_title:
+            return Refusal.CALLED_NOT_RECOGNIZED
+        return None if calling.text in self._known() else Refusal.CALLING_NOT_RECOGNIZED
+
+    def _known(self) -> frozenset[str]:
+        path = self._site.home.peers
+        try:
+            facts = path.stat()
+            stamp = (facts.st_mtime_ns, facts.st_ino)
+        except FileNotFoundError:
+            return frozenset()
+        with self._lock:
+            if stamp != self._stamp:
+                try:
+                    self._titles = frozenset(read_peers(path))
+                except BadPeers as error:
+                    # Those who were known stay known; the broken file is told.
+                    self._site.log.failure(error)
+                self._stamp = stamp
+            return self._titles
+
+
+def make_listener(site: Site, book: CallerBook) -> Listener:
+    """Return the DICOM door of a site, listening and not yet accepting.
+
+    Raises:
+        CannotListen: the port is taken.
+    """
+    dicom = site.settings.dicom
+    limits = Limits(pdu_bytes_offered=dicom.pdu_bytes_max, data_set_bytes_max=dicom.data_set_bytes_max)
+    settings = ListenerSettings(
+        port=dicom.port,
+        bind=dicom.bind,
+        associations_max=dicom.associations_max,
+        associations_per_host_max=dicom.associations_per_host_max,
+        service=ServiceSettings(limits=limits, idle=timedelta(seconds=dicom.idle_seconds)),
+    )
+    intake = LandingIntake(site.landing, site.clock, site.arrivals.put)
+    return Listener(settings, House(intake=intake, admission=KnownCallers(site), observer=book), site.clock)
+
+
+def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
+    """Serve a home until SIGTERM or SIGINT.
+
+    Raises:
+        HomeInUse: it is served already.
+        CannotListen: the port is taken.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with Site.open(home) as site:
+        book = CallerBook(site.records, site.clock)
+        listener = make_listener(site, book)
+        upkeep = Upkeep(site, book)
+        control = ControlServer(home.control_socket, lambda name, told, report: _do(site, name, told, report))
+        site.records.record(FactKind.SERVED_START, {"port": listener.port})
+        upkeep.start()
+        control.start()
+        listener.start()
+        site.log("gateway.ready", port=listener.port)
+        ready()
+        try:
+            stop.wait()
+        finally:
+            site.log("gateway.stopping")
+            listener.stop(GRACE)
+            control.stop()
+            site.arrivals.settle()
+            upkeep.stop()
+            site.records.record(FactKind.SERVED_STOP, {})
+
+
+def _do(site: Site, name: str, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    try:
+        return act(site, name, told, report)
+    except SafelightError as error:
+        site.log.failure(error)
+        raise

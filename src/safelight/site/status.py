@@ -1,0 +1,200 @@
+"""What a home says of itself, without the help of `serve`, and in the same time however much is held."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from safelight.catalog.catalog import Catalog
+from safelight.core.clock import SystemClock, to_text
+from safelight.gateway.control import is_serving
+from safelight.journal.journal import Journal
+from safelight.media.folder import FolderPlacement
+from safelight.protection.exposure import Exposure, ExposureInputs, FeedWatch, SourceWatch, judge_exposure
+from safelight.site.finding_table import hint_for
+from safelight.site.home import Home
+from safelight.site.settings import Settings
+from safelight.vault.keys import load_public_keys
+
+FINDINGS_SHOWN: Final = 1000
+RECOVERY_KINDS: Final = ("recovery-started", "recovery-finished")
+
+
+@contextmanager
+def looked_at(home: Home) -> Iterator[tuple[Catalog, Journal]]:
+    """Open a home's records for reading; a running `serve` is not disturbed."""
+    clock = SystemClock()
+    catalog = Catalog.open(home.catalog, read_only=True)
+    try:
+        node = load_public_keys(home.keys).signing.key_id
+        journal = Journal.open(home.journal, clock, node, read_only=True)
+        try:
+            yield catalog, journal
+        finally:
+            journal.close()
+    finally:
+        catalog.close()
+
+
+def status_document(home: Home) -> dict[str, Any]:
+    """Return what `safelight status --json` prints."""
+    settings = home.settings()
+    with looked_at(home) as (catalog, journal):
+        tally = catalog.tally()
+        exposure = exposure_of(settings, catalog, journal)
+        findings = findings_document(catalog, exposure)
+        phase = phase_of(journal)
+    return {
+        "site": settings.site.name,
+        "home": str(home.directory),
+        "serving": is_serving(home.control_socket),
+        "phase": phase,
+        "instances_landed": tally.instances_landed,
+        "instances_packed": tally.instances_packed,
+        "studies": tally.studies,
+        "series": tally.series,
+        "patients": tally.patients,
+        "packs": tally.packs,
+        "bytes_raw": tally.bytes_raw,
+        "bytes_packed": tally.bytes_packed,
+        "exposure_seconds": exposure.seconds,
+        "exposure_because": because_of(exposure),
+        "findings": findings,
+    }
+
+
+def protection_document(home: Home) -> dict[str, Any]:
+    """Return what `safelight protection status --json` prints."""
+    settings = home.settings()
+    with looked_at(home) as (catalog, journal):
+        tally = catalog.tally()
+        exposure = exposure_of(settings, catalog, journal)
+        inputs = catalog.exposure_inputs(settings.vault.copies_min)
+        lacking = len(catalog.packs_lacking(settings.vault.copies_min))
+    runs = [run.at for run in inputs.last_complete_census.values()]
+    return {
+        "exposure_seconds": exposure.seconds,
+        "exposure_because": because_of(exposure),
+        "waiting_instances": tally.instances_waiting,
+        "packs": tally.packs,
+        "packs_lacking_copies": lacking,
+        "claimed_unprotected": inputs.claimed_unprotected,
+        "census": dict(tally.census),
+        "last_complete_census": to_text(max(runs)) if runs else None,
+    }
+
+
+def usage_document(home: Home) -> dict[str, Any]:
+    """Return what `safelight vault usage --json` prints."""
+    settings = home.settings()
+    with looked_at(home) as (catalog, _):
+        tally = catalog.tally()
+        waiting = sum(one.bytes for one in catalog.landed_waiting())
+        missing = {name: len(catalog.packs_not_in(name)) for name, _ in placements_of(home, settings)}
+    places = []
+    for name, directory in placements_of(home, settings):
+        there = (directory / "safelight-placement.json").is_file()
+        places.append(
+            {
+                "name": name,
+                "directory": str(directory),
+                "packs": tally.packs - missing[name],
+                "free_bytes": FolderPlacement(directory, name, "", None).free_bytes(),  # type: ignore[arg-type]
+                "told": "" if there else "NOT THERE",
+            }
+        )
+    return {
+        "bytes_raw": tally.bytes_raw,
+        "bytes_packed": tally.bytes_packed,
+        "packs": tally.packs,
+        "landing_bytes": waiting,
+        "placements": places,
+    }
+
+
+def placements_of(home: Home, settings: Settings) -> list[tuple[str, Path]]:
+    """Return the placements by name, the home first."""
+    second = [("second", Path(settings.vault.second))] if settings.vault.second else []
+    return [("home", home.vault), *second]
+
+
+def exposure_of(settings: Settings, catalog: Catalog, journal: Journal) -> Exposure:
+    """Judge what would be lost right now."""
+    now = SystemClock().now()
+    known = catalog.exposure_inputs(settings.vault.copies_min)
+    protection = settings.protection
+    sources = []
+    if protection.source:
+        run = known.last_complete_census.get(protection.source)
+        sources.append(
+            SourceWatch(protection.source, run.at if run else None, timedelta(hours=protection.census_hours_max))
+        )
+    _, oldest_unsealed = journal.unsealed()
+    feeds = _feeds(settings, catalog)
+    return judge_exposure(
+        ExposureInputs(
+            oldest_unpacked_at=known.oldest_unpacked_at,
+            oldest_lacking_copies_at=known.oldest_lacking_copies_at,
+            oldest_claimed_unprotected_at=known.oldest_claimed_unprotected_at,
+            oldest_unsealed_at=oldest_unsealed,
+            sources=sources,
+            feeds=feeds,
+            received_any=catalog.tally().instances_landed > 0,
+        ),
+        now,
+    )
+
+
+def _feeds(settings: Settings, catalog: Catalog) -> list[FeedWatch]:
+    """Watch whoever stored here: a sender that falls silent is not known to be well."""
+    silence = timedelta(hours=settings.protection.feed_silence_hours_max)
+    feeds = []
+    for caller in catalog.callers():
+        heard = caller.last.get("store")  # type: ignore[call-overload]
+        if isinstance(heard, datetime):
+            feeds.append(FeedWatch(f"{caller.title}@{caller.host}", heard, caller.first_seen_at, silence))
+    return feeds
+
+
+def because_of(exposure: Exposure) -> list[str]:
+    """Say in words what the exposure comes from."""
+    return [
+        " ".join(part for part in (str(reason.cause), reason.subject, reason.since and f"since {to_text(reason.since)}") if part)
+        for reason in exposure.because
+    ]
+
+
+def findings_document(catalog: Catalog, exposure: Exposure) -> list[dict[str, Any]]:
+    """Return every open finding, recorded ones and those that follow from the exposure."""
+    recorded = [
+        {
+            "code": one.code,
+            "subject": one.subject,
+            "severity": one.severity,
+            "opened_at": to_text(one.opened_at),
+            "hint": hint_for(one.code),
+            "facts": dict(one.facts),
+        }
+        for one in catalog.findings(limit=FINDINGS_SHOWN)
+    ]
+    computed = [
+        {
+            "code": str(one.code),
+            "subject": one.subject,
+            "severity": "serious",
+            "opened_at": None,
+            "hint": one.hint,
+            "facts": dict(one.facts),
+        }
+        for one in exposure.findings
+    ]
+    return recorded + computed
+
+
+def phase_of(journal: Journal) -> str:
+    """Return the phase of the hospital's life: normal, or recovery while a refill is not finished."""
+    last = ""
+    for entry in journal.entries(kinds=RECOVERY_KINDS):
+        last = entry.kind
+    return "recovery" if last == "recovery-started" else "normal"

@@ -1,0 +1,78 @@
+"""The steady work of a served home: pack what is due, copy, seal the journal, look at copies again, free landing."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from safelight.core.errors import SafelightError
+from safelight.site.opened import Site
+from safelight.site.register import CallerBook
+from safelight.site.scrubbing import scrub
+from safelight.site.sealing import seal_journal
+
+TURN_SECONDS: Final = 0.5
+SEAL_AFTER: Final = timedelta(minutes=5)
+SCRUB_EVERY: Final = timedelta(hours=1)
+SEAL_QUIET: Final = timedelta(seconds=5)
+
+
+class Upkeep:
+    """Three threads: one decides on packs, one makes and checks copies, one overwrites freed segments."""
+
+    def __init__(self, site: Site, book: CallerBook) -> None:
+        self._site = site
+        self._book = book
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(turn, seconds), name=f"upkeep-{turn.__name__}", daemon=True)
+            for turn, seconds in ((self._pack, TURN_SECONDS), (self._copy, TURN_SECONDS), (self._zero, TURN_SECONDS))
+        ]
+        self._scrubbed_at: timedelta | None = None
+        self._sealed_at = site.clock.elapsed()
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish the turn under way and end; make the copies that are due and seal the journal if that is quick."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        self._book.flush()
+
+    def _repeat(self, turn: Callable[[], None], seconds: float) -> None:
+        while not self._stopping.wait(seconds):
+            try:
+                turn()
+            except SafelightError as error:
+                self._site.log.failure(error)
+            except Exception as error:  # noqa: BLE001 - a worker's one place: it goes on with its next turn
+                self._site.log.failure(error)
+
+    def _pack(self) -> None:
+        self._site.desk.turn()
+        self._site.desk.release_settled()
+        self._book.flush()
+
+    def _copy(self) -> None:
+        site = self._site
+        site.copies.complete()
+        now = site.clock.elapsed()
+        quiet = not site.sealed.is_set() and site.packing.under_way == 0
+        if site.sealed.is_set():
+            site.sealed.clear()
+            self._sealed_at = min(self._sealed_at, now)
+        if (quiet and now - self._sealed_at >= SEAL_QUIET) or now - self._sealed_at >= SEAL_AFTER:
+            seal_journal(site)
+            self._sealed_at = now
+        if self._scrubbed_at is None or now - self._scrubbed_at >= SCRUB_EVERY:
+            scrub(site, hours=SCRUB_EVERY / timedelta(hours=1))
+            self._scrubbed_at = now
+
+    def _zero(self) -> None:
+        while not self._stopping.is_set() and self._site.landing.zero_one_freed():
+            pass
+
