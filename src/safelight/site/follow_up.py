@@ -1,12 +1,16 @@
 """A closer look at some arrivals: rejection notes, and instances that came again with other content."""
 
+from collections.abc import Sequence
+
 from safelight.catalog.rows import Standing
-from safelight.core.instance import Arrival, ByteSource
+from safelight.core.instance import Arrival, ByteSource, Head, Holding
 from safelight.journal.kinds import FactKind
+from safelight.site.arrivals import KEY_OBJECT_SELECTION
 from safelight.site.holdings import Holdings, NotHeld
 from safelight.site.records import Records
 from safelight.vault.landing import Landing
 from safelight.wire.dicom.comparison import Level, StoredInstance, compare
+from safelight.wire.dicom.elements import BadDataSet
 from safelight.wire.dicom.rejection import read_rejection
 
 CONFLICT = "protection.version-conflict"
@@ -24,13 +28,30 @@ class FollowUp:
     def __call__(self, arrival: Arrival, standing: Standing) -> None:
         """Look at one arrival that was recorded."""
         if standing is not Standing.KNOWN:
-            self.note_rejection(self._landed(arrival), arrival)
+            self.note_rejection(self._landed(arrival), arrival.head)
         if standing is Standing.CONFLICT:
-            self.judge_version(arrival)
+            self._judge(arrival.head, arrival.digest, self._landed(arrival), arrival.receipt.calling)
 
-    def note_rejection(self, data_set: ByteSource, arrival: Arrival) -> None:
+    def after_packing(self, holdings: Sequence[Holding]) -> None:
+        """Look at instances that were packed straight from files: rejection notes, and versions in conflict."""
+        for holding in holdings:
+            if holding.wrapper.opaque:
+                continue
+            versions = self._records.catalog.versions(instance=holding.head.sop_instance)
+            if len(versions) < 2 and holding.head.sop_class != KEY_OBJECT_SELECTION:
+                continue
+            data_set = self._holdings.data_set(self._holdings.holding_of(holding.digest))
+            if holding.head.sop_class == KEY_OBJECT_SELECTION:
+                self.note_rejection(data_set, holding.head)
+            if len(versions) > 1:
+                self._judge(holding.head, holding.digest, data_set, holding.receipt.sender)
+
+    def note_rejection(self, data_set: ByteSource, head: Head) -> None:
         """Record what a rejection note withdraws. Source: IHE IOCM."""
-        rejection = read_rejection(data_set, arrival.head.transfer_syntax)
+        try:
+            rejection = read_rejection(data_set, head.transfer_syntax)
+        except BadDataSet:
+            return
         if rejection is None:
             return
         by_study: dict[str, list[str]] = {}
@@ -40,34 +61,30 @@ class FollowUp:
             self._records.record(
                 FactKind.REJECTION_NOTED,
                 {
-                    "note": arrival.head.sop_instance,
+                    "note": head.sop_instance,
                     "study": study,
                     "reason": rejection.code,
                     "instances": sorted(instances),
                 },
             )
 
-    def judge_version(self, arrival: Arrival) -> None:
+    def _judge(self, head: Head, digest: bytes, data_set: ByteSource, sender: str) -> None:
         """Tell whether other bytes under a known UID are the same instance in another encoding."""
-        instance = arrival.head.sop_instance
-        for version in self._records.catalog.versions(instance=instance):
-            if version.digest == arrival.digest:
+        for version in self._records.catalog.versions(instance=head.sop_instance):
+            if version.digest == digest:
                 continue
             try:
-                ours = self._data_set_of(version.digest, version.study)
+                before = self._data_set_of(version.digest, version.study)
             except NotHeld:
                 continue
-            first = StoredInstance(ours, version.transfer_syntax)
-            second = StoredInstance(self._landed(arrival), arrival.head.transfer_syntax)
-            if max(ours.size, second.source.size) <= DATA_SET_BYTES_MAX:
-                comparison = compare(first, second)
+            if max(before.size, data_set.size) <= DATA_SET_BYTES_MAX:
+                known = StoredInstance(before, version.transfer_syntax)
+                comparison = compare(known, StoredInstance(data_set, head.transfer_syntax))
                 if comparison.level >= Level.ATTRIBUTES:
                     return
-        self._records.record(
-            FactKind.VERSION_CONFLICT,
-            {"instance": instance, "digest": arrival.digest.hex(), "sender": arrival.receipt.calling},
-        )
-        self._records.open_finding(CONFLICT, instance, "serious", digest=arrival.digest.hex())
+        facts = {"instance": head.sop_instance, "digest": digest.hex(), "sender": sender}
+        self._records.record(FactKind.VERSION_CONFLICT, facts)
+        self._records.open_finding(CONFLICT, head.sop_instance, "serious", digest=digest.hex())
 
     def _landed(self, arrival: Arrival) -> ByteSource:
         return self._landing.read(arrival.place)

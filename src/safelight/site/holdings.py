@@ -17,8 +17,8 @@ from safelight.site.packer import FileSource
 from safelight.vault.age import Identity
 from safelight.vault.landing import Landing, LandingReleased
 from safelight.vault.pack_format import DigestMismatch
-from safelight.vault.placement import Placement
 from safelight.vault.pack_reader import PackReader
+from safelight.vault.placement import Placement
 
 READERS_MAX: Final = 4
 IN_MEMORY_BYTES_MAX: Final = 64 * 2**20

@@ -1,7 +1,7 @@
 """Log lines: an event name and facts, on standard error, without names of patients."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +14,16 @@ Log = Callable[..., None]
 class EventLog:
     """Writes one line an event: time, event, facts."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, quiet: bool) -> None:
         self._clock = clock
+        self._quiet = quiet
 
     def __call__(self, event: str, **facts: Any) -> None:
-        """Write an event, for example ``vault.pack-sealed pack=3fa1... instances=40``."""
+        """Write an event, for example ``vault.pack-sealed pack=3fa1... instances=40``, unless a person watches a bar."""
+        if not self._quiet:
+            self._write(event, facts)
+
+    def _write(self, event: str, facts: Mapping[str, Any]) -> None:
         moment: datetime = self._clock.now()
         told = " ".join(f"{name}={value}" for name, value in facts.items())
         print(f"{to_text(moment)} {event} {told}".rstrip(), file=sys.stderr, flush=True)
@@ -26,6 +31,6 @@ class EventLog:
     def failure(self, error: BaseException) -> None:
         """Write what went wrong where nobody waits for an answer."""
         if isinstance(error, SafelightError):
-            self(error.code, **error.facts)
+            self._write(error.code, error.facts)
         else:
-            self("core.defect", error=f"{type(error).__name__}: {error}"[:500].replace("\n", " "))
+            self._write("core.defect", {"error": f"{type(error).__name__}: {error}"[:500].replace("\n", " ")})

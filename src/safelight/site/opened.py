@@ -48,11 +48,11 @@ LANDING_UNREADABLE: Final = "vault.landing-segment-unreadable"
 class Site:
     """Everything of one home, for as long as this process holds it."""
 
-    def __init__(self, home: Home, stack: ExitStack) -> None:
+    def __init__(self, home: Home, stack: ExitStack, *, quiet: bool) -> None:
         self._stack = stack
         self.home = home
         self.clock = SystemClock()
-        self.log = EventLog(self.clock)
+        self.log = EventLog(self.clock, quiet=quiet)
         self.disk = RealDisk()
         self.settings: Settings = home.settings()
         self.public = load_public_keys(home.keys)
@@ -98,8 +98,8 @@ class Site:
         self._catch_up(recovery)
 
     @classmethod
-    def open(cls, home: Home) -> Self:
-        """Open a home for this process alone.
+    def open(cls, home: Home, *, quiet: bool = True) -> Self:
+        """Open a home for this process alone; ``quiet`` logs failures only.
 
         Raises:
             HomeInUse: another process holds it.
@@ -108,7 +108,7 @@ class Site:
         stack = ExitStack()
         try:
             stack.enter_context(locked(home))
-            site = cls(home, stack)
+            site = cls(home, stack, quiet=quiet)
         except BaseException:
             stack.close()
             raise

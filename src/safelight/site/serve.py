@@ -92,7 +92,7 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with Site.open(home) as site:
+    with Site.open(home, quiet=False) as site:
         book = CallerBook(site.records, site.clock)
         listener = make_listener(site, book)
         upkeep = Upkeep(site, book)

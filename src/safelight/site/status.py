@@ -72,7 +72,7 @@ def protection_document(home: Home) -> dict[str, Any]:
         exposure = exposure_of(settings, catalog, journal)
         inputs = catalog.exposure_inputs(settings.vault.copies_min)
         lacking = len(catalog.packs_lacking(settings.vault.copies_min))
-    runs = [run.at for run in inputs.last_complete_census.values()]
+    runs = [run.ended_at for run in inputs.last_complete_census.values()]
     return {
         "exposure_seconds": exposure.seconds,
         "exposure_because": because_of(exposure),
@@ -128,7 +128,7 @@ def exposure_of(settings: Settings, catalog: Catalog, journal: Journal) -> Expos
     if protection.source:
         run = known.last_complete_census.get(protection.source)
         sources.append(
-            SourceWatch(protection.source, run.at if run else None, timedelta(hours=protection.census_hours_max))
+            SourceWatch(protection.source, run.ended_at if run else None, timedelta(hours=protection.census_hours_max))
         )
     _, oldest_unsealed = journal.unsealed()
     feeds = _feeds(settings, catalog)

@@ -15,12 +15,13 @@ from typing import ClassVar, Final, Self
 
 from safelight.core.clock import Clock
 from safelight.core.disk import Disk, DiskFull, make_directory
-from safelight.core.errors import SafelightError, StateError
+from safelight.core.errors import ResourceError, StateError
 from safelight.core.instance import LandingPlace
 from safelight.vault.landing_format import (
     FIRST_RECORD,
     HEADER_BYTES,
     RecordHeader,
+    RecordKind,
     SegmentState,
     decode_header,
     microseconds,
@@ -193,8 +194,9 @@ class Landing:
                     self._bytes_waiting -= record_end(start, place.size) - start
                     to_free.add(segment.number)
             chosen = [self._segments[number] for number in sorted(to_free) if self._withdraw(number)]
-        for segment in chosen:
-            self._free(segment)
+        failures = [failure for segment in chosen if (failure := self._free(segment)) is not None]
+        if failures:
+            raise failures[0]
 
     def zero_one_freed(self) -> bool:
         """Overwrite one freed segment with zeros and make it ready; False when none waits.
@@ -283,8 +285,8 @@ class Landing:
         if ready is not None:
             try:
                 ready.take()
-            except SafelightError:
-                ready.closed = True
+            except ResourceError:
+                ready.closed = ready.held = True
                 raise
             with self._lock:
                 self._busy.add(ready.number)
@@ -301,17 +303,18 @@ class Landing:
             if not segment.closed:
                 self._idle.append(segment.number)
             withdrawn = segment.offset > FIRST_RECORD and self._withdraw(segment.number)
-        if withdrawn:
-            self._free(segment)
+        if withdrawn and (failure := self._free(segment)) is not None:
+            raise failure
 
     def count(self, segment: Segment, header: RecordHeader) -> None:
         """Count a record that was written."""
+        occupied = header.end - header.start
         with self._lock:
-            segment.append(header, microseconds(header.receipt.received_at))
-            occupied = header.end - header.start
-            self._records_waiting += 1
-            self._bytes_waiting += occupied
+            segment.append(header)
             self._bytes_held += occupied
+            if header.kind is RecordKind.INSTANCE:
+                self._records_waiting += 1
+                self._bytes_waiting += occupied
 
     def forget_unsynced(self, segment: Segment) -> None:
         """Stop counting the records that a failed sync may have lost.
@@ -325,7 +328,7 @@ class Landing:
             for start in segment.live.starts(since=segment.synced_to):
                 segment.live.drop(start)
                 self._records_waiting -= 1
-            self._bytes_waiting -= segment.offset - max(segment.synced_to, FIRST_RECORD)
+            self._bytes_waiting -= segment.offset - segment.synced_to
 
     def _make(self) -> Segment:
         settings = self._settings
@@ -343,7 +346,7 @@ class Landing:
         path = self._directory / f"{number:0{_NAME_DIGITS}}.log"
         try:
             segment = Segment.make(self._disk, path, number, epoch, settings.segment_bytes)
-        except SafelightError:
+        except ResourceError:
             self._disk.remove(path)
             raise
         with self._lock:
@@ -366,6 +369,7 @@ class Landing:
             self._bytes_waiting += recovered.live_bytes
             self._bytes_held += segment.offset - FIRST_RECORD
             if self._withdraw(number):
+                # A disk that refuses this must not keep us from opening: the segment is looked at again next time.
                 self._free(segment)
 
     def _withdraw(self, number: int) -> bool:
@@ -378,24 +382,26 @@ class Landing:
         self._busy.add(number)
         return True
 
-    def _free(self, segment: Segment) -> None:
+    def _free(self, segment: Segment) -> ResourceError | None:
+        """Free a withdrawn segment. The failure is returned, so that one bad segment does not keep others."""
         held = segment.offset - FIRST_RECORD
         try:
             segment.free()
-        except SafelightError:
+        except ResourceError as failure:
             segment.held = True
-            raise
+            return failure
         finally:
             with self._lock:
                 self._busy.discard(segment.number)
         with self._lock:
             self._bytes_held -= held
             self._freed.append(segment.number)
+        return None
 
     def _zero(self, segment: Segment) -> None:
         try:
             segment.zero(self._settings.segment_bytes)
-        except SafelightError:
+        except ResourceError:
             with self._lock:
                 self._freed.append(segment.number)
             raise

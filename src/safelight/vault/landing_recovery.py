@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from safelight.core.disk import Disk, make_directory, write_file
-from safelight.core.errors import SafelightError
+from safelight.core.disk import Disk, make_directory
+from safelight.core.errors import ResourceError
 from safelight.core.instance import LandingPlace, Receipt, Wrapper
 from safelight.vault.landing_format import (
     FIRST_RECORD,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _READ_BYTES: Final = 1 << 20
 _ZEROS: Final = bytes(_READ_BYTES)
-_QUARANTINE_BYTES_MAX: Final = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +112,19 @@ def digest_at(descriptor: int, header: RecordHeader, hasher: "_Hash") -> bytes:
 
 
 def recover_segment(disk: Disk, path: Path, quarantine: Path) -> SegmentRecovery | None:
-    """Read one segment file; None when both of its heads are lost, and then it was set aside.
+    """Read one segment file; None when nothing says any more what it is, and then it was set aside.
 
     Raises:
-        DiskFailed: the file cannot be opened.
+        DiskFull, DiskFailed: the file cannot be opened, or not set aside.
     """
     descriptor = disk.open(path)
-    head = _head(descriptor, int(path.stem))
+    size = os.fstat(descriptor).st_size
+    head = _head(descriptor, int(path.stem), size)
     if head is None:
         disk.close(descriptor)
         _set_aside(disk, path, quarantine)
         return None
     segment = Segment(disk, path, descriptor, head)
-    size = os.fstat(descriptor).st_size
     if head.state is SegmentState.FREED:
         segment.written_to = size
     if head.state is not SegmentState.IN_USE:
@@ -133,9 +132,23 @@ def recover_segment(disk: Disk, path: Path, quarantine: Path) -> SegmentRecovery
     return _Scan(disk, segment, size, quarantine).recovered()
 
 
-def _head(descriptor: int, number: int) -> SegmentHead | None:
-    found = [decode_head(os.pread(descriptor, HEAD_BYTES, page * PAGE_BYTES)) for page in (0, 1)]
-    return max((head for head in found if head and head.segment == number), key=lambda head: head.turn, default=None)
+def _head(descriptor: int, number: int, size: int) -> SegmentHead | None:
+    """Return what a segment is; where a head is lost, its records say whether it was in use."""
+    raw = [os.pread(descriptor, HEAD_BYTES, page * PAGE_BYTES) for page in (0, 1)]
+    found = [head for piece in raw if (head := decode_head(piece)) is not None and head.segment == number]
+    newest = max(found, key=lambda head: head.turn, default=None)
+    lost = len(found) < sum(piece.strip(b"\0") != b"" for piece in raw) or not found
+    if not lost or (newest is not None and newest.state is SegmentState.IN_USE):
+        return newest
+    # The lost head may be the one that said IN_USE. Taking the other for the truth would drop what was answered.
+    turn, epoch = (newest.turn, newest.epoch) if newest else (0, 0)
+    for offset in range(FIRST_RECORD, size, PAGE_BYTES):
+        read = decode_header(os.pread(descriptor, HEADER_BYTES, offset))
+        if read is not None and (read.header.segment, read.header.start) == (number, offset):
+            header = read.header
+            if header.epoch >= epoch:
+                return SegmentHead(turn + 1, number, header.epoch, SegmentState.IN_USE, header.salt)
+    return newest
 
 
 def _set_aside(disk: Disk, path: Path, quarantine: Path) -> None:
@@ -152,6 +165,13 @@ def _set_aside(disk: Disk, path: Path, quarantine: Path) -> None:
     disk.sync_directory(path.parent)
 
 
+@dataclass(frozen=True, slots=True)
+class _Bad:
+    start: int
+    end: int
+    header: RecordHeader | None
+
+
 class _Scan:
     """One pass over a segment in use."""
 
@@ -161,51 +181,46 @@ class _Scan:
         self._size = size
         self._quarantine = quarantine
         self._good: list[ReadHeader] = []
-        self._bad: list[tuple[int, int, RecordHeader | None]] = []
+        self._bad: list[_Bad] = []
         self._watermark = FIRST_RECORD
 
     def recovered(self) -> SegmentRecovery:
         """Read everything, then judge the bad by the highest watermark."""
         end = self._read()
         segment = self._segment
-        arrivals: list[RecoveredArrival] = []
         live_bytes = 0
         for read in self._good:
-            header = read.header
-            segment.live.add(header.start, microseconds(header.receipt.received_at))
-            live_bytes += header.end - header.start
-            arrivals.append(_arrival(read))
-        damaged = [bad for start, length, header in self._bad if (bad := self._keep(start, length, header, below=True))]
-        unanswered = [
-            bad for start, length, header in self._bad if (bad := self._keep(start, length, header, below=False))
-        ]
-        segment.offset = segment.synced_to = segment.written_to = page_border(end)
+            segment.live.add(read.header.start, microseconds(read.header.receipt.received_at))
+            live_bytes += read.header.end - read.header.start
+        damaged = [self._keep(bad) for bad in self._bad if bad.start < self._watermark]
+        unanswered = [self._keep(bad) for bad in self._bad if bad.start >= self._watermark]
+        segment.offset = segment.synced_to = segment.written_to = end
         # What lies behind the last good record may be torn: nothing is appended here again.
         segment.closed = True
-        segment.held = any(not bad.quarantine for bad in damaged)
-        return SegmentRecovery(segment, tuple(arrivals), tuple(damaged), tuple(unanswered), live_bytes)
+        segment.held = any(not bad.quarantine for bad in (*damaged, *unanswered))
+        arrivals = tuple(_arrival(read) for read in self._good)
+        return SegmentRecovery(segment, arrivals, tuple(damaged), tuple(unanswered), live_bytes)
 
     def _read(self) -> int:
-        offset, end = FIRST_RECORD, FIRST_RECORD
-        bad_from: int | None = None
+        """Find records and gaps between them; return where what was ever written ends."""
+        offset = end = FIRST_RECORD
         while offset < self._size:
             read = self._header_at(offset)
             if read is None:
-                step = self._blank_bytes(offset)
-                if step == 0:
-                    bad_from = offset if bad_from is None else bad_from
-                    step = PAGE_BYTES
-                    end = offset + step
-                offset += step
+                offset += max(PAGE_BYTES, self._blank_bytes(offset))
                 continue
-            if bad_from is not None:
-                self._bad.append((bad_from, offset - bad_from, None))
-                bad_from = None
+            self._note_gap(end, offset)
             self._take(read)
             offset = end = read.header.end
-        if bad_from is not None:
-            self._bad.append((bad_from, end - bad_from, None))
-        return min(end, page_border(self._size))
+        reached = max(end, self._written_end(end))
+        # Below the watermark even zeros are a gap: a record lay there once.
+        self._note_gap(end, max(reached, self._watermark))
+        return max(reached, self._watermark)
+
+    def _note_gap(self, start: int, end: int) -> None:
+        for first, last in ((start, min(end, self._watermark)), (max(start, self._watermark), end)):
+            if first < last and (first < self._watermark or self._written_end(first, last) > first):
+                self._bad.append(_Bad(first, last, None))
 
     def _header_at(self, offset: int) -> ReadHeader | None:
         read = decode_header(os.pread(self._segment.descriptor, HEADER_BYTES, offset))
@@ -223,39 +238,59 @@ class _Scan:
         if digest_at(self._segment.descriptor, header, sha256()) == header.digest:
             self._good.append(read)
         else:
-            self._bad.append((header.start, header.end - header.start, header))
+            self._bad.append(_Bad(header.start, header.end, header))
 
     def _blank_bytes(self, offset: int) -> int:
         """Return how many zero bytes, in whole pages, lie from ``offset``."""
         piece = os.pread(self._segment.descriptor, _READ_BYTES, offset)
         if piece == _ZEROS[: len(piece)]:
-            return max(len(piece), PAGE_BYTES)
-        blank = len(piece) - len(piece.lstrip(b"\0"))
-        return blank // PAGE_BYTES * PAGE_BYTES
+            return len(piece)
+        return (len(piece) - len(piece.lstrip(b"\0"))) // PAGE_BYTES * PAGE_BYTES
 
-    def _keep(self, start: int, length: int, header: RecordHeader | None, *, below: bool) -> BadRecord | None:
-        if (start < self._watermark) is not below:
-            return None
+    def _written_end(self, start: int, end: int | None = None) -> int:
+        """Return the page border behind the last byte from ``start`` that is not zero; ``start`` if there is none."""
+        last = self._size if end is None else min(end, self._size)
+        reached = start
+        for offset in range(start, last, _READ_BYTES):
+            piece = os.pread(self._segment.descriptor, min(_READ_BYTES, last - offset), offset).rstrip(b"\0")
+            if piece:
+                reached = page_border(offset + len(piece))
+        return reached
+
+    def _keep(self, bad: _Bad) -> BadRecord:
+        header = bad.header
         return BadRecord(
             segment=self._segment.number,
-            offset=start,
-            length=length,
+            offset=bad.start,
+            length=bad.end - bad.start,
             sop_instance=header.sop_instance if header else "",
             digest=header.digest if header else b"",
-            quarantine=self._copy(start, min(length, self._size - start)),
+            quarantine=self._copy(bad.start, min(bad.end, self._size)),
         )
 
-    def _copy(self, start: int, length: int) -> str:
-        if length > _QUARANTINE_BYTES_MAX:
-            return ""
-        data = os.pread(self._segment.descriptor, length, start)
-        name = f"{sha256(data).hexdigest()}.record"
+    def _copy(self, start: int, end: int) -> str:
+        """Copy a bad range into quarantine; return the name of the copy, or nothing where the disk refuses."""
+        segment = self._segment
+        name = f"{segment.number:06}-{segment.epoch}-{start}.record"
+        target = self._quarantine / name
+        draft = target.with_suffix(".draft")
         try:
             make_directory(self._disk, self._quarantine)
-            if not (self._quarantine / name).exists():
-                write_file(self._disk, self._quarantine / name, data)
-        except SafelightError:
-            # A full disk must not keep us from opening; the segment itself is then kept.
+            if target.exists():
+                return name
+            self._disk.remove(draft)
+            descriptor = self._disk.create(draft)
+            try:
+                for offset in range(start, end, _READ_BYTES):
+                    piece = os.pread(segment.descriptor, min(_READ_BYTES, end - offset), offset)
+                    self._disk.write(descriptor, piece, offset - start)
+                self._disk.sync(descriptor)
+            finally:
+                self._disk.close(descriptor)
+            self._disk.rename(draft, target)
+            self._disk.sync_directory(self._quarantine)
+        except (ResourceError, OSError):
+            # A disk that refuses must not keep us from opening; the segment itself is then kept.
             return ""
         return name
 

@@ -17,9 +17,11 @@ from safelight.vault.landing_format import (
     FIRST_RECORD,
     PAGE_BYTES,
     RecordHeader,
+    RecordKind,
     SegmentHead,
     SegmentState,
     encode_head,
+    microseconds,
     moment_of,
     page_border,
 )
@@ -83,7 +85,7 @@ class Segment:
         self.closed = False
         """No writer may append any more."""
         self.held = False
-        """It holds damage that could not be copied elsewhere, so it is kept."""
+        """It is kept while this process runs: its disk is in doubt, or damage in it could not be copied elsewhere."""
         self.written_to = FIRST_RECORD
 
     @classmethod
@@ -124,9 +126,10 @@ class Segment:
         self.written_to = max(self.written_to, offset + len(data))
         self._disk.write(self.descriptor, data, offset)
 
-    def append(self, header: RecordHeader, received_microseconds: int) -> None:
+    def append(self, header: RecordHeader) -> None:
         """Count a record whose bytes were written."""
-        self.live.add(header.start, received_microseconds)
+        if header.kind is RecordKind.INSTANCE:
+            self.live.add(header.start, microseconds(header.receipt.received_at))
         self.offset = header.end
         self.sequence += 1
 

@@ -6,7 +6,6 @@ the disk in one write; a longer instance is written in pieces behind that start.
 """
 
 import hashlib
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from safelight.core.errors import SafelightError, StateError
@@ -17,7 +16,6 @@ from safelight.vault.landing_format import (
     RecordHeader,
     RecordKind,
     encode_header,
-    microseconds,
     moment_of,
     page_border,
 )
@@ -301,8 +299,7 @@ class LandingWriter:
             sop_instance="",
         )
         segment.write(encode_header(mark).ljust(PAGE_BYTES, b"\0"), mark.start)
-        segment.offset = mark.end
-        segment.sequence += 1
+        self._pool.count(segment, mark)
         segment.sync()
         segment.marked_to = segment.synced_to
 
