@@ -154,12 +154,9 @@ class Landing:
         found = LandingRecovery()
         for path in sorted(directory.glob("*.log")):
             if path.stem.isdigit():
-                recovered = recover_segment(disk, path, directory / "quarantine")
-                if recovered is None:
-                    found.unreadable.append(path.name)
-                    continue
-                found.add(recovered)
-                landing._adopt(recovered)
+                recovered = recover_segment(disk, path, directory / "quarantine", found)
+                if recovered is not None:
+                    landing._adopt(recovered)
         return landing, found
 
     def writer(self) -> LandingWriter:
@@ -208,7 +205,12 @@ class Landing:
                 return False
             segment = self._segments[self._freed.pop(0)]
             surplus = len(self._ready) >= self._settings.ready_segments_max
-        self._zero(segment)
+        try:
+            segment.zero(self._settings.segment_bytes)
+        except ResourceError:
+            # A segment whose disk refused a write is not used again before it was read anew.
+            segment.held = True
+            raise
         with self._lock:
             if surplus:
                 del self._segments[segment.number]
@@ -397,14 +399,6 @@ class Landing:
             self._bytes_held -= held
             self._freed.append(segment.number)
         return None
-
-    def _zero(self, segment: Segment) -> None:
-        try:
-            segment.zero(self._settings.segment_bytes)
-        except ResourceError:
-            with self._lock:
-                self._freed.append(segment.number)
-            raise
 
     def _free_bytes(self) -> int:
         facts = os.statvfs(self._directory)

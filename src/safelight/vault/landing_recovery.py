@@ -69,12 +69,9 @@ class BadRecord:
 
 @dataclass(frozen=True, slots=True)
 class SegmentRecovery:
-    """What one segment file holds."""
+    """A segment as found."""
 
     segment: Segment
-    arrivals: tuple[RecoveredArrival, ...] = ()
-    damaged: tuple[BadRecord, ...] = ()
-    unanswered: tuple[BadRecord, ...] = ()
     live_bytes: int = 0
     """With headers and page borders."""
 
@@ -89,13 +86,7 @@ class LandingRecovery:
     unanswered: list[BadRecord] = field(default_factory=list)
     """A store that was cut off before its answer; the sender still has it."""
     unreadable: list[str] = field(default_factory=list)
-    """Names of segment files whose two heads are both lost; they are set aside whole."""
-
-    def add(self, one: SegmentRecovery) -> None:
-        """Take in what one segment holds."""
-        self.arrivals.extend(one.arrivals)
-        self.damaged.extend(one.damaged)
-        self.unanswered.extend(one.unanswered)
+    """Names of segment files of which neither heads nor records can be read; they are in quarantine whole."""
 
 
 def digest_at(descriptor: int, header: RecordHeader, hasher: "_Hash") -> bytes:
@@ -111,8 +102,8 @@ def digest_at(descriptor: int, header: RecordHeader, hasher: "_Hash") -> bytes:
     return hasher.digest()
 
 
-def recover_segment(disk: Disk, path: Path, quarantine: Path) -> SegmentRecovery | None:
-    """Read one segment file; None when nothing says any more what it is, and then it was set aside.
+def recover_segment(disk: Disk, path: Path, quarantine: Path, found: LandingRecovery) -> SegmentRecovery | None:
+    """Read one segment file into ``found``; None when nothing says any more what it is: then it is set aside.
 
     Raises:
         DiskFull, DiskFailed: the file cannot be opened, or not set aside.
@@ -122,14 +113,15 @@ def recover_segment(disk: Disk, path: Path, quarantine: Path) -> SegmentRecovery
     head = _head(descriptor, int(path.stem), size)
     if head is None:
         disk.close(descriptor)
-        _set_aside(disk, path, quarantine)
+        if _set_aside(disk, path, quarantine):
+            found.unreadable.append(path.name)
         return None
     segment = Segment(disk, path, descriptor, head)
     if head.state is SegmentState.FREED:
         segment.written_to = size
     if head.state is not SegmentState.IN_USE:
         return SegmentRecovery(segment)
-    return _Scan(disk, segment, size, quarantine).recovered()
+    return _Scan(disk, segment, size, quarantine).recover(found)
 
 
 def _head(descriptor: int, number: int, size: int) -> SegmentHead | None:
@@ -151,10 +143,12 @@ def _head(descriptor: int, number: int, size: int) -> SegmentHead | None:
     return newest
 
 
-def _set_aside(disk: Disk, path: Path, quarantine: Path) -> None:
-    # The first head is durable before any record is written, so a file without heads that is all zeros
-    # was being made when we stopped. Anything else is kept for whoever can read it.
+def _set_aside(disk: Disk, path: Path, quarantine: Path) -> bool:
+    """Move a file without heads into quarantine; False when nothing was ever landed in it, and it is removed."""
+    # The first head is durable before any record is written, so a file without heads and with zeros where
+    # records lie was being made when we stopped. Anything else is kept for whoever can read it.
     with path.open("rb") as file:
+        file.seek(FIRST_RECORD)
         blank = all(piece == _ZEROS[: len(piece)] for piece in iter(lambda: file.read(_READ_BYTES), b""))
     if blank:
         disk.remove(path)
@@ -163,6 +157,7 @@ def _set_aside(disk: Disk, path: Path, quarantine: Path) -> None:
         disk.rename(path, quarantine / f"segment-{path.name}")
         disk.sync_directory(quarantine)
     disk.sync_directory(path.parent)
+    return not blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +179,7 @@ class _Scan:
         self._bad: list[_Bad] = []
         self._watermark = FIRST_RECORD
 
-    def recovered(self) -> SegmentRecovery:
+    def recover(self, found: LandingRecovery) -> SegmentRecovery:
         """Read everything, then judge the bad by the highest watermark."""
         end = self._read()
         segment = self._segment
@@ -198,27 +193,31 @@ class _Scan:
         # What lies behind the last good record may be torn: nothing is appended here again.
         segment.closed = True
         segment.held = any(not bad.quarantine for bad in (*damaged, *unanswered))
-        arrivals = tuple(_arrival(read) for read in self._good)
-        return SegmentRecovery(segment, arrivals, tuple(damaged), tuple(unanswered), live_bytes)
+        found.arrivals.extend(_arrival(read) for read in self._good)
+        found.damaged.extend(damaged)
+        found.unanswered.extend(unanswered)
+        return SegmentRecovery(segment, live_bytes)
 
     def _read(self) -> int:
         """Find records and gaps between them; return where what was ever written ends."""
+        gaps: list[tuple[int, int]] = []
         offset = end = FIRST_RECORD
         while offset < self._size:
             read = self._header_at(offset)
             if read is None:
                 offset += max(PAGE_BYTES, self._blank_bytes(offset))
                 continue
-            self._note_gap(end, offset)
+            gaps.append((end, offset))
             self._take(read)
             offset = end = read.header.end
-        reached = max(end, self._written_end(end))
-        # Below the watermark even zeros are a gap: a record lay there once.
-        self._note_gap(end, max(reached, self._watermark))
-        return max(reached, self._watermark)
+        reached = max(end, self._written_end(end), self._watermark)
+        for start, stop in (*gaps, (end, reached)):
+            self._note_gap(start, stop)
+        return reached
 
     def _note_gap(self, start: int, end: int) -> None:
         for first, last in ((start, min(end, self._watermark)), (max(start, self._watermark), end)):
+            # Below the watermark even zeros are bad: a record lay there once.
             if first < last and (first < self._watermark or self._written_end(first, last) > first):
                 self._bad.append(_Bad(first, last, None))
 

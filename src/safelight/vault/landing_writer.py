@@ -277,7 +277,7 @@ class LandingWriter:
                 self._mark(segment)
         except SafelightError:
             # The records are durable. Only the finding of later damage to the last of them is weaker.
-            segment.closed = True
+            segment.closed = segment.held = True
         finally:
             self._pool.give_back(segment)
 
