@@ -10,7 +10,6 @@ from safelight.core.clock import SystemClock
 from safelight.core.names import AETitle, Peer, Personal
 from safelight.gateway.dicom.client import ClientAssociation, PeerUnreachable, connect
 from safelight.gateway.dicom.contexts import CONTEXTS_MAX, VERIFICATION_PROPOSAL, ContextProposal, service_proposal
-from safelight.wire.dicom.faults import AssociationRefused
 from safelight.gateway.dicom.ports import AssociationFacts, Intake, IntakeSession
 from safelight.gateway.dicom.retrieval import QueryFailed
 from safelight.protection.source import (
@@ -24,6 +23,7 @@ from safelight.protection.source import (
     StudyRows,
 )
 from safelight.site.settings import Settings
+from safelight.wire.dicom.faults import AssociationRefused
 from safelight.wire.dicom.uids import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
 
 OUT_OF_RESOURCES: Final = "A700"
@@ -95,7 +95,7 @@ class DicomSource:
 
     def find_studies(self, query: StudyQuery) -> StudyRows:
         """Ask for studies; rows that came before the source stopped are kept and said to be cut short."""
-        asked = _identifier("STUDY")
+        asked = identifier("STUDY")
         asked.StudyDate = query.date_text
         asked.StudyTime = query.time_text
         asked.PatientID = query.patient or ""
@@ -115,7 +115,7 @@ class DicomSource:
 
     def find_series(self, study: str) -> Sequence[SeriesClaim]:
         """Ask for the series of a study."""
-        asked = _identifier("SERIES", StudyInstanceUID=study, SeriesInstanceUID="", Modality="")
+        asked = identifier("SERIES", StudyInstanceUID=study, SeriesInstanceUID="", Modality="")
         asked.NumberOfSeriesRelatedInstances = None
         return [
             SeriesClaim(
@@ -128,7 +128,7 @@ class DicomSource:
 
     def find_instances(self, study: str, series: str) -> Sequence[InstanceClaim]:
         """Ask for the instances of a series."""
-        asked = _identifier(
+        asked = identifier(
             "IMAGE", StudyInstanceUID=study, SeriesInstanceUID=series, SOPInstanceUID="", SOPClassUID=""
         )
         return [
@@ -148,9 +148,9 @@ class DicomSource:
         classes = {one: self._classes(study, one) for one in chosen}
         together = sorted(set().union(*classes.values())) if classes else []
         if series is None and len(together) * len(SYNTAXES) < CONTEXTS_MAX:
-            return self._get_once(_identifier("STUDY", StudyInstanceUID=study), together)
+            return self._get_once(identifier("STUDY", StudyInstanceUID=study), together)
         outcomes = [
-            self._get_once(_identifier("SERIES", StudyInstanceUID=study, SeriesInstanceUID=one), classes[one])
+            self._get_once(identifier("SERIES", StudyInstanceUID=study, SeriesInstanceUID=one), classes[one])
             for one in chosen
         ]
         return RetrieveOutcome(
@@ -188,7 +188,7 @@ class DicomSource:
         )
 
     def _move(self, study: str, series: str | None) -> RetrieveOutcome:
-        asked = _identifier("SERIES" if series else "STUDY", StudyInstanceUID=study)
+        asked = identifier("SERIES" if series else "STUDY", StudyInstanceUID=study)
         if series:
             asked.SeriesInstanceUID = series
         with self._open([service_proposal(STUDY_ROOT_MOVE)]) as association:
@@ -226,7 +226,8 @@ def storage_proposals(classes: Iterable[str], room: int = CONTEXTS_MAX - 1) -> l
     return proposals[:room]
 
 
-def _identifier(level: str, **values: str) -> Dataset:
+def identifier(level: str, **values: str) -> Dataset:
+    """Return the identifier of a query or retrieve at a level, with these keys."""
     asked = Dataset()
     asked.QueryRetrieveLevel = level
     for keyword, value in values.items():

@@ -1,0 +1,472 @@
+"""Recoveries: starting, driving, pausing, resuming, and telling how far they are."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from safelight.catalog.catalog import Catalog
+from safelight.catalog.rows import HoldingRow, LandedRow, StudyRow, VersionRow
+from safelight.core.clock import from_text, to_text
+from safelight.core.errors import StateError, UsageError
+from safelight.core.instance import ByteSource
+from safelight.core.names import AETitle, Personal
+from safelight.core.progress import Progress, Report
+from safelight.journal.journal import Journal
+from safelight.recovery.decision import Command
+from safelight.recovery.estimate import Estimate
+from safelight.recovery.facts import KINDS, Fact, Paused, Planned, Resumed, Settings, Started, from_entry, to_body
+from safelight.recovery.folder import FolderTarget
+from safelight.recovery.order import PatientNow, Placed, StudyFacts, clinical_order
+from safelight.recovery.orthanc import OrthancKeeper
+from safelight.recovery.patients import read_patients
+from safelight.recovery.planning import planned_facts
+from safelight.recovery.ports import HeldInstance, Target, Version
+from safelight.recovery.procedure import drive
+from safelight.recovery.recipes import CALLING_TITLE, QUESTIONS, RECIPES, open_questions, recipe_named
+from safelight.recovery.refill import Refill
+from safelight.recovery.state import SETTLED, RecoveryState, Stage, estimates, fold
+from safelight.site.arrivals import KEY_OBJECT_SELECTION
+from safelight.site.home import Home
+from safelight.site.opened import Site
+from safelight.site.peers import find_peer
+from safelight.site.refill_target import DicomTarget, FolderFiles, HttpRest
+from safelight.site.status import looked_at
+from safelight.wire.dicom.comparison import Comparison, StoredInstance, compare
+
+FOLDER: Final = "folder"
+OPEN: Final = SETTLED - {Stage.CONFIRMED}
+
+
+class NoTarget(UsageError):
+    """Say where the studies go: to an archive or to a folder."""
+
+    code: ClassVar[str] = "recovery.no-target"
+    hint: ClassVar[str] = "Give --target AET@HOST:PORT or --to FOLDER."
+
+
+class NoRecovery(UsageError):
+    """There is no recovery of this number."""
+
+    code: ClassVar[str] = "recovery.none"
+    hint: ClassVar[str] = "List them with: safelight recovery status; start one with: safelight recovery start"
+
+
+class RecoveryRuns(StateError):
+    """This recovery is being driven already."""
+
+    code: ClassVar[str] = "recovery.runs"
+    hint: ClassVar[str] = "Watch it with: safelight recovery status; hold it with: safelight recovery pause"
+
+
+class NotRunning(StateError):
+    """The recovery is finished or paused already."""
+
+    code: ClassVar[str] = "recovery.not-running"
+    hint: ClassVar[str] = "See: safelight recovery status"
+
+
+class BadMoment(UsageError):
+    """A moment is not written with its offset."""
+
+    code: ClassVar[str] = "recovery.bad-moment"
+    hint: ClassVar[str] = "Write it like 2026-11-24T03:10:00+01:00"
+
+
+_running: set[str] = set()
+_running_lock = threading.Lock()
+
+
+def start(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Begin a recovery and drive it to its end."""
+    site.arrivals.settle()
+    settings = _settings(site, told)
+    if told.get("dry_run"):
+        return _dry_run(site, settings, told)
+    number = f"{len(_numbers(site.records.journal)) + 1}"
+    started = Started(number, site.clock.now(), settings)
+    site.records.record(started.kind, to_body(started))
+    state = fold(RecoveryState(), started)
+    return _drive(site, number, state, told, report)
+
+
+def resume(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Go on with a recovery that was paused or cut off."""
+    state = _state_of(site.records.journal, told.get("number"))
+    assert state.settings is not None
+    resumed = Resumed(state.recovery, site.clock.now(), str(told["reason"]), str(told["by"]))
+    site.records.record(resumed.kind, to_body(resumed))
+    state = fold(state, resumed)
+    return _drive(site, state.recovery, state, told, report)
+
+
+def pause(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask whoever drives a recovery to hold it."""
+    state = _state_of(site.records.journal, told.get("number"))
+    if state.finished or state.paused:
+        raise NotRunning(recovery=state.recovery)
+    paused = Paused(state.recovery, site.clock.now(), str(told["reason"]), str(told["by"]))
+    site.records.record(paused.kind, to_body(paused))
+    return {"number": state.recovery}
+
+
+def recovery_document(home: Home, number: str | None) -> dict[str, Any]:
+    """Return how far a recovery is; the last one when no number is given."""
+    with looked_at(home) as (_, journal):
+        return document_of(_state_of(journal, number))
+
+
+def document_of(state: RecoveryState) -> dict[str, Any]:
+    """Return a recovery as JSON."""
+    assert state.settings is not None and state.started_at is not None
+    broke_at = state.settings.broke_at
+    confirmed_at = max(
+        (one.settled_at for _, one in state.in_stages([Stage.CONFIRMED]) if one.settled_at), default=None
+    )
+    open_studies = [
+        {"study": study, "state": one.stage.value, "told": one.why, "instances": one.instances}
+        for study, one in state.in_stages(OPEN | {Stage.WAITING, Stage.SENT_UNCONFIRMED})
+    ]
+    ahead = estimates(state)
+    return {
+        "number": state.recovery,
+        "target": state.settings.target,
+        "recipe": state.probe.recipe if state.probe else state.settings.recipe,
+        "state": "finished" if state.finished else "paused" if state.paused else "running",
+        "started_at": to_text(state.started_at),
+        "studies": len(state.studies),
+        "confirmed": state.count(Stage.CONFIRMED),
+        "all_confirmed": bool(state.finished) and not open_studies,
+        "tiers": [_tier(state, name, ahead.get(name)) for name in state.tiers],
+        "times": {
+            "transfer_seconds": _seconds(state.first_sent_at, state.last_sent_at),
+            "confirmed_seconds": _seconds(state.first_sent_at, confirmed_at),
+            "rto_seconds": _seconds(broke_at, confirmed_at),
+        },
+        "open": open_studies,
+    }
+
+
+def _tier(state: RecoveryState, name: str, estimate: Estimate | None) -> dict[str, Any]:
+    tally = state.tiers[name]
+    return {
+        "name": name,
+        "studies": tally.total,
+        "confirmed": tally.studies[Stage.CONFIRMED],
+        "sent": tally.total - tally.studies[Stage.WAITING] - tally.studies[Stage.WITHHELD],
+        "settled": tally.settled,
+        "eta_seconds": estimate.likely.total_seconds() if estimate else None,
+        "eta_error": (estimate.high - estimate.likely).total_seconds() if estimate else None,
+    }
+
+
+def _seconds(first: datetime | None, last: datetime | None) -> float | None:
+    return None if first is None or last is None else (last - first).total_seconds()
+
+
+def _settings(site: Site, told: Mapping[str, Any]) -> Settings:
+    target, folder = str(told.get("target") or ""), str(told.get("folder") or "")
+    if bool(target) == bool(folder):
+        raise NoTarget
+    recipe = FOLDER if folder else str(told.get("recipe") or "auto")
+    required = (recipe_named(recipe) if recipe != "auto" else RECIPES["generic"]).required
+    site_recovery = site.settings.recovery
+    rate = told.get("throttle_mb") or site_recovery.megabytes_per_second
+    # Nobody to ask does not stop a recovery: that the questions stayed open is recorded, and stands in the evidence.
+    accepted = ("all",) if told.get("accept_side_effects") or folder else ()
+    return Settings(
+        target=folder or str(find_peer(site.home.peers, target)),
+        recipe=recipe,
+        required=required,
+        calling=site_recovery.calling_ae_title or CALLING_TITLE.text,
+        reason=str(told["reason"]),
+        by=str(told["by"]),
+        as_of=_moment(told.get("as_of")),
+        broke_at=_moment(told.get("broke_at")),
+        limit=told.get("limit"),
+        accepted=accepted,
+        repair_target=bool(told.get("repair_target")),
+        associations_max=int(told.get("associations") or site_recovery.associations),
+        bytes_per_second_max=int(rate * 1e6) if rate else None,
+        backoff_seconds=1,
+    )
+
+
+def _moment(text: object) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return from_text(str(text))
+    except ValueError as error:
+        raise BadMoment(given=str(text)) from error
+
+
+def _drive(
+    site: Site, number: str, state: RecoveryState, told: Mapping[str, Any], report: Report
+) -> dict[str, Any]:
+    with _running_lock:
+        if number in _running:
+            raise RecoveryRuns(recovery=number)
+        _running.add(number)
+    try:
+        return _driven(site, number, state, told, report)
+    finally:
+        with _running_lock:
+            _running.discard(number)
+
+
+def _driven(
+    site: Site, number: str, state: RecoveryState, told: Mapping[str, Any], report: Report
+) -> dict[str, Any]:
+    settings = state.settings
+    assert settings is not None and state.started_at is not None
+    url = str(told.get("target_url") or "")
+    refill = Refill(
+        recovery=number,
+        settings=settings,
+        started_at=state.started_at,
+        holdings=VaultHoldings(site),
+        target=_target(site, settings),
+        compare=compare_versions,
+        plan=lambda: _plan(site, number, settings, told),
+        clock=site.clock,
+        wait=time.sleep,
+        keeper=OrthancKeeper(HttpRest(url)) if url else None,
+    )
+    crew = Crew(refill, settings.associations_max)
+    recorder = JournalRecorder(site, number)
+    try:
+        end = drive(
+            state,
+            crew,
+            recorder,
+            clock=site.clock,
+            wait=time.sleep,
+            watch=lambda now: _tell(now, report),
+        )
+    finally:
+        crew.stop()
+    document = document_of(end)
+    for one in document["open"][:100]:
+        site.records.open_finding("recovery.study-open", f"{number}/{one['study']}", "serious", state=one["state"])
+    if not settings.accepted:
+        document["questions_open"] = [question.code for question in QUESTIONS]
+    return document
+
+
+def _tell(state: RecoveryState, report: Report) -> None:
+    for name, tally in state.tiers.items():
+        if tally.total:
+            sent = tally.total - tally.studies[Stage.WAITING]
+            note = f"{sent} sent, {tally.studies[Stage.CONFIRMED]} confirmed"
+            report(Progress(name, tally.settled, tally.total, "studies", note))
+
+
+def _target(site: Site, settings: Settings) -> Target:
+    if settings.recipe == FOLDER:
+        return FolderTarget(FolderFiles(Path(settings.target), site.disk))
+    peer = find_peer(site.home.peers, settings.target)
+    titles = list(dict.fromkeys([AETitle.parse(settings.calling), site.settings.dicom.ae_title]))
+    return DicomTarget(peer, titles, site.home.run)
+
+
+def _plan(site: Site, number: str, settings: Settings, told: Mapping[str, Any]) -> Iterable[Planned]:
+    order = order_of(site.catalog, told, settings.as_of)
+    return planned_facts(number, site.clock.now(), order, limit=settings.limit)
+
+
+def order_of(catalog: Catalog, told: Mapping[str, Any], as_of: datetime | None) -> list[Placed]:
+    """Return every study that is held, in clinical order."""
+    patients: Sequence[PatientNow] = ()
+    if told.get("patients"):
+        with Path(told["patients"]).open(encoding="utf-8-sig", newline="") as lines:
+            patients = read_patients(lines).patients
+    studies = [_facts(row) for row in catalog.studies() if as_of is None or row.first_received_at <= as_of]
+    local_now = datetime.now()  # noqa: DTZ005 - study dates are the hospital's local time
+    return clinical_order(studies, local_now=local_now, patients=patients, pins=list(told.get("pins") or ()))
+
+
+def _facts(row: StudyRow) -> StudyFacts:
+    return StudyFacts(
+        study=row.study,
+        patient=Personal(row.patient_id.text),
+        date=row.study_date,
+        time=row.study_time,
+        modalities=row.modalities,
+        received_at=row.last_received_at,
+        instances=row.instances,
+        size_bytes=row.bytes,
+        issuer=row.issuer,
+    )
+
+
+def _dry_run(site: Site, settings: Settings, told: Mapping[str, Any]) -> dict[str, Any]:
+    order = order_of(site.catalog, told, settings.as_of)[: settings.limit]
+    tiers: dict[str, list[Placed]] = {}
+    for placed in order:
+        tiers.setdefault(placed.tier.value, []).append(placed)
+    recipe = RECIPES.get(settings.recipe, RECIPES["generic"])
+    return {
+        "tiers": [
+            {
+                "name": name,
+                "studies": len(listed),
+                "instances": sum(one.facts.instances for one in listed),
+                "megabytes": sum(one.facts.size_bytes for one in listed) / 1e6,
+                "first": [one.facts.study for one in listed[:10]],
+            }
+            for name, listed in tiers.items()
+        ],
+        "withheld": len(site.catalog.rejections()),
+        "questions": [question.text for question in open_questions(recipe, settings.accepted)],
+        "advice": list(recipe.advice),
+        "all_confirmed": True,
+    }
+
+
+class VaultHoldings:
+    """What the vault and the landing log hold, as a recovery asks for it."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def instances(self, study: str, as_of: datetime | None) -> Sequence[HeldInstance]:
+        """Return the version in force of each instance of a study."""
+        catalog = self._site.catalog
+        rejected = {one.sop_instance: one.reason for one in catalog.rejections(study)}
+        notes = {one.note for one in catalog.rejections(study)}
+        counts: dict[str, int] = {}
+        for version in catalog.versions(study):
+            counts[version.sop_instance] = counts.get(version.sop_instance, 0) + 1
+        packed = {one.version.digest: one for one in reversed(catalog.holdings(study=study))}
+        landed = {one.version.digest: one for one in catalog.landed(study, waiting_only=False)}
+        current = catalog.instances(study, as_of=as_of)
+        # In the order in which they lie in their packs: each pack is then read once.
+        current.sort(key=lambda one: (packed[one.digest].pack, packed[one.digest].position) if one.digest in packed else ("", 0))
+        return [
+            HeldInstance(
+                sop_class=version.sop_class,
+                sop_instance=version.sop_instance,
+                series=version.series,
+                transfer_syntax=version.transfer_syntax,
+                digest=version.digest,
+                size_bytes=version.size,
+                open=self._opener(packed.get(version.digest) or landed.get(version.digest), version),
+                versions=counts.get(version.sop_instance, 1),
+                rejected=rejected.get(version.sop_instance, ""),
+                is_rejection_note=version.sop_class == KEY_OBJECT_SELECTION and version.sop_instance in notes,
+            )
+            for version in current
+        ]
+
+    def _opener(self, holding: HoldingRow | LandedRow | None, version: VersionRow) -> Callable[[], ByteSource]:
+        holdings = self._site.holdings
+
+        def open_now() -> ByteSource:
+            return holdings.data_set(holding or holdings.holding_of(version.digest))
+
+        return open_now
+
+
+def compare_versions(ours: Version, theirs: Version) -> Comparison:
+    """Compare two versions by the ladder."""
+    return compare(
+        StoredInstance(ours.data_set, ours.transfer_syntax), StoredInstance(theirs.data_set, theirs.transfer_syntax)
+    )
+
+
+class JournalRecorder:
+    """Facts of one recovery in the journal; those of others (pause, release) are noticed."""
+
+    def __init__(self, site: Site, number: str) -> None:
+        self._site = site
+        self._number = number
+        self._lock = threading.Lock()
+        last = site.records.journal.last()
+        self._seen = last.position if last else 0
+        self._own: set[int] = set()
+
+    def record(self, fact: Fact) -> None:
+        """Return when the fact is durable."""
+        entry = self._site.records.record(fact.kind, to_body(fact))
+        with self._lock:
+            self._own.add(entry.position)
+
+    def news(self) -> Sequence[Fact]:
+        """Return what others recorded of this recovery since the last call."""
+        found: list[Fact] = []
+        for entry in self._site.records.journal.entries(after=self._seen, kinds=KINDS):
+            self._seen = entry.position
+            with self._lock:
+                own = entry.position in self._own
+                self._own.discard(entry.position)
+            if not own and entry.facts.get("recovery") == self._number:
+                found.append(from_entry(entry.kind, entry.facts))
+        return found
+
+
+class Crew:
+    """Threads that do commands."""
+
+    def __init__(self, refill: Refill, size: int) -> None:
+        self._refill = refill
+        self._size = size
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix="refill")
+        self._running: list[Command] = []
+        self._done: queue.SimpleQueue[tuple[Command, list[Fact] | BaseException]] = queue.SimpleQueue()
+
+    @property
+    def running(self) -> Collection[Command]:
+        """What is being done."""
+        return self._running
+
+    @property
+    def free(self) -> int:
+        """How many more commands can begin."""
+        return self._size - len(self._running)
+
+    def start(self, command: Command, state: RecoveryState) -> None:
+        """Begin a command."""
+        self._running.append(command)
+        self._pool.submit(self._do, command, state)
+
+    def done(self, seconds: float | None) -> Sequence[tuple[Command, Iterable[Fact]]]:
+        """Wait until commands are done, at most so long."""
+        try:
+            command, brought = self._done.get(timeout=seconds)
+        except queue.Empty:
+            return []
+        self._running.remove(command)
+        if isinstance(brought, BaseException):
+            raise brought
+        return [(command, brought)]
+
+    def stop(self) -> None:
+        """Let what runs come to its end."""
+        self._pool.shutdown(wait=True)
+
+    def _do(self, command: Command, state: RecoveryState) -> None:
+        try:
+            self._done.put((command, list(self._refill.do(command, state))))
+        except BaseException as error:  # noqa: BLE001 - the thread's one place: it is raised where the crew is asked
+            self._done.put((command, error))
+
+
+def _numbers(journal: Journal) -> list[str]:
+    return [str(entry.facts["recovery"]) for entry in journal.entries(kinds=[Started.kind])]
+
+
+def _state_of(journal: Journal, number: str | None) -> RecoveryState:
+    numbers = _numbers(journal)
+    chosen = number or (numbers[-1] if numbers else "")
+    if chosen not in numbers:
+        raise NoRecovery(number=chosen)
+    state = RecoveryState()
+    for entry in journal.entries(kinds=KINDS):
+        if entry.facts.get("recovery") == chosen:
+            state = fold(state, from_entry(entry.kind, entry.facts))
+    return state
