@@ -66,6 +66,8 @@ class CensusScope:
     enumeration: Enumeration
     days: tuple[tuple[date, date], ...] | None = None
     depth: Depth = Depth.DIFFERING
+    row_limit: int | None = None
+    """The limit that the last census suspected, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ class CensusSummary:
     only_in_vault: tuple[str, ...] | None
     """Studies that the source claims no more; None where an incomplete census cannot tell."""
     queries: int
-    longest_answer: int
-    limit_suspected: bool
+    row_limit: int | None
+    """The row limit that the source seems to have; give it to the next census."""
 
     @property
     def speaks_for_source(self) -> bool:
@@ -111,8 +113,7 @@ class CensusSummary:
             "instances_missing": self.instances_missing,
             "studies_only_in_vault": None if self.only_in_vault is None else len(self.only_in_vault),
             "queries": self.queries,
-            "longest_answer": self.longest_answer,
-            "limit_suspected": self.limit_suspected,
+            "row_limit": self.row_limit,
         }
 
     def findings(self) -> tuple[Finding, ...]:
@@ -137,7 +138,7 @@ def take_census(
     ``pause`` is called before every question and may wait, to be polite. A source that cannot be reached
     ends the census; what was still open is then unknown.
     """
-    run = _Run(source, book, scope.depth, clock.now(), pause)
+    run = _Run(source, book, scope, clock.now(), pause)
     state = scope.enumeration
     while queries := next_queries(state, 1):
         try:
@@ -145,6 +146,8 @@ def take_census(
         except SourceUnreachable:
             state = give_up(state, Doubt.UNREACHABLE)
         report(Progress("census", run.studies, 0, "studies", f"{len(state.pending)} questions open"))
+    row_limit = state.row_limit or scope.row_limit
+    run.doubt_uncounted(row_limit)
     unknown = (*(f"{part.query.in_words}: {part.doubt}" for part in state.unknown), *run.unknown)
     only = None if unknown else tuple(sorted(book.unclaimed(source.name, run.began_at, scope.days)))
     return CensusSummary(
@@ -161,8 +164,7 @@ def take_census(
         instances_missing=run.instances_missing,
         only_in_vault=only,
         queries=state.asked,
-        longest_answer=state.longest,
-        limit_suspected=state.limit_suspected,
+        row_limit=row_limit,
     )
 
 
@@ -172,13 +174,15 @@ class _Run:
 
     source: SourceArchive
     book: CensusBook
-    depth: Depth
+    scope: CensusScope
     began_at: datetime
     pause: Callable[[], None]
     standings: Counter[Standing] = field(default_factory=Counter)
     instances_claimed: int = 0
     instances_missing: int = 0
     unknown: list[str] = field(default_factory=list)
+    uncounted: Counter[int] = field(default_factory=Counter)
+    """Series of which the source does not tell the number of instances, by the length of its answer."""
 
     @property
     def studies(self) -> int:
@@ -198,7 +202,7 @@ class _Run:
             raise
         except PeerError:
             return Answer(query, 0, failed=True)
-        limit = state.longest if state.limit_suspected else None
+        limit = state.row_limit or self.scope.row_limit
         claims = one_claim_each(found.claims)
         before = self.book.claims(self.source.name, list(claims))
         counts = self.book.counts(list(claims))
@@ -216,11 +220,11 @@ class _Run:
     def _compare(
         self, claim: StudyClaim, count: HeldCount | None, kept: ClaimRow | None, limit: int | None
     ) -> StudyComparison:
-        if kept is not None and self.depth is not Depth.ALL and _unchanged(kept, claim, count):
+        if kept is not None and self.scope.depth is not Depth.ALL and _unchanged(kept, claim, count):
             return kept.comparison
         self.pause()
         try:
-            return compare_study(self.source, self.book, claim, count, depth=self.depth, row_limit=limit)
+            return compare_study(self.source, self.book, claim, count, depth=self.scope.depth, row_limit=limit)
         except SourceUnreachable:
             raise
         except PeerError:
@@ -230,8 +234,15 @@ class _Run:
         self.standings[comparison.standing] += 1
         self.instances_claimed += comparison.claimed or 0
         self.instances_missing += comparison.missing
+        self.uncounted.update(part.claimed for part in comparison.series if part.claimed and not part.counted)
         if comparison.standing is Standing.UNKNOWN and len(self.unknown) < _LISTED_MAX:
             self.unknown.append(f"study {comparison.study}: instances not told")
+
+    def doubt_uncounted(self, row_limit: int | None) -> None:
+        """Doubt series that were compared before the limit showed, and whose answer was just as long."""
+        series = self.uncounted[row_limit] if row_limit is not None else 0
+        if series:
+            self.unknown.append(f"{series} series: answers of {row_limit} instances may be cut short")
 
 
 def one_claim_each(claims: Sequence[StudyClaim]) -> dict[str, StudyClaim]:

@@ -50,6 +50,8 @@ class SeriesComparison:
     extra: int
     """Held and not claimed."""
     level: ComparedLevel
+    counted: bool = True
+    """Whether the source told the number of instances; without it, only a row limit could show a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +149,13 @@ def _compare_series(
     missing = len(named - ours)
     cut_short = row_limit is not None and len(rows) >= row_limit
     if claimed is None and cut_short:
-        return SeriesComparison(claim.series, None, missing, 0, ComparedLevel.COUNTS)
+        return SeriesComparison(claim.series, None, missing, 0, ComparedLevel.COUNTS, counted=False)
     if claimed is not None and len(named) < claimed:
         return SeriesComparison(claim.series, claimed, max(missing, claimed - len(ours)), 0, ComparedLevel.COUNTS)
-    return SeriesComparison(claim.series, len(named), missing, len(ours - named), ComparedLevel.INSTANCES)
+    extra = len(ours - named)
+    return SeriesComparison(
+        claim.series, len(named), missing, extra, ComparedLevel.INSTANCES, counted=claimed is not None
+    )
 
 
 def _sum_up(

@@ -6,8 +6,8 @@ each part is short enough to be whole. What could not be settled stays listed as
 
 When is an answer whole? A source with a row limit of N never gives more than N rows. So every answer with
 fewer rows than the longest ever seen is whole, and only answers as long as the longest are in doubt. That
-needs no knowledge of the limit. Two more signs are heeded: a source that says it left rows out, and a round
-number of rows that comes twice, since some limits depend on the kind of query.
+needs no knowledge of the limit. Since some sources limit one kind of query and not another, the longest is
+kept by kind: which keys the query uses. A source that says it left rows out is believed.
 """
 
 from collections import Counter
@@ -60,6 +60,10 @@ class Assumption(StrEnum):
     MODALITY = "a study in a range split by modality has a modality that other answers showed"
 
 
+Kind = frozenset[QueryKey]
+"""The keys that a query uses."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """A part of the source that nobody can speak for."""
@@ -97,10 +101,9 @@ class Enumeration:
     sweeping: bool = False
     deferred: tuple[StudyQuery, ...] = ()
     """Answers as long as the longest: whole, unless that is the limit."""
-    longest: int = 0
-    limit_suspected: bool = False
-    """Whether the longest answer came more than once, as a row limit would make it."""
-    round_counts: frozenset[int] = frozenset()
+    longest: Mapping[Kind, int] = field(default_factory=dict)
+    suspected: frozenset[Kind] = frozenset()
+    """Kinds of query whose longest answer came more than once, as a row limit would make it."""
     dated_rows: int = 0
     asked: int = 0
     attempts: Mapping[StudyQuery, int] = field(default_factory=dict)
@@ -115,6 +118,11 @@ class Enumeration:
     def finished(self) -> bool:
         """Whether there is nothing left to ask."""
         return not self.pending
+
+    @property
+    def row_limit(self) -> int | None:
+        """The smallest limit that the source seems to have; None where nothing points to one."""
+        return min((self.longest[kind] for kind in self.suspected), default=None)
 
     @property
     def complete(self) -> bool:
@@ -160,6 +168,17 @@ def give_up(state: Enumeration, doubt: Doubt) -> Enumeration:
         open_queries = (*open_queries, StudyQuery(last=state.front.first - timedelta(days=1)))
     unknown = (*state.unknown, *(Unknown(query, doubt) for query in dict.fromkeys(open_queries)))
     return replace(state, pending=(), deferred=(), front=None, unknown=unknown)
+
+
+def kind_of(query: StudyQuery) -> Kind:
+    """Name the keys that a query uses."""
+    used = {
+        QueryKey.DATE: query.dated,
+        QueryKey.TIME: query.seconds is not None,
+        QueryKey.PATIENT: query.patient is not None,
+        QueryKey.MODALITY: query.modality is not None,
+    }
+    return frozenset(key for key, is_used in used.items() if is_used)
 
 
 def answer_of(query: StudyQuery, claims: Sequence[StudyClaim], *, truncated: bool) -> Answer:
@@ -264,29 +283,30 @@ def _next_range(state: Enumeration, query: StudyQuery, rows: int) -> Enumeration
 
 def _judge(state: Enumeration, answer: Answer) -> Enumeration:
     """Decide whether an answer is whole, in doubt, or cut short."""
-    rows, query = answer.rows, answer.query
+    rows, query, kind = answer.rows, answer.query, kind_of(answer.query)
     cut_short = answer.truncated
     if rows >= state.settings.suspect_rows_min:
-        cut_short = cut_short or rows in state.round_counts
-        if rows > state.longest:
-            # Whatever was in doubt as the longest is shorter than this one, and so was whole.
-            state = replace(state, longest=rows, limit_suspected=False, deferred=() if cut_short else (query,))
-        elif rows == state.longest:
+        longest = state.longest.get(kind, 0)
+        if rows > longest:
+            # Whatever was in doubt as the longest of its kind is shorter than this one, and so was whole.
+            doubted = tuple(other for other in state.deferred if kind_of(other) != kind)
+            state = replace(
+                state,
+                longest={**state.longest, kind: rows},
+                suspected=state.suspected - {kind},
+                deferred=doubted if cut_short else (*doubted, query),
+            )
+        elif rows == longest:
             cut_short = True
-            state = _split_deferred(replace(state, limit_suspected=True))
-        state = _note_round(state, rows)
+            state = _split_deferred(replace(state, suspected=state.suspected | {kind}), kind)
     return _split(state, query) if cut_short else state
 
 
-def _note_round(state: Enumeration, rows: int) -> Enumeration:
-    is_round = rows >= 100 and (rows % 50 == 0 or rows & (rows - 1) == 0)
-    return replace(state, round_counts=state.round_counts | {rows}) if is_round else state
-
-
-def _split_deferred(state: Enumeration) -> Enumeration:
-    deferred = state.deferred
-    state = replace(state, deferred=())
-    for query in deferred:
+def _split_deferred(state: Enumeration, kind: Kind | None = None) -> Enumeration:
+    """Split what is in doubt: all of it, or all of one kind."""
+    doubted = [query for query in state.deferred if kind is None or kind_of(query) == kind]
+    state = replace(state, deferred=tuple(query for query in state.deferred if query not in doubted))
+    for query in doubted:
         state = _split(state, query)
     return state
 

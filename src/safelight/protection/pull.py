@@ -298,9 +298,8 @@ def take_turn(
 
 
 def _comparisons(state: PullState, now: datetime) -> Sequence[Command]:
-    limit = state.enumeration.longest if state.enumeration.limit_suspected else None
     return [
-        Compare(study.claim, limit)
+        Compare(study.claim, state.enumeration.row_limit)
         for study in state.studies.values()
         if study.stage in (Stage.SETTLING, Stage.CLAIMED) and _due(study, now)
     ]
