@@ -10,6 +10,7 @@ of a name keeps it. Folders themselves are never lost.
 
 import os
 import random
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,7 +99,7 @@ class CrashDisk:
         self._real = RealDisk()
         self._counted = counted
         self._lock = RLock()
-        self._hidden: tempfile.TemporaryDirectory[str] | None = None
+        self._hidden: Path | None = None
         self._hidden_count = 0
         self._files: dict[tuple[int, int], _File] = {}
         self._names: list[_Name] = []
@@ -217,7 +218,7 @@ class CrashDisk:
             self._files.clear()
             self._names.clear()
             if self._hidden is not None:
-                self._hidden.cleanup()
+                shutil.rmtree(self._hidden)
                 self._hidden = None
 
     # Its parts.
@@ -278,9 +279,9 @@ class CrashDisk:
     def _hidden_path(self, near: Path) -> Path:
         if self._hidden is None:
             # Beside the folder and not in it, where the code under test might see it.
-            self._hidden = tempfile.TemporaryDirectory(prefix=".crash-disk-", dir=near.parent)
+            self._hidden = Path(tempfile.mkdtemp(prefix=".crash-disk-", dir=near.parent))
         self._hidden_count += 1
-        return Path(self._hidden.name) / str(self._hidden_count)
+        return self._hidden / str(self._hidden_count)
 
     def _settle(self, name: _Name) -> None:
         self._names.remove(name)

@@ -199,8 +199,7 @@ def check_members(checks, members, public_key=None, holds=ed25519_holds):
         return
     try:
         manifest = json.loads(found[MANIFEST])
-        signature = json.loads(found[SIGNATURE])
-        _check_signature(checks, found[MANIFEST], signature, public_key, holds)
+        _check_signature(checks, found[MANIFEST], found[SIGNATURE], public_key, holds)
         if not checks.add(
             manifest["format"] == FORMAT and manifest["version"] == VERSION, "the bundle is of a kind this program knows"
         ):
@@ -212,7 +211,8 @@ def check_members(checks, members, public_key=None, holds=ed25519_holds):
         checks.add(False, "the bundle can be understood: %s %s" % (type(error).__name__, error))
 
 
-def _check_signature(checks, manifest, signature, public_key, holds):
+def _check_signature(checks, manifest, written, public_key, holds):
+    signature = json.loads(written)
     own = bytes.fromhex(signature["public_key"])
     key_id = hashlib.sha256(own).hexdigest()[:16]
     given = own if public_key is None else public_key
@@ -221,7 +221,7 @@ def _check_signature(checks, manifest, signature, public_key, holds):
     checks.add(signature["algorithm"] == "Ed25519" and signature["key_id"] == key_id, "the signature names key " + key_id)
     # Read one way only: the signature itself must not be changeable without being noticed.
     exact = json.dumps(signature, sort_keys=True, separators=(",", ":")).encode()
-    checks.add(signature["written"] == 1 and len(exact) > 0, "the signature is of a kind this program knows")
+    checks.add(signature["written"] == 1 and exact == written, "the signature is written the one way there is")
     checks.add(
         holds(given, bytes.fromhex(signature["signature"]), manifest), "the manifest was signed with key " + key_id
     )

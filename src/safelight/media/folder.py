@@ -80,9 +80,18 @@ class FolderPlacement:
                     yield name
 
     def put(self, pack: str, source: ByteSource) -> None:
-        """Write a copy, make it durable, read it back and compare (invariant I4)."""
+        """Write a copy, make it durable, read it back and compare (invariant I4). A good copy that is there stays."""
         self.prove()
         place = self._path(pack)
+        if place.exists():
+            try:
+                self._compare(place, pack)
+            except (CopyDamaged, CopyUnreadable):
+                self.quarantine(pack)
+            else:
+                # It may have been renamed and not yet synced when we stopped last time.
+                self._disk.sync_directory(place.parent)
+                return
         make_directory(self._disk, place.parent)
         draft = place.with_name(place.name + ".draft")
         self._disk.remove(draft)
@@ -100,6 +109,7 @@ class FolderPlacement:
         try:
             return OpenCopy(self._path(pack), pack, self.name)
         except FileNotFoundError as error:
+            self.prove()
             raise CopyMissing(pack=pack, placement=self.name) from error
         except OSError as error:
             raise CopyUnreadable(pack=pack, placement=self.name, error=error.strerror or "unknown") from error
@@ -154,8 +164,11 @@ class FolderPlacement:
         except PackDamaged as error:
             raise CopyDamaged(pack=pack, placement=self.name) from error
         except PackUnreadable as error:
-            kind = CopyUnreadable if path.exists() else CopyMissing
-            raise kind(placement=self.name, **error.facts) from error
+            if path.exists():
+                raise CopyUnreadable(placement=self.name, **error.facts) from error
+            # Of an unmounted folder every copy would seem to be missing.
+            self.prove()
+            raise CopyMissing(placement=self.name, **error.facts) from error
 
 
 class OpenCopy:

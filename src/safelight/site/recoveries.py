@@ -96,7 +96,7 @@ def start(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]
 
 def resume(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """Go on with a recovery that was paused or cut off."""
-    state = _state_of(site.records.journal, told.get("number"))
+    state = state_of(site.records.journal, told.get("number"))
     assert state.settings is not None
     resumed = Resumed(state.recovery, site.clock.now(), str(told["reason"]), str(told["by"]))
     site.records.record(resumed.kind, to_body(resumed))
@@ -106,7 +106,7 @@ def resume(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any
 
 def pause(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
     """Ask whoever drives a recovery to hold it."""
-    state = _state_of(site.records.journal, told.get("number"))
+    state = state_of(site.records.journal, told.get("number"))
     if state.finished or state.paused:
         raise NotRunning(recovery=state.recovery)
     paused = Paused(state.recovery, site.clock.now(), str(told["reason"]), str(told["by"]))
@@ -117,7 +117,7 @@ def pause(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
 def recovery_document(home: Home, number: str | None) -> dict[str, Any]:
     """Return how far a recovery is; the last one when no number is given."""
     with looked_at(home) as (_, journal):
-        return document_of(_state_of(journal, number))
+        return document_of(state_of(journal, number))
 
 
 def document_of(state: RecoveryState) -> dict[str, Any]:
@@ -460,7 +460,12 @@ def _numbers(journal: Journal) -> list[str]:
     return [str(entry.facts["recovery"]) for entry in journal.entries(kinds=[Started.kind])]
 
 
-def _state_of(journal: Journal, number: str | None) -> RecoveryState:
+def state_of(journal: Journal, number: str | None) -> RecoveryState:
+    """Return the state of a recovery as its facts tell it; of the last one when no number is given.
+
+    Raises:
+        NoRecovery: there is none.
+    """
     numbers = _numbers(journal)
     chosen = number or (numbers[-1] if numbers else "")
     if chosen not in numbers:
