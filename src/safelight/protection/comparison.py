@@ -74,6 +74,7 @@ def compare_study(
     count: HeldCount | None,
     *,
     depth: Depth = Depth.DIFFERING,
+    by_series: bool = False,
     row_limit: int | None = None,
 ) -> StudyComparison:
     """Compare a study, asking the source no more than is needed.
@@ -84,6 +85,7 @@ def compare_study(
         claim: What the source says of the study.
         count: How much of it we hold.
         depth: How far down to look.
+        by_series: Name the series of a study that is not held at all, too.
         row_limit: The suspected limit of the source: an answer as long as this is not taken to be whole.
 
     Raises:
@@ -92,7 +94,8 @@ def compare_study(
     by_counts = compare_counts(claim, count)
     if depth is Depth.COUNTS:
         return by_counts
-    if depth is Depth.DIFFERING and by_counts.standing in (Standing.PROTECTED, Standing.UNPROTECTED):
+    settled = by_counts.standing is Standing.PROTECTED or (by_counts.standing is Standing.UNPROTECTED and not by_series)
+    if depth is Depth.DIFFERING and settled:
         return by_counts
     ours = held.instances(claim.study) if count else {}
     comparisons = [

@@ -16,7 +16,7 @@ from enum import StrEnum
 from safelight.core.clock import Clock
 from safelight.core.errors import PeerError
 from safelight.protection.census import one_claim_each
-from safelight.protection.comparison import Depth, Standing, compare_counts, compare_study
+from safelight.protection.comparison import Standing, compare_counts, compare_study
 from safelight.protection.enumeration import (
     Answer,
     Enumeration,
@@ -69,6 +69,8 @@ class PullSettings:
     """How long after a retrieve, or after something arrived, we look again."""
     settle_looks_max: int = 4
     """How many looks in a row without any arrival end an attempt; each waits twice as long."""
+    settling_studies_max: int = 20
+    """With this many asked for and not yet arrived, no more are asked for: an early success costs nothing."""
     attempts_max: int = 3
     backoff_seconds: float = 30.0
     backoff_seconds_max: float = 1800.0
@@ -187,6 +189,7 @@ class PullState:
     studies: Mapping[str, StudyPull] = field(default_factory=dict)
     """Newest first; those that are settled have left."""
     settled: int = 0
+    """Studies that were asked for and have arrived."""
     unfinished: tuple[str, ...] = ()
     """Studies given up: the source did not deliver what it claims."""
     failures_in_row: int = 0
@@ -308,11 +311,15 @@ def _comparisons(state: PullState, now: datetime) -> Sequence[Command]:
 def _retrieves(state: PullState, now: datetime) -> Sequence[Command]:
     if state.rate_until is not None and now < state.rate_until:
         return ()
+    settling = sum(study.stage is Stage.SETTLING for study in state.studies.values())
+    room = max(state.settings.settling_studies_max - settling, 0)
     ways = state.settings.ways
+    wanted = [
+        (name, study) for name, study in state.studies.items() if study.stage is Stage.WANTED and _due(study, now)
+    ]
     return [
         Retrieve(name, series, ways[study.attempts % len(ways)])
-        for name, study in state.studies.items()
-        if study.stage is Stage.WANTED and _due(study, now)
+        for name, study in wanted[:room]
         for series in ((None,) if study.whole else study.series_left)
     ]
 
@@ -345,7 +352,7 @@ def _compare(
     claim: StudyClaim, row_limit: int | None, source: SourceArchive, held: HeldStudies, at: datetime
 ) -> StudyCompared:
     count = held.counts([claim.study]).get(claim.study)
-    found = compare_study(source, held, claim, count, depth=Depth.DIFFERING, row_limit=row_limit)
+    found = compare_study(source, held, claim, count, by_series=True, row_limit=row_limit)
     missing = None if found.standing is Standing.UNKNOWN else found.missing
     series = tuple(part.series for part in found.series if part.missing or part.claimed is None)
     return StudyCompared(at, claim.study, missing, series, found.held)
@@ -383,7 +390,7 @@ def _fold_comparison(state: PullState, fact: StudyCompared) -> PullState:
     if study is None or study.stage is Stage.WANTED:
         return state
     if fact.missing == 0:
-        return replace(_drop(state, fact.study), settled=state.settled + 1)
+        return replace(_drop(state, fact.study), settled=state.settled + (study.stage is Stage.SETTLING))
     if study.stage is Stage.CLAIMED:
         return _put(state, _want(study, fact))
     settings = state.settings
