@@ -23,7 +23,7 @@ def generate(folder: Path, megabytes: int, seed_number: int, as_json: bool) -> N
     from dataclasses import asdict
 
     from safelight.cli.progress import shown
-    from safelight.site.rehearsal import generate as generate_hospital
+    from safelight.site.rehearsal.hospital import generate as generate_hospital
 
     with shown(quiet=as_json) as report:
         made = generate_hospital(folder, seed=seed_number, size_bytes=megabytes * 10**6, report=report)

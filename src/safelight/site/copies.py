@@ -54,6 +54,15 @@ class Copies:
             made += self._copy_into(placement, [row.name for row in lacking])
         return made
 
+    def prove(self, limit: int = COPIED_AT_ONCE) -> int:
+        """Look at copies that nobody has read back yet, as after a rebuild; return how many."""
+        looked = 0
+        for placement in self._placements:
+            for row in self._records.catalog.copies_in_state(placement.name, CopyState.WRITTEN, limit):
+                self.check(placement, row.pack, heal=True)
+                looked += 1
+        return looked
+
     def check(self, placement: Placement, pack: str, *, heal: bool) -> CopyCheck:
         """Look at one copy; replace a bad one from a good one if asked."""
         try:

@@ -54,7 +54,7 @@ class Holdings:
         spool: Path,
         damaged: Damaged,
     ) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
         self._landing = landing
         self._placements = placements
         self._identities = identities
@@ -109,7 +109,7 @@ class Holdings:
         Raises:
             NotHeld: in no pack.
         """
-        found = self._catalog.holdings(digests=[digest])
+        found = self.catalog.holdings(digests=[digest])
         if not found:
             raise NotHeld(digest=digest.hex())
         return found[0]
@@ -118,7 +118,7 @@ class Holdings:
         """Return every holding of a version: in packs (one for each prefix it came with), else in the landing log."""
         packed: list[HoldingRow | LandedRow] = []
         seen: set[bytes] = set()
-        for holding in self._catalog.holdings(digests=[digest]):
+        for holding in self.catalog.holdings(digests=[digest]):
             if holding.prefix_digest not in seen:
                 seen.add(holding.prefix_digest)
                 packed.append(holding)

@@ -9,10 +9,11 @@ from typing import Final, Self
 
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.errors import CatalogDamaged, CatalogMissing
+from safelight.catalog.rows import LandedRow
 from safelight.core.clock import SystemClock
 from safelight.core.disk import RealDisk, make_directory
 from safelight.core.errors import ResourceError, SafelightError
-from safelight.core.instance import Arrival
+from safelight.core.instance import Arrival, Head, Receipt, Wrapper
 from safelight.journal.errors import JournalDamaged, JournalMissing
 from safelight.journal.journal import Journal
 from safelight.media.folder import FolderPlacement
@@ -135,6 +136,30 @@ class Site:
         """What is held, received, claimed and found."""
         return self.records.catalog
 
+    def reopen_catalog(self) -> None:
+        """Go on with the catalog that lies in the home now, and add what the landing log holds."""
+        old = self.records.catalog
+        self.records.catalog = Catalog.open(self.home.catalog)
+        self.holdings.catalog = self.records.catalog
+        self._record_landed(
+            Arrival(row.version.digest, Wrapper(row.prefix_size, row.version.opaque), self._head(row), _receipt(row), row.place)
+            for row in old.landed(waiting_only=False)
+        )
+        old.close()
+
+    def _head(self, row: LandedRow) -> Head:
+        wrapper = Wrapper(row.prefix_size, row.version.opaque)
+        return head_of(self.landing.read(row.place), wrapper, row.version.transfer_syntax)
+
+    def _record_landed(self, arrivals: Iterable[Arrival]) -> None:
+        batch: list[Arrival] = []
+        for arrival in arrivals:
+            batch.append(arrival)
+            if len(batch) == RECORDED_AT_ONCE:
+                self.catalog.record_landed(batch)
+                batch = []
+        self.catalog.record_landed(batch)
+
     def _open_placements(self) -> Iterable[Placement]:
         home = self.home
         yield FolderPlacement.create(home.vault, HOME, self.node, self.disk, rescue_files())
@@ -198,14 +223,16 @@ class Site:
         """Make the catalog say what vault, journal and landing log say, as far as a crash kept it behind."""
         self.records.catch_up()
         adopt_packs(self.records, self.placements, self.secret, self.log.failure)
-        batch: list[Arrival] = []
-        for one in recovery.arrivals:
-            head = head_of(self.landing.read(one.place), one.wrapper, one.transfer_syntax)
-            batch.append(Arrival(one.digest, one.wrapper, head, one.receipt, one.place))
-            if len(batch) == RECORDED_AT_ONCE:
-                self.catalog.record_landed(batch)
-                batch = []
-        self.catalog.record_landed(batch)
+        self._record_landed(
+            Arrival(
+                one.digest,
+                one.wrapper,
+                head_of(self.landing.read(one.place), one.wrapper, one.transfer_syntax),
+                one.receipt,
+                one.place,
+            )
+            for one in recovery.arrivals
+        )
         self._forget_lost_places(recovery)
         for kind, found in ((LANDING_DAMAGED, recovery.damaged), (LANDING_UNANSWERED, recovery.unanswered)):
             for bad in found:
@@ -230,3 +257,8 @@ class Site:
         self.log.failure(error)
         facts: Mapping[str, str] = {"error": error.code}
         self.records.open_finding("vault.copy-damaged", f"{placement}/{pack}", "critical", **facts)
+
+
+def _receipt(row: LandedRow) -> Receipt:
+    version = row.version
+    return Receipt(row.received_at, version.way, version.calling, version.called, version.sender)

@@ -60,6 +60,7 @@ class Upkeep:
     def _copy(self) -> None:
         site = self._site
         site.copies.complete()
+        site.copies.prove()
         now = site.clock.elapsed()
         quiet = not site.sealed.is_set() and site.packing.under_way == 0
         if site.sealed.is_set():
