@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from safelight.core.disk import Disk, DiskFailed, DiskFull, RealDisk
-from safelight.core.errors import ResourceError
 from safelight.core.instance import MemorySource
 from safelight.media.folder import MARKER, FolderPlacement
 from safelight.vault.placement import CopyDamaged, CopyMissing, PlacementForeign, PlacementMissing
@@ -239,7 +238,7 @@ def test_a_copy_that_was_put_outlives_a_power_cut_unless_the_disk_lies(tmp_path:
 
 @pytest.mark.parametrize("error", [DiskFull, DiskFailed])
 def test_a_refusal_by_the_disk_leaves_no_copy_and_the_next_try_works(
-    tmp_path: Path, error: type[ResourceError]
+    tmp_path: Path, error: type[DiskFull] | type[DiskFailed]
 ) -> None:
     counting = tmp_path / "counting"
     _folder(counting)

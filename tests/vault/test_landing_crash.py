@@ -182,7 +182,7 @@ def test_a_disk_that_lies_about_syncing_is_caught_by_these_tests(tmp_path: Path)
 
 
 @pytest.mark.parametrize("error", [DiskFull, DiskFailed])
-def test_a_refusal_by_the_disk_costs_nothing_answered(tmp_path: Path, error: type[ResourceError]) -> None:
+def test_a_refusal_by_the_disk_costs_nothing_answered(tmp_path: Path, error: type[DiskFull] | type[DiskFailed]) -> None:
     (tmp_path / "counting").mkdir()
     calls = _calls(tmp_path, EVERY)
     refused = 0

@@ -12,7 +12,7 @@ class PlacementMissing(ResourceError):
     """The folder of a placement is not there, or is an empty mount point without our marker."""
 
     code: ClassVar[str] = "media.placement-missing"
-    hint: ClassVar[str] = "Mount it, or correct vault.second in safelight.toml. Nothing is written to an unmarked folder."
+    hint: ClassVar[str] = "Mount it, or correct vault.second in safelight.toml. No unmarked folder is written to."
 
 
 class PlacementForeign(ResourceError):
