@@ -20,6 +20,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelMove,
     Verification,
 )
+
 from support.source_model import ModelStudy, SourceModel
 
 PENDING, SUCCESS, OUT_OF_RESOURCES = 0xFF00, 0x0000, 0xA700

@@ -121,6 +121,8 @@ class LandingSession:
         self._writer.abandon()
 
     def close(self) -> None:
-        """Leave the log; what was finished and not committed was promised to nobody."""
-        self._undurable.clear()
+        """Leave the log. What was finished and not answered is durable all the same, so it is told of."""
+        finished, self._undurable = self._undurable, []
         self._writer.close()
+        for arrival in finished:
+            self._arrived(arrival)
