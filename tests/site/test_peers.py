@@ -39,7 +39,9 @@ def test_a_file_that_was_broken_by_hand_is_told_apart_from_none(tmp_path: Path, 
         read_peers(file)
 
 
-@pytest.mark.parametrize("text", ["", "A", "A@h", "A@h:", "A@:1", "A@h:0", "A@h:65536", "A@h:x", "@h", "A@h:-1", "A@h:١"])
+@pytest.mark.parametrize(
+    "text", ["", "A", "A@h", "A@h:", "A@:1", "A@h:0", "A@h:65536", "A@h:x", "@h", "A@h:-1", "A@h:١"]
+)
 def test_an_address_that_cannot_be_one_is_refused(text: str) -> None:
     with pytest.raises(BadPeerAddress):
         Peer.parse(text)

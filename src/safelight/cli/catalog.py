@@ -21,7 +21,9 @@ def catalog() -> None:
 @click.option("--modality", help="A modality in the study, for example CT.")
 @click.option("--from", "date_from", help="First study date, YYYYMMDD.")
 @click.option("--to", "date_to", help="Last study date, YYYYMMDD.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many studies.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many studies."
+)
 @home_option
 @json_option
 def find(home_directory: Path, as_json: bool, **asked: Any) -> None:

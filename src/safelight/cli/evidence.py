@@ -33,7 +33,11 @@ def export(number: str | None, file: Path, with_identity: bool, home_directory: 
 
 @evidence.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--public-key", type=DIRECTORY, help="The site's public key, had by another way. Without it only wholeness is shown.")
+@click.option(
+    "--public-key",
+    type=DIRECTORY,
+    help="The site's public key, had by another way. Without it only wholeness is shown.",
+)
 @json_option
 def verify(file: Path, public_key: Path | None, as_json: bool) -> int:
     """Check a bundle: signature, every member's digest, the journal chain. Needs no home."""

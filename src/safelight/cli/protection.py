@@ -21,9 +21,7 @@ def protection() -> None:
 @click.option("--dry-run", is_flag=True, help="Only look: what would be kept, what cannot be read.")
 @home_option
 @json_option
-def seed(
-    folder: Path, label: str, list_file: Path | None, dry_run: bool, home_directory: Path, as_json: bool
-) -> int:
+def seed(folder: Path, label: str, list_file: Path | None, dry_run: bool, home_directory: Path, as_json: bool) -> int:
     """Take in a folder tree of DICOM files, whatever its layout and whatever else lies in it.
 
     Files that cannot be read as DICOM are kept as they are, counted and listed. Repeating is harmless:
@@ -55,7 +53,9 @@ def _show_seed(document: dict[str, Any]) -> None:
 
 
 @protection.command()
-@click.option("--source", default="", help="AET@HOST:PORT or a named peer. Default: protection.source in safelight.toml.")
+@click.option(
+    "--source", default="", help="AET@HOST:PORT or a named peer. Default: protection.source in safelight.toml."
+)
 @click.option("--way", type=click.Choice(["get", "move"]), default="get", show_default=True, help="C-GET or C-MOVE.")
 @click.option("--from", "date_from", default="", help="First study date, YYYYMMDD. Default: as far back as there is.")
 @click.option("--to", "date_to", default="", help="Last study date, YYYYMMDD. Default: today.")
@@ -78,7 +78,9 @@ def pull(home_directory: Path, as_json: bool, **told: Any) -> int:
 
 
 @protection.command()
-@click.option("--source", default="", help="AET@HOST:PORT or a named peer. Default: protection.source in safelight.toml.")
+@click.option(
+    "--source", default="", help="AET@HOST:PORT or a named peer. Default: protection.source in safelight.toml."
+)
 @click.option("--from", "date_from", default="", help="First study date, YYYYMMDD.")
 @click.option("--to", "date_to", default="", help="Last study date, YYYYMMDD.")
 @click.option(

@@ -25,7 +25,9 @@ def recovery() -> None:
     help="How this kind of target is refilled and proven.",
 )
 @click.option("--target-url", default="", help="Orthanc's REST address, so that its own traps can be undone.")
-@click.option("--repair-target", is_flag=True, help="Delete at the target what it lists but cannot give back; send again.")
+@click.option(
+    "--repair-target", is_flag=True, help="Delete at the target what it lists but cannot give back; send again."
+)
 @click.option("--as-of", default="", help="Restore what was current at this moment, ISO 8601 with an offset.")
 @click.option("--broke-at", default="", help="When the PACS broke, ISO 8601 with an offset; RTO runs from then.")
 @click.option("--patients", type=DIRECTORY, help="CSV of current patients and schedule; see docs/operating.md.")
@@ -117,7 +119,9 @@ def _show_plan(document: dict[str, Any]) -> None:
 def _show_outcome(document: dict[str, Any]) -> None:
     click.secho(f"Recovery {document['number']}  to {document['target']}  ({document['recipe']})", bold=True)
     for tier in document["tiers"]:
-        eta = "" if tier.get("eta_seconds") is None else f"  ETA {tier['eta_seconds']:,.0f} s ± {tier['eta_error']:,.0f}"
+        eta = (
+            "" if tier.get("eta_seconds") is None else f"  ETA {tier['eta_seconds']:,.0f} s ± {tier['eta_error']:,.0f}"
+        )
         click.echo(
             f"  {tier['name']:<18} {tier['confirmed']:>6,} of {tier['studies']:>6,} confirmed, {tier['sent']:>6,} sent{eta}"
         )

@@ -16,7 +16,9 @@ def rehearsal() -> None:
 @rehearsal.command()
 @click.argument("folder", type=DIRECTORY)
 @click.option("--megabytes", type=click.IntRange(1), default=300, show_default=True, help="About how much.")
-@click.option("--seed", "seed_number", type=int, default=1, show_default=True, help="The same seed gives the same hospital.")
+@click.option(
+    "--seed", "seed_number", type=int, default=1, show_default=True, help="The same seed gives the same hospital."
+)
 @json_option
 def generate(folder: Path, megabytes: int, seed_number: int, as_json: bool) -> None:
     """Generate a hospital of invented patients into FOLDER: CT, MR, CR, DX, US, MG, SR, KOS."""

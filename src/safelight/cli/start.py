@@ -29,7 +29,13 @@ from safelight.core.names import AETitle
 )
 @json_option
 def init(
-    home_directory: Path, site_name: str, ae_title: str, dicom_port: int, second: Path | None, is_open: bool, as_json: bool
+    home_directory: Path,
+    site_name: str,
+    ae_title: str,
+    dicom_port: int,
+    second: Path | None,
+    is_open: bool,
+    as_json: bool,
 ) -> None:
     """Make a home: settings with comments, keys, an empty vault.
 
@@ -120,7 +126,9 @@ def _show_status(document: dict[str, Any]) -> None:
         click.echo(f"  because {reason}")
     click.echo(f"Studies   {document['studies']:>12,}    instances {document['instances_landed']:>12,}")
     click.echo(f"Packed    {document['instances_packed']:>12,}    packs     {document['packs']:>12,}")
-    click.echo(f"Size      {document['bytes_raw'] / 1e6:>9,.0f} MB received, {document['bytes_packed'] / 1e6:,.0f} MB kept")
+    click.echo(
+        f"Size      {document['bytes_raw'] / 1e6:>9,.0f} MB received, {document['bytes_packed'] / 1e6:,.0f} MB kept"
+    )
     findings = document["findings"]
     if not findings:
         click.secho("No open findings.", fg="green")

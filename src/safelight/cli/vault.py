@@ -45,7 +45,9 @@ def usage(home_directory: Path, as_json: bool) -> None:
 
 
 @vault.command()
-@click.option("--deep", is_flag=True, help="Also decrypt and decode everything and compare digests (needs the node key).")
+@click.option(
+    "--deep", is_flag=True, help="Also decrypt and decode everything and compare digests (needs the node key)."
+)
 @click.option("--heal/--no-heal", default=True, show_default=True, help="Replace a bad copy from a good one.")
 @home_option
 @json_option

@@ -83,9 +83,7 @@ def all_confirmed(record: RecoveryRecord) -> bool:
     return all(study.outcome is Outcome.CONFIRMED for study in record.studies)
 
 
-def _manifest(
-    record: RecoveryRecord, members: Sequence[tuple[str, bytes]], *, with_identity: bool
-) -> dict[str, Any]:
+def _manifest(record: RecoveryRecord, members: Sequence[tuple[str, bytes]], *, with_identity: bool) -> dict[str, Any]:
     asked, times = record.asked, record.times
     outcomes = Counter(study.outcome.value for study in record.studies)
     return {

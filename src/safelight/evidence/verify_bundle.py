@@ -122,7 +122,23 @@ def archive_bytes(members):
         local = LOCAL.pack(b"PK\3\4", 20, UTF8_NAMES, 0, 0, DATE_1980, crc, len(data), len(data), len(raw), 0)
         directory.append(
             CENTRAL.pack(
-                b"PK\1\2", 20, 20, UTF8_NAMES, 0, 0, DATE_1980, crc, len(data), len(data), len(raw), 0, 0, 0, 0, 0, offset
+                b"PK\1\2",
+                20,
+                20,
+                UTF8_NAMES,
+                0,
+                0,
+                DATE_1980,
+                crc,
+                len(data),
+                len(data),
+                len(raw),
+                0,
+                0,
+                0,
+                0,
+                0,
+                offset,
             )
             + raw
         )
@@ -201,7 +217,8 @@ def check_members(checks, members, public_key=None, holds=ed25519_holds):
         manifest = json.loads(found[MANIFEST])
         _check_signature(checks, found[MANIFEST], found[SIGNATURE], public_key, holds)
         if not checks.add(
-            manifest["format"] == FORMAT and manifest["version"] == VERSION, "the bundle is of a kind this program knows"
+            manifest["format"] == FORMAT and manifest["version"] == VERSION,
+            "the bundle is of a kind this program knows",
         ):
             return
         _check_digests(checks, members, manifest)
@@ -218,7 +235,9 @@ def _check_signature(checks, manifest, written, public_key, holds):
     given = own if public_key is None else public_key
     if public_key is not None:
         checks.add(own == public_key, "the key in the bundle is the key you gave")
-    checks.add(signature["algorithm"] == "Ed25519" and signature["key_id"] == key_id, "the signature names key " + key_id)
+    checks.add(
+        signature["algorithm"] == "Ed25519" and signature["key_id"] == key_id, "the signature names key " + key_id
+    )
     # Read one way only: the signature itself must not be changeable without being noticed.
     exact = json.dumps(signature, sort_keys=True, separators=(",", ":")).encode()
     checks.add(signature["written"] == 1 and exact == written, "the signature is written the one way there is")
@@ -258,8 +277,12 @@ def _check_journal(checks, data, told):
         line = entry["line"].encode("utf-8")
         digest = hashlib.sha256(bytes.fromhex(entry["previous"]) + line).hexdigest()
         written = json.loads(line)
-        broken += digest != entry["hash"] or written["position"] != entry["position"] or written["kind"] != entry["kind"]
-    checks.add(broken == 0, "%d of %d journal entries are shown and hash to their place in the chain" % (shown, len(entries)))
+        broken += (
+            digest != entry["hash"] or written["position"] != entry["position"] or written["kind"] != entry["kind"]
+        )
+    checks.add(
+        broken == 0, "%d of %d journal entries are shown and hash to their place in the chain" % (shown, len(entries))
+    )
     checks.add(parted == 0, "%d neighbouring journal entries are chained to each other" % joints)
 
 
@@ -275,7 +298,8 @@ def _check_figures(checks, studies, packs, manifest):
         if row["outcome"] == "confirmed":
             overstated += not row["level"] or LEVELS.index(row["level"]) < required
     checks.add(
-        all(manifest["totals"][name] == value for name, value in totals.items()), "the totals are the sums of the studies"
+        all(manifest["totals"][name] == value for name, value in totals.items()),
+        "the totals are the sums of the studies",
     )
     checks.add(overstated == 0, "every study called confirmed reached level " + LEVELS[required])
     confirmed = totals["outcomes"].get("confirmed", 0)

@@ -85,7 +85,9 @@ def _device(directory: Path) -> int:
 def _space(home: Home) -> str:
     free = FolderPlacement(home.vault, "home", "", RealDisk()).free_bytes()
     if free < 2 * home.settings().vault.free_bytes_min:
-        raise _Mend(f"{free / 1e9:.1f} GB free", "Free space before the reserve is reached and senders are told to wait.")
+        raise _Mend(
+            f"{free / 1e9:.1f} GB free", "Free space before the reserve is reached and senders are told to wait."
+        )
     return f"{free / 1e9:.1f} GB free"
 
 

@@ -128,9 +128,7 @@ class Copies:
             except (IntegrityError, ResourceError) as error:
                 self._failed(error)
                 continue
-            self._records.record(
-                FactKind.COPY_HEALED, {"pack": pack, "placement": placement.name, "from": other.name}
-            )
+            self._records.record(FactKind.COPY_HEALED, {"pack": pack, "placement": placement.name, "from": other.name})
             self._records.close_finding(DAMAGE, f"{placement.name}/{pack}", "healed from a good copy")
             return True
         return False

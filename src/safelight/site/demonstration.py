@@ -112,7 +112,11 @@ class Show:
 
 
 def _row(step: Step) -> tuple[Any, Any, Any, Any]:
-    marks = {"waiting": Text("·", style="dim"), "running": Text("▸", style="bold yellow"), "done": Text("✓", style="bold green")}
+    marks = {
+        "waiting": Text("·", style="dim"),
+        "running": Text("▸", style="bold yellow"),
+        "done": Text("✓", style="bold green"),
+    }
     title = Text(step.title, style="dim" if step.state == "waiting" else "bold" if step.state == "running" else "")
     seconds = step.seconds or (time.monotonic() - step.began if step.state == "running" else 0.0)
     middle: Any = Text(step.told, style="green" if step.state == "done" else "")
@@ -272,7 +276,15 @@ class _Run:
         file = self._folder / "evidence.zip"
         self._evidence = self._safelight("evidence", "export", "--to", str(file))
         checked = subprocess.run(
-            [*_program(), "evidence", "verify", str(file), "--json", "--public-key", str(self._home / "keys/signing.pub")],
+            [
+                *_program(),
+                "evidence",
+                "verify",
+                str(file),
+                "--json",
+                "--public-key",
+                str(self._home / "keys/signing.pub"),
+            ],
             stdout=subprocess.PIPE,
             check=False,
         )
@@ -358,7 +370,7 @@ class _Run:
             thread.join()
 
     def _safelight(self, *words: str, allow: tuple[int, ...] = (0,)) -> dict[str, Any]:
-        return json.loads(_run([*_program(), *words, "--home", str(self._home), "--json"], allow)) # type: ignore[no-any-return]
+        return json.loads(_run([*_program(), *words, "--home", str(self._home), "--json"], allow))  # type: ignore[no-any-return]
 
 
 def _program() -> list[str]:
@@ -432,7 +444,11 @@ def _pacs_for(folder: Path, own_port: int) -> _Pacs:
     port = _free_port()
     place = folder / "pacs"
     place.mkdir()
-    orthanc = shutil.which("Orthanc") or shutil.which("orthanc") or ("/usr/sbin/Orthanc" if Path("/usr/sbin/Orthanc").exists() else None)
+    orthanc = (
+        shutil.which("Orthanc")
+        or shutil.which("orthanc")
+        or ("/usr/sbin/Orthanc" if Path("/usr/sbin/Orthanc").exists() else None)
+    )
     if orthanc:
         settings = {
             "Name": "Rehearsal PACS",

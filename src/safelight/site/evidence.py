@@ -127,9 +127,7 @@ def record_of(site: Site, number: str | None) -> RecoveryRecord:
             continue
         facts.append(from_entry(entry.kind, entry.facts))
         line = write_line(entry.position, entry.at, entry.kind, entry.facts)
-        excerpt.append(
-            ExcerptEntry(entry.position, entry.kind, journal.hash_at(entry.position - 1), entry.hash, line)
-        )
+        excerpt.append(ExcerptEntry(entry.position, entry.kind, journal.hash_at(entry.position - 1), entry.hash, line))
     compared = {fact.study: fact for fact in facts if isinstance(fact, StudyCompared)}
     sent = {fact.study: fact for fact in facts if isinstance(fact, StudySent)}
     levels: Counter[str] = Counter()
@@ -138,9 +136,7 @@ def record_of(site: Site, number: str | None) -> RecoveryRecord:
     remarks = Counter(note.code for one in sent.values() for note in one.notes)
     remarks.update(note.code for one in compared.values() for note in one.notes)
     probe = state.probe
-    confirmed = sorted(
-        one.settled_at for _, one in state.in_stages([Stage.CONFIRMED]) if one.settled_at is not None
-    )
+    confirmed = sorted(one.settled_at for _, one in state.in_stages([Stage.CONFIRMED]) if one.settled_at is not None)
     return RecoveryRecord(
         site=site.settings.site.name,
         node=site.node,

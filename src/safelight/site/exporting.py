@@ -76,7 +76,9 @@ def _chosen(site: Site, wanted: Wanted) -> Iterator[HoldingRow | LandedRow]:
     catalog = site.catalog
     if wanted.digest:
         digest = _digest(wanted.digest)
-        yield from _distinct(catalog.holdings(digests=[digest]), [row for row in _waiting(site, None) if row.version.digest == digest])
+        yield from _distinct(
+            catalog.holdings(digests=[digest]), [row for row in _waiting(site, None) if row.version.digest == digest]
+        )
     elif wanted.study is not None:
         yield from _distinct(catalog.holdings(study=wanted.study), _waiting(site, wanted.study))
     else:

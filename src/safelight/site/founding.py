@@ -125,4 +125,3 @@ def _record_confirmation(home: Home) -> None:
     with Records.of(home, SystemClock()) as records:
         records.record(FactKind.KEY_CONFIRMED, {})
         records.close_finding(KEY_UNCONFIRMED, "recovery-key", "the words were typed back")
-

@@ -35,7 +35,9 @@ class DataSetMismatch(PeerError):
 class LandingIntake:
     """Takes in what associations bring. ``arrived`` is told of each instance once it is durable."""
 
-    def __init__(self, landing: Landing, clock: Clock, arrived: Callable[[Arrival], None], way: Way = Way.STORE) -> None:
+    def __init__(
+        self, landing: Landing, clock: Clock, arrived: Callable[[Arrival], None], way: Way = Way.STORE
+    ) -> None:
         self._landing = landing
         self._clock = clock
         self._arrived = arrived

@@ -142,7 +142,13 @@ class Site:
         self.records.catalog = Catalog.open(self.home.catalog)
         self.holdings.catalog = self.records.catalog
         self._record_landed(
-            Arrival(row.version.digest, Wrapper(row.prefix_size, row.version.opaque), self._head(row), _receipt(row), row.place)
+            Arrival(
+                row.version.digest,
+                Wrapper(row.prefix_size, row.version.opaque),
+                self._head(row),
+                _receipt(row),
+                row.place,
+            )
             for row in old.landed(waiting_only=False)
         )
         old.close()

@@ -124,7 +124,9 @@ class Packer:
         failed: dict[int, str] = {}
         writer = PackWriter(Path(self._settings.packs), RealDisk(), self._recipients, Profile(self._settings.profile))
         try:
-            ready = [one for number in range(len(order.tasks)) if (one := self._prepare(number, order, descriptors, failed))]
+            ready = [
+                one for number in range(len(order.tasks)) if (one := self._prepare(number, order, descriptors, failed))
+            ]
             held = self._ask([one.pixels for one in ready if one.pixels])
             packed = self._fill(writer, ready, held, failed)
             if not packed:
@@ -138,9 +140,7 @@ class Packer:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _prepare(
-        self, number: int, order: PackOrder, descriptors: list[int], failed: dict[int, str]
-    ) -> _Ready | None:
+    def _prepare(self, number: int, order: PackOrder, descriptors: list[int], failed: dict[int, str]) -> _Ready | None:
         task = order.tasks[number]
         try:
             descriptor = os.open(task.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -204,4 +204,3 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     with suppress(EOFError):
         Packer(connection.recv(), connection).work()
-

@@ -94,7 +94,9 @@ def _found(
         journal_position=sealing.position if sealing else None,
     )
     holdings = tuple(
-        entry.holding(pack, number, head_of(MemorySource(reader.header(number)), _wrapper(entry), entry.transfer_syntax))
+        entry.holding(
+            pack, number, head_of(MemorySource(reader.header(number)), _wrapper(entry), entry.transfer_syntax)
+        )
         for number, entry in enumerate(entries)
     )
     return PackFound(row, holdings)
@@ -192,12 +194,12 @@ def _packs_in_order(
                 where.setdefault(pack, []).append(placement.name)
         except ResourceError as error:
             failed(error)
-    return sorted(where.items(), key=lambda item: (sealings[item[0]].position if item[0] in sealings else 2**62, item[0]))
+    return sorted(
+        where.items(), key=lambda item: (sealings[item[0]].position if item[0] in sealings else 2**62, item[0])
+    )
 
 
-def adopt_packs(
-    records: Records, placements: Sequence[Placement], secret: SecretKeys, failed: Failed
-) -> None:
+def adopt_packs(records: Records, placements: Sequence[Placement], secret: SecretKeys, failed: Failed) -> None:
     """Record packs that were in place when a crash came before they were recorded."""
     sealings = _sealings_of(records, records.catalog.packs_not_found())
     for pack, sealing in sealings.items():
@@ -299,9 +301,9 @@ def sealed_segments(placements: Sequence[Placement], public: PublicKeys, secret:
         with suppress(IntegrityError, ResourceError):
             reader = PackReader(open_pack(placements, pack), [secret.node])
             if reader.index.kind == JOURNAL:
-                yield read_segment(b"".join(reader.content()), lambda key, message, signature: _holds(
-                    public, key, message, signature
-                ))
+                yield read_segment(
+                    b"".join(reader.content()), lambda key, message, signature: _holds(public, key, message, signature)
+                )
 
 
 def _names_of(placement: Placement) -> list[str]:

@@ -205,9 +205,7 @@ def _moment(text: object) -> datetime | None:
         raise BadMoment(given=str(text)) from error
 
 
-def _drive(
-    site: Site, number: str, state: RecoveryState, told: Mapping[str, Any], report: Report
-) -> dict[str, Any]:
+def _drive(site: Site, number: str, state: RecoveryState, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
     with _running_lock:
         if number in _running:
             raise RecoveryRuns(recovery=number)
@@ -219,9 +217,7 @@ def _drive(
             _running.discard(number)
 
 
-def _driven(
-    site: Site, number: str, state: RecoveryState, told: Mapping[str, Any], report: Report
-) -> dict[str, Any]:
+def _driven(site: Site, number: str, state: RecoveryState, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
     settings = state.settings
     assert settings is not None and state.started_at is not None
     url = str(told.get("target_url") or "")
@@ -346,7 +342,9 @@ class VaultHoldings:
         landed = {one.version.digest: one for one in catalog.landed(study, waiting_only=False)}
         current = catalog.instances(study, as_of=as_of)
         # In the order in which they lie in their packs: each pack is then read once.
-        current.sort(key=lambda one: (packed[one.digest].pack, packed[one.digest].position) if one.digest in packed else ("", 0))
+        current.sort(
+            key=lambda one: (packed[one.digest].pack, packed[one.digest].position) if one.digest in packed else ("", 0)
+        )
         return [
             HeldInstance(
                 sop_class=version.sop_class,

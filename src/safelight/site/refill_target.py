@@ -130,7 +130,10 @@ class DicomTarget:
             asked = identifier("STUDY", StudyInstanceUID=study)
             if not whole:
                 for one in instances:
-                    if any(one.sop_class == o.abstract_syntax and one.transfer_syntax in o.transfer_syntaxes for o in offered):
+                    if any(
+                        one.sop_class == o.abstract_syntax and one.transfer_syntax in o.transfer_syntaxes
+                        for o in offered
+                    ):
                         named = identifier(
                             "IMAGE",
                             StudyInstanceUID=study,
@@ -142,9 +145,7 @@ class DicomTarget:
             self._get_once(asked, offered, session, title)
         return session.count
 
-    def _get_once(
-        self, asked: Any, offered: Sequence[ContextProposal], session: "_Receiving", title: AETitle
-    ) -> None:
+    def _get_once(self, asked: Any, offered: Sequence[ContextProposal], session: "_Receiving", title: AETitle) -> None:
         with self._open([service_proposal(STUDY_ROOT_GET), *offered], title) as association:
             association.get(STUDY_ROOT_GET, asked, lambda: session)
 
@@ -299,4 +300,3 @@ class RestUnreachable(PeerError):
 
     code: ClassVar[str] = "recovery.rest-unreachable"
     hint: ClassVar[str] = "Check --target-url, user and password; or leave it out."
-

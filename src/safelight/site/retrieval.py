@@ -128,9 +128,7 @@ class DicomSource:
 
     def find_instances(self, study: str, series: str) -> Sequence[InstanceClaim]:
         """Ask for the instances of a series."""
-        asked = identifier(
-            "IMAGE", StudyInstanceUID=study, SeriesInstanceUID=series, SOPInstanceUID="", SOPClassUID=""
-        )
+        asked = identifier("IMAGE", StudyInstanceUID=study, SeriesInstanceUID=series, SOPInstanceUID="", SOPClassUID="")
         return [
             InstanceClaim(str(match.get("SOPInstanceUID", "")), str(match.get("SOPClassUID", "") or ""))
             for match in self._find(asked)
@@ -255,4 +253,3 @@ def _count(match: Dataset, keyword: str) -> int | None:
         return None if value in (None, "") else int(value)
     except (TypeError, ValueError):
         return None
-

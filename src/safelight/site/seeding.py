@@ -169,4 +169,3 @@ class _SitePacker:
             self._site.log.failure(error)
             failed = dict.fromkeys(range(len(order.tasks)), error.code)
         self._results.put(SeedResult(job.number, failed))
-

@@ -11,9 +11,7 @@ from safelight.core.names import AETitle
 
 FILE_NAME: Final = "safelight.toml"
 
-Section = TypeVar(
-    "Section", "SiteSettings", "DicomSettings", "VaultSettings", "ProtectionSettings", "RecoverySettings"
-)
+Section = TypeVar("Section", "SiteSettings", "DicomSettings", "VaultSettings", "ProtectionSettings", "RecoverySettings")
 
 
 class BadSettings(UsageError):

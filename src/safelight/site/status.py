@@ -160,7 +160,11 @@ def _feeds(settings: Settings, catalog: Catalog) -> list[FeedWatch]:
 def because_of(exposure: Exposure) -> list[str]:
     """Say in words what the exposure comes from."""
     return [
-        " ".join(part for part in (str(reason.cause), reason.subject, reason.since and f"since {to_text(reason.since)}") if part)
+        " ".join(
+            part
+            for part in (str(reason.cause), reason.subject, reason.since and f"since {to_text(reason.since)}")
+            if part
+        )
         for reason in exposure.because
     ]
 

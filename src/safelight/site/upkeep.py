@@ -76,4 +76,3 @@ class Upkeep:
     def _zero(self) -> None:
         while not self._stopping.is_set() and self._site.landing.zero_one_freed():
             pass
-

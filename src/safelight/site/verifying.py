@@ -125,7 +125,9 @@ def _verify_landing(site: Site, report: Report, damaged: list[Damage]) -> int:
             if not held:
                 site.records.open_finding("vault.landing-damaged", place, "critical", instance=check.sop_instance)
         elif check.mended:
-            damaged.append(Damage("landing-header", check.sop_instance, place, "vault.landing-bit-flipped", healed=True))
+            damaged.append(
+                Damage("landing-header", check.sop_instance, place, "vault.landing-bit-flipped", healed=True)
+            )
     return count
 
 
