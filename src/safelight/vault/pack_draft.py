@@ -37,6 +37,7 @@ class PackDraft:
         make_directory(disk, directory)
         self._path = directory / (secrets.token_hex(16) + DRAFT_SUFFIX)
         self._descriptor: int | None = disk.create(self._path)
+        self._named = False
         self._hash = hashlib.sha256()
         self.size_bytes = 0
         try:
@@ -69,6 +70,7 @@ class PackDraft:
         self._make_durable()
         # The bytes are durable before the name exists: a reader may trust any name it can see.
         self._disk.rename(self._path, place)
+        self._named = True
         self._disk.sync_directory(place.parent)
         self._disk.sync_directory(self._directory)
         verify_shallow(place, name)
@@ -79,6 +81,7 @@ class PackDraft:
         if self._descriptor is not None:
             self._disk.close(self._descriptor)
             self._descriptor = None
+        if not self._named:
             self._disk.remove(self._path)
 
     def _make_durable(self) -> None:
