@@ -11,8 +11,8 @@ from safelight.core.errors import SafelightError
 PAGE = Path(__file__).parents[1] / "docs/errors.md"
 HEAD = """# Every error code
 
-Made by `make docs` from the code; do not edit. The word before the dot is the room: its code is in `src/safelight/ROOM/`, its tests in
-`tests/ROOM/`. The exit code says who must act.
+Made by `make docs` from the code; do not edit. The word before the dot is the room: its code is in
+`src/safelight/ROOM/`, its tests in `tests/ROOM/`. The exit code says who must act.
 
 """
 FAMILIES = {

@@ -108,7 +108,7 @@ def test_every_pair_is_a_row_or_a_refusal(stage: Stage, event: Event) -> None:
     assert state.unsettled == (0 if following in SETTLED else 1)
 
 
-@pytest.mark.parametrize("stage", SETTLED)
+@pytest.mark.parametrize("stage", sorted(SETTLED))
 def test_a_settled_study_is_never_asked_for_again(stage: Stage) -> None:
     state = begun("rest")
     for fact in BRING[stage]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_context, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     SecondaryCaptureImageStorage,
     StudyRootQueryRetrieveInformationModelFind,
@@ -140,7 +140,8 @@ def _get(source: HostileSource, asked: Dataset) -> Iterator[Any]:
 
 def _move(source: HostileSource, asked: Dataset) -> Iterator[Any]:
     sent = _to_send(source, asked)
-    yield source.destination
+    contexts = [build_context(SecondaryCaptureImageStorage, ExplicitVRLittleEndian)]
+    yield (*source.destination, {"contexts": contexts})
     if not source.model.misbehaviour.early_move:
         yield len(sent)
         for data in sent:

@@ -4,6 +4,7 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from blake3 import blake3
@@ -116,6 +117,17 @@ def test_each_profile_uses_its_codec_and_what_is_compressed_stays_as_it_is(
 ) -> None:
     sealed = write_pack(tmp_path, [sample_of_file(real_file(name))], profile)
     assert [part.coding for part in sealed.entries[0].parts] == [coding]
+
+
+@pytest.mark.parametrize("name", ["MR, unsigned", "CT, signed", "colour"])
+def test_another_jpeg_2000_decoder_agrees_on_what_stands_as_a_frame(name: str, tmp_path: Path) -> None:
+    array = np.ascontiguousarray(np.repeat(np.repeat(ARRAYS[name], 2, axis=1), 2, axis=2))
+    sealed = write_pack(tmp_path, [native(array, photometric="RGB")])
+    frame = open_pack(tmp_path, sealed.name).coded_frame(0, 0)
+    assert frame.coding is Coding.HTJ2K
+    decoded = imagecodecs.jpeg2k_decode(bytes(frame.stored))
+    assert decoded.dtype == array.dtype
+    assert (decoded == array[0]).all()
 
 
 def test_a_cine_is_kept_as_differences_with_a_key_frame_now_and_then(tmp_path: Path) -> None:

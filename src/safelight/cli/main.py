@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(VERSION, prog_name="safelight")
 def program() -> None:
-    """Safelight: disaster recovery for a PACS.
+    r"""Safelight: disaster recovery for a PACS.
 
     Protects every study as a verified, encrypted holding; refills a lost PACS in clinical order;
     hands over evidence that can be checked without us.

@@ -119,9 +119,9 @@ def _show_plan(document: dict[str, Any]) -> None:
 def _show_outcome(document: dict[str, Any]) -> None:
     click.secho(f"Recovery {document['number']}  to {document['target']}  ({document['recipe']})", bold=True)
     for tier in document["tiers"]:
-        eta = (
-            "" if tier.get("eta_seconds") is None else f"  ETA {tier['eta_seconds']:,.0f} s ± {tier['eta_error']:,.0f}"
-        )
+        eta = ""
+        if tier["eta_seconds"] and tier["settled"] < tier["studies"]:
+            eta = f"  ETA {tier['eta_seconds']:,.0f} s ± {tier['eta_error']:,.0f}"
         click.echo(
             f"  {tier['name']:<18} {tier['confirmed']:>6,} of {tier['studies']:>6,} confirmed, {tier['sent']:>6,} sent{eta}"
         )

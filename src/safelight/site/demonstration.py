@@ -1,4 +1,4 @@
-"""The demonstration: protect a PACS, destroy it, refill an empty one in clinical order, prove it, hand over the evidence.
+"""The demonstration: protect a PACS, destroy it, refill an empty one in clinical order, prove it.
 
 Runs the program as a PACS administrator would, beside a real PACS: Orthanc where it is installed, else the
 query/retrieve application that comes with pynetdicom.
@@ -218,7 +218,7 @@ class _Run:
             self._safelight("vault", "pack")
         status = self._safelight("status")
         kept = status["bytes_packed"] / 1e6
-        told = f"{pulled['pulled']} studies, {status['instances_packed']} instances in {status['packs']} packs, {kept:.0f} MB"
+        told = f"{pulled['pulled']} studies, {status['instances_packed']} instances packed into {kept:.0f} MB"
         self._show.end(2, told)
 
     def _count(self) -> None:
@@ -378,7 +378,7 @@ def _program() -> list[str]:
 
 
 def _run(command: Sequence[str], allow: tuple[int, ...] = (0,)) -> bytes:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode not in allow:
         raise DemonstrationFailed(command=" ".join(command[2:5]), error=done.stderr.decode(errors="replace")[-500:])
     return done.stdout

@@ -1,4 +1,4 @@
-"""Heads of stored bytes: scanned the same way when they arrive, are seeded, are packed and when a catalog is rebuilt."""
+"""Heads of stored bytes: scanned one way when they arrive, are seeded, packed, or a catalog is rebuilt."""
 
 from safelight.core.errors import PeerError
 from safelight.core.instance import ByteSource, Head, Wrapper

@@ -53,7 +53,7 @@ class Home:
 
     @property
     def settings_file(self) -> Path:
-        """safelight.toml"""
+        """The settings, safelight.toml."""
         return self.directory / FILE_NAME
 
     @property

@@ -19,14 +19,15 @@ class EventLog:
         self._quiet = quiet
 
     def __call__(self, event: str, **facts: Any) -> None:
-        """Write an event, for example ``vault.pack-sealed pack=3fa1... instances=40``, unless a person watches a bar."""
+        """Write an event, for example ``vault.pack-sealed pack=3fa1...``, unless a person watches a bar."""
         if not self._quiet:
             self._write(event, facts)
 
     def _write(self, event: str, facts: Mapping[str, Any]) -> None:
         moment: datetime = self._clock.now()
         told = " ".join(f"{name}={value}" for name, value in facts.items())
-        print(f"{to_text(moment)} {event} {told}".rstrip(), file=sys.stderr, flush=True)
+        sys.stderr.write(f"{to_text(moment)} {event} {told}".rstrip() + "\n")
+        sys.stderr.flush()
 
     def failure(self, error: BaseException) -> None:
         """Write what went wrong where nobody waits for an answer."""

@@ -25,7 +25,7 @@ from safelight.site.heads import head_of
 from safelight.site.holdings import Holdings
 from safelight.site.home import Home, locked
 from safelight.site.log import EventLog
-from safelight.site.packer import PackerSettings
+from safelight.site.packer import PackerSettings, PixelAnswer, PixelQuestion
 from safelight.site.packing import Packing
 from safelight.site.packing_desk import DeskSettings, PackingDesk
 from safelight.site.rebuilding import adopt_packs, rebuild_catalog, restore_lost_journal
@@ -74,7 +74,7 @@ class Site:
                 tuple(one.text for one in self.public.recipients),
                 self.settings.vault.profile,
             ),
-            lambda question: self.desk.answer(question),
+            self._answer,
             self.settings.vault.packers,
         )
         self.sealed = threading.Event()
@@ -254,6 +254,9 @@ class Site:
         there = {one.place for one in recovery.arrivals}
         gone = [row.place for row in self.catalog.landed(waiting_only=False) if row.place not in there]
         self.catalog.released(gone)
+
+    def _answer(self, question: PixelQuestion) -> PixelAnswer:
+        return self.desk.answer(question)
 
     def _pack_sealed(self, pack: str) -> None:
         self.log("vault.pack-sealed", pack=pack)

@@ -57,7 +57,7 @@ class PackerSettings:
 
 @dataclass(frozen=True, slots=True)
 class PixelQuestion:
-    """Are these pixels held already?"""
+    """Asks whether these pixels are held already."""
 
     digests: tuple[bytes, ...]
 

@@ -113,7 +113,9 @@ class Packing:
             thread.start()
 
     def submit(self, order: PackOrder, tell: Tell) -> None:
-        """Take an order; return when there is room for another. ``tell`` is called with the outcome, in a thread of ours.
+        """Take an order; return when there is room for another.
+
+        ``tell`` is called with the outcome, in a thread of ours.
 
         Raises:
             PackingStopped: after `stop`.

@@ -1,4 +1,4 @@
-"""What waits in the landing log becomes packs: which instances, in which pack, and what is recorded when one is sealed."""
+"""What waits in the landing log becomes packs: which instances, in which pack, and what is recorded then."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.rows import CopyState, LandedRow, PackRow
 from safelight.core.clock import Clock
-from safelight.core.errors import SafelightError
+from safelight.core.errors import ResourceError, SafelightError
 from safelight.core.instance import Holding, LandingPlace, Receipt, Wrapper
 from safelight.journal.kinds import FactKind
 from safelight.protection.packing import PackingSettings, SeriesGroup, Urgency, cut_packs, decide_packing
@@ -186,12 +186,11 @@ class PackingDesk:
         return True
 
 
-class PackFailed(SafelightError):
+class PackFailed(ResourceError):
     """A pack could not be made; its instances stay in the landing log and are tried again."""
 
     code = "vault.pack-failed"
     hint = "See the error that is named; nothing that was answered is lost."
-    exit_code = 30
 
 
 def holdings_of(sealed: SealedPack, order: PackOrder, outcome: PackOutcome) -> list[Holding]:

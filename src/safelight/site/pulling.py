@@ -121,7 +121,7 @@ def census(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any
     run = to_text(site.clock.now())
     book = CatalogBook(site.catalog, run)
     days = _days(told)
-    today = datetime.now().date()  # noqa: DTZ005 - study dates are local to the hospital
+    today = datetime.now().date()
     settings = EnumerationSettings()
     scope = CensusScope(
         begin_days(settings, days) if days else begin_whole(settings, today),
@@ -220,7 +220,7 @@ class _Pull:
             backoff_seconds=5.0,
         )
         days = _days(told)
-        today = datetime.now().date()  # noqa: DTZ005 - study dates are local to the hospital
+        today = datetime.now().date()
         enumeration = EnumerationSettings()
         begun = begin_days(enumeration, days) if days else begin_whole(enumeration, today)
         self._state = PullState(settings, begun)
@@ -235,7 +235,7 @@ class _Pull:
         with ThreadPoolExecutor(self._slots, thread_name_prefix="pull") as crew:
             while not self._over(under_way):
                 now = self._site.clock.now()
-                local = datetime.now()  # noqa: DTZ005 - windows are the hospital's hours
+                local = datetime.now()
                 free = self._slots - len(under_way)
                 commands = () if self._enough() else decide(self._state, free, now, local, set(under_way.values()))
                 for command in commands:
@@ -291,7 +291,7 @@ def _days(told: Mapping[str, Any]) -> list[tuple[date, date]]:
 
 def _day(text: str) -> date:
     try:
-        return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a study date is local
+        return datetime.strptime(text, "%Y%m%d").date()
     except ValueError as error:
         raise BadRange(given=text) from error
 

@@ -282,7 +282,7 @@ def order_of(catalog: Catalog, told: Mapping[str, Any], as_of: datetime | None) 
         with Path(told["patients"]).open(encoding="utf-8-sig", newline="") as lines:
             patients = read_patients(lines).patients
     studies = [_facts(row) for row in catalog.studies() if as_of is None or row.first_received_at <= as_of]
-    local_now = datetime.now()  # noqa: DTZ005 - study dates are the hospital's local time
+    local_now = datetime.now()
     return clinical_order(studies, local_now=local_now, patients=patients, pins=list(told.get("pins") or ()))
 
 

@@ -1,4 +1,4 @@
-"""The archive that is refilled, over DICOM: sending, and fetching back by C-GET, by C-MOVE to ourselves, or by C-FIND."""
+"""The archive that is refilled: sending to it, fetching back by C-GET, and what a query claims."""
 
 import threading
 import urllib.error

@@ -106,7 +106,7 @@ class DicomSource:
         try:
             with self._open([service_proposal(STUDY_ROOT_FIND)]) as association:
                 for match in association.find(STUDY_ROOT_FIND, asked):
-                    rows.append(_study_claim(match))  # noqa: PERF401 - rows before a failure are kept
+                    rows.append(_study_claim(match))
         except QueryFailed as error:
             if OUT_OF_RESOURCES not in str(error.facts.get("status", "")).upper():
                 raise

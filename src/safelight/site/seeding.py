@@ -92,8 +92,8 @@ def _document(summary: SeedSummary) -> dict[str, Any]:
 
 def _listing(file: str, stack: ExitStack) -> Callable[[FileOutcome], None]:
     if not file:
-        return lambda outcome: None
-    lines = stack.enter_context(Path(file).open("w", encoding="utf-8"))
+        return lambda _: None
+    lines = stack.enter_context(Path(file).open("w", encoding="utf-8"))  # noqa: SIM115 - the stack closes it
 
     def tell(outcome: FileOutcome) -> None:
         lines.write(outcome.line() + "\n")

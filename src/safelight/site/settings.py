@@ -23,16 +23,16 @@ class BadSettings(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class SiteSettings:
-    """``[site]``"""
+    """What stands under ``[site]``."""
 
     name: str = "rehearsal"
 
 
 @dataclass(frozen=True, slots=True)
 class DicomSettings:
-    """``[gateway.dicom]``"""
+    """What stands under ``[gateway.dicom]``."""
 
-    ae_title: AETitle = AETitle("SAFELIGHT")
+    ae_title: AETitle = field(default=AETitle("SAFELIGHT"))
     port: int = 11112
     bind: str = "0.0.0.0"  # noqa: S104 - modalities are on other hosts; unknown callers are refused
     accept_any_ae: bool = False
@@ -45,7 +45,7 @@ class DicomSettings:
 
 @dataclass(frozen=True, slots=True)
 class VaultSettings:
-    """``[vault]``"""
+    """What stands under ``[vault]``."""
 
     profile: str = "default"
     copies_min: int = 2
@@ -63,7 +63,7 @@ class VaultSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProtectionSettings:
-    """``[protection]``"""
+    """What stands under ``[protection]``."""
 
     source: str = ""
     census_hours_max: float = 26.0
@@ -75,7 +75,7 @@ class ProtectionSettings:
 
 @dataclass(frozen=True, slots=True)
 class RecoverySettings:
-    """``[recovery]``"""
+    """What stands under ``[recovery]``."""
 
     calling_ae_title: str = ""
     associations: int = 2
