@@ -193,7 +193,7 @@ class ClientAssociation:
         cancel: Cancel = never,
     ) -> RetrieveOutcome:
         """Have the peer store what matches over this association (C-GET); see `retrieval.get`."""
-        return retrieval.get(self._exchange, model, identifier, open_session, watch, cancel)
+        return retrieval.get(self._exchange, model, identifier, open_session, watch=watch, cancel=cancel)
 
     def move(
         self,
@@ -205,7 +205,7 @@ class ClientAssociation:
         cancel: Cancel = never,
     ) -> RetrieveOutcome:
         """Have the peer send what matches to a destination that it knows (C-MOVE); see `retrieval.move`."""
-        return retrieval.move(self._exchange, model, identifier, destination, watch, cancel)
+        return retrieval.move(self._exchange, model, identifier, destination, watch=watch, cancel=cancel)
 
     def release(self) -> None:
         """End the association in good order, and close the connection."""

@@ -110,6 +110,7 @@ def get(
     model: str,
     identifier: Dataset,
     open_session: Callable[[], IntakeSession],
+    *,
     watch: Callable[[Counts], None] = unwatched,
     cancel: Cancel = never,
 ) -> RetrieveOutcome:
@@ -151,6 +152,7 @@ def move(
     model: str,
     identifier: Dataset,
     destination: AETitle,
+    *,
     watch: Callable[[Counts], None] = unwatched,
     cancel: Cancel = never,
 ) -> RetrieveOutcome:
