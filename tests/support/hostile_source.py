@@ -148,10 +148,10 @@ def _move(source: HostileSource, asked: Dataset) -> Iterator[Any]:
             yield PENDING, data
         return
     # Nothing left to do, says the answer; a thread of its own sends when the test lets it.
-    yield 0
     sender = threading.Thread(target=_send_later, args=(source, sent), daemon=True)
     source.senders.append(sender)
     sender.start()
+    yield 0
 
 
 def _send_later(source: HostileSource, sent: list[Dataset]) -> None:

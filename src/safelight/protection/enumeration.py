@@ -155,8 +155,12 @@ def fold_answer(state: Enumeration, answer: Answer) -> Enumeration:
         return state
     if answer.failed:
         return _promote(_failed(state, answer.query))
-    learned = _learn(state, answer)
-    return _promote(_judge(_advance(_done(learned, answer.query), answer), answer))
+    ignored = answer.ignored & kind_of(answer.query) - state.ignored
+    state = _advance(_done(_learn(state, answer), answer.query), answer)
+    narrowed = ignored - {QueryKey.DATE}
+    for key in sorted(narrowed):
+        state = _drop_key(state, answer.query, key)
+    return _promote(state if narrowed else _judge(state, answer))
 
 
 def give_up(state: Enumeration, doubt: Doubt) -> Enumeration:
@@ -259,6 +263,32 @@ def _advance(state: Enumeration, answer: Answer) -> Enumeration:
             unknown=(*state.unknown, *(Unknown(query, Doubt.DATE_IGNORED) for query in dated)),
         )
     return _next_range(state, answer.query, answer.rows)
+
+
+def _drop_key(state: Enumeration, query: StudyQuery, key: QueryKey) -> Enumeration:
+    """Ask no more by a key that the source ignores; what was split by it is split by another, if there is one."""
+    affected = [other for other in (*state.pending, *state.deferred, query) if key in kind_of(other)]
+    state = replace(
+        state,
+        pending=tuple(other for other in state.pending if other not in affected),
+        deferred=tuple(other for other in state.deferred if other not in affected),
+        patient_splits=() if key is QueryKey.PATIENT else state.patient_splits,
+    )
+    for parent in dict.fromkeys(_without(other, key) for other in affected):
+        state = _split(state, parent)
+    return state
+
+
+def _without(query: StudyQuery, key: QueryKey) -> StudyQuery:
+    match key:
+        case QueryKey.TIME:
+            return replace(query, seconds=None)
+        case QueryKey.PATIENT:
+            return replace(query, patient=None)
+        case QueryKey.MODALITY:
+            return replace(query, modality=None)
+        case QueryKey.DATE:
+            return replace(query, first=None, last=None)
 
 
 def _next_range(state: Enumeration, query: StudyQuery, rows: int) -> Enumeration:

@@ -33,8 +33,6 @@ def split(
         halves = _by_time(query)
         if halves:
             return QueryKey.TIME, halves
-    if QueryKey.TIME in ignored:
-        query = replace(query, seconds=None)
     if QueryKey.PATIENT not in ignored and query.modality is None:
         children = _by_patient(query, characters)
         if children:
