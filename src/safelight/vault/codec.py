@@ -214,11 +214,12 @@ class Coder:
     def code_frame(self, piece: bytes | memoryview, picture: Picture) -> Coded:
         """Code one frame by itself and keep the smallest of what the profile tries."""
         plain = _flat(piece)
-        tried = [self._tried(coding, encode, plain, picture) for coding, encode in self._candidates(picture)]
-        held = [coded for coded in tried if coded is not None]
-        if not held:
-            return self.code_bytes(piece)
-        return min(held, key=lambda coded: len(coded.stored))
+        encoded = [(coding, self._encoded(encode, plain, picture)) for coding, encode in self._candidates(picture)]
+        for coding, stored in sorted(encoded, key=lambda one: len(one[1])):
+            coded = self._proven(coding, stored, plain, picture)
+            if coded is not None:
+                return coded
+        return self.code_bytes(piece)
 
     def code_delta(self, piece: bytes | memoryview, before: memoryview) -> Coded | None:
         """Code a frame as its difference from the one before."""
@@ -241,14 +242,19 @@ class Coder:
             chosen.append((Coding.ZSTD, self._zstd_plain))
         return chosen
 
-    def _tried(
-        self, coding: Coding, encode: Callable[[_Bytes, Picture], bytes], plain: _Bytes, picture: Picture
-    ) -> Coded | None:
+    def _encoded(self, encode: Callable[[_Bytes, Picture], bytes], plain: _Bytes, picture: Picture) -> bytes:
         try:
-            stored = encode(plain, picture)
-            decoded = self._decoder.decode(coding, stored, len(plain), picture)
-        # A codec that fails, in whatever way, costs compression and never the instance.
+            return encode(plain, picture)
+        # A codec that fails, in whatever way, costs compression and never the instance; see _proven.
         except Exception:  # noqa: BLE001
+            return b""
+
+    def _proven(self, coding: Coding, stored: bytes, plain: _Bytes, picture: Picture) -> Coded | None:
+        if not 0 < len(stored) < len(plain):
+            return None
+        try:
+            decoded = self._decoder.decode(coding, stored, len(plain), picture)
+        except FrameDamaged:
             return None
         return Coded(coding, stored, decoded) if np.array_equal(_flat(decoded), plain) else None
 
