@@ -41,10 +41,22 @@ def _kill_under_load(home: ServedHome, promises: Promises, study: str, dice: ran
     load.finish()
 
 
-def _kill_campaign(tmp_path: Path, kills: int) -> Promises:
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[ServedHome]:
+    with ServedHome(tmp_path / "home", tmp_path / "serve.log") as served:
+        served.init()
+        yield served
+
+
+@pytest.fixture
+def home_on_disk(tmp_path: Path, disk: Disk) -> Iterator[ServedHome]:
+    with ServedHome(disk.mount / "home", tmp_path / "serve.log") as served:
+        served.init()
+        yield served
+
+
+def _kill_campaign(home: ServedHome, tmp_path: Path, kills: int) -> Promises:
     dice, promises = random.Random(SEED), Promises()
-    home = ServedHome(tmp_path / "home", tmp_path / "serve.log")
-    home.init()
     for number in range(kills):
         if dice.random() < 0.2:
             home.start(until_ready=False)
@@ -60,13 +72,11 @@ def _kill_campaign(tmp_path: Path, kills: int) -> Promises:
             home.kill()
         print(f"kill {number + 1} of {kills}: {promises.count():,} instances acknowledged", flush=True)
     home.start()
-    try:
-        assert not promises.all() - home.held(tmp_path / "landed"), f"seed {SEED}: lost before all was packed"
-        home.pack_everything()
-        assert not promises.all() - home.held(tmp_path / "packed"), f"seed {SEED}: lost while packing"
-        home.verify_deep()
-    finally:
-        home.stop()
+    assert not promises.all() - home.held(tmp_path / "landed"), f"seed {SEED}: lost before all was packed"
+    home.pack_everything()
+    assert not promises.all() - home.held(tmp_path / "packed"), f"seed {SEED}: lost while packing"
+    home.verify_deep()
+    home.stop()
     return promises
 
 
@@ -80,10 +90,8 @@ def _cut_under_load(home: ServedHome, disk: Disk, promises: Promises, study: str
     disk.restart_from(copy)
 
 
-def _cut_campaign(tmp_path: Path, disk: Disk, cuts: int) -> None:
+def _cut_campaign(home: ServedHome, disk: Disk, tmp_path: Path, cuts: int) -> None:
     dice, promises = random.Random(SEED), Promises()
-    home = ServedHome(disk.mount / "home", tmp_path / "serve.log")
-    home.init()
     for number in range(cuts):
         home.start()
         _cut_under_load(home, disk, promises, _study(number), dice)
@@ -93,43 +101,40 @@ def _cut_campaign(tmp_path: Path, disk: Disk, cuts: int) -> None:
         assert not lost, f"cut {number}, seed {SEED}: {len(lost)} acknowledged instances are gone"
         print(f"cut {number + 1} of {cuts}: {promises.count():,} instances acknowledged, none lost", flush=True)
     home.start()
-    try:
-        assert not promises.all() - home.held(tmp_path / "all"), f"seed {SEED}: lost in a later cut"
-        home.verify_deep()
-    finally:
-        home.stop()
+    assert not promises.all() - home.held(tmp_path / "all"), f"seed {SEED}: lost in a later cut"
+    home.verify_deep()
+    home.stop()
 
 
 @pytest.mark.slow
-def test_three_kills_under_load_lose_nothing(tmp_path: Path) -> None:
-    assert _kill_campaign(tmp_path, 3).count() > 3
+def test_three_kills_under_load_lose_nothing(home: ServedHome, tmp_path: Path) -> None:
+    assert _kill_campaign(home, tmp_path, 3).count() > 3
 
 
 @pytest.mark.slow
 @needs_loop_devices
-def test_one_power_cut_under_load_loses_nothing(tmp_path: Path, disk: Disk) -> None:
-    _cut_campaign(tmp_path, disk, 1)
+def test_one_power_cut_under_load_loses_nothing(home_on_disk: ServedHome, disk: Disk, tmp_path: Path) -> None:
+    _cut_campaign(home_on_disk, disk, tmp_path, 1)
 
 
 @pytest.mark.soak
-def test_many_kills_under_load_lose_nothing(tmp_path: Path) -> None:
-    _kill_campaign(tmp_path, KILLS)
+def test_many_kills_under_load_lose_nothing(home: ServedHome, tmp_path: Path) -> None:
+    _kill_campaign(home, tmp_path, KILLS)
 
 
 @pytest.mark.soak
 @needs_loop_devices
-def test_many_power_cuts_under_load_lose_nothing(tmp_path: Path, disk: Disk) -> None:
-    _cut_campaign(tmp_path, disk, CUTS)
+def test_many_power_cuts_under_load_lose_nothing(home_on_disk: ServedHome, disk: Disk, tmp_path: Path) -> None:
+    _cut_campaign(home_on_disk, disk, tmp_path, CUTS)
 
 
 @pytest.mark.slow
 @needs_loop_devices
-def test_without_syncing_a_power_cut_does_lose(tmp_path: Path, disk: Disk) -> None:
+def test_without_syncing_a_power_cut_does_lose(home_on_disk: ServedHome, disk: Disk, tmp_path: Path) -> None:
     """The campaign can fail: the same cut loses instances when every sync of the server does nothing."""
     assert EAT_MY_DATA.exists(), "the Debian package eatmydata is missing"
-    promises = Promises()
-    home = ServedHome(disk.mount / "home", tmp_path / "serve.log", {"LD_PRELOAD": str(EAT_MY_DATA)})
-    home.init()
+    promises, home = Promises(), home_on_disk
+    home.preload(EAT_MY_DATA)
     os.sync()
     home.start()
     _cut_under_load(home, disk, promises, _study(0), random.Random(SEED))
@@ -138,6 +143,5 @@ def test_without_syncing_a_power_cut_does_lose(tmp_path: Path, disk: Disk) -> No
         home.start()
     except NotServing:
         return
-    held = home.held(tmp_path / "export", _study(0))
+    assert promises.all() - home.held(tmp_path / "export", _study(0))
     home.stop()
-    assert promises.all() - held

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 from support.raw_sender import RawAssociation, RawInstance, Refused, make_instance
 
@@ -31,18 +32,29 @@ class NotServing(Exception):
 
 
 class ServedHome:
-    """One home and the `safelight serve` that runs on it."""
+    """One home and the `safelight serve` that runs on it. Leaving the ``with`` ends whatever still runs."""
 
-    def __init__(self, home: Path, log: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(self, home: Path, log: Path) -> None:
         self.home = home
         self.port = free_port()
         self._log = log
-        self._env = {**os.environ, **(env or {})}
+        self._env = dict(os.environ)
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self.kill()
 
     def init(self) -> None:
         """Make an open home; never under the environment of a fault."""
         self._command("init", "--site", "Soak", "--ae-title", "SAFELIGHT", "--dicom-port", str(self.port), "--open")
+
+    def preload(self, library: Path) -> None:
+        """Put a library between the server and the system from its next start on."""
+        self._env["LD_PRELOAD"] = str(library)
 
     def _command(self, *arguments: str) -> str:
         command = [PROGRAM, *arguments, "--home", str(self.home)]
@@ -114,6 +126,7 @@ class ServedHome:
         self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+        self._process = None
 
     def pack_everything(self) -> None:
         """Have all that landed packed now."""
@@ -124,8 +137,14 @@ class ServedHome:
         told = json.loads(self._command("vault", "verify", "--deep", "--json"))
         assert told["whole"], told
 
+    def is_held(self, study: str) -> bool:
+        """Tell whether the catalog knows the study at all."""
+        return bool(json.loads(self._command("catalog", "find", "--study", study, "--json"))["studies"])
+
     def held(self, folder: Path, study: str | None = None) -> set[str]:
         """Export a study, or everything, and return the digests of the data sets that came out."""
+        if study and not self.is_held(study):
+            return set()
         which = ["--study", study] if study else ["--all"]
         self._command("vault", "export", *which, "--to", str(folder))
         return {_data_set_digest(path) for path in folder.rglob("*") if path.is_file()}

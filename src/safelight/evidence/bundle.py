@@ -53,7 +53,7 @@ def write_bundle(record: RecoveryRecord, signer: Signer, public_key: bytes, *, w
         public_key: the signer's public half, 32 bytes.
         with_identity: give study UIDs in the clear; otherwise pseudonyms, and no journal line that names a study.
     """
-    html = report_html(record)
+    html = report_html(record, with_identity=with_identity)
     members: list[tuple[str, bytes]] = [
         ("README.txt", files("safelight.evidence").joinpath("README.txt").read_bytes()),
         ("verify_bundle.py", files("safelight.evidence").joinpath("verify_bundle.py").read_bytes()),

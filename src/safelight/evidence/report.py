@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from safelight.evidence import verify_bundle
 from safelight.evidence.record import Outcome, RecoveryRecord
 
 OPEN_LISTED_MAX = 40
@@ -26,15 +27,22 @@ class TierLine:
     """From the start of the recovery to the last study of the tier."""
 
 
-def report_html(record: RecoveryRecord) -> str:
-    """Return the page; it needs nothing from elsewhere."""
+def report_html(record: RecoveryRecord, *, with_identity: bool = False) -> str:
+    """Return the page; it needs nothing from elsewhere. Studies stand under pseudonyms unless told otherwise."""
     template = files("safelight.evidence").joinpath("report.html.jinja").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"span": span_in_words, "moment": moment_in_words, "number": lambda value: f"{value:,}"}
+    environment.filters |= {
+        "span": span_in_words,
+        "moment": moment_in_words,
+        "number": lambda value: f"{value:,}",
+        "words": lambda code: code.replace("-", " "),
+        "name": lambda study: study if with_identity else verify_bundle.pseudonym(record.recovery, study),
+    }
     outcomes = Counter(study.outcome for study in record.studies)
     not_confirmed = [study for study in record.studies if study.outcome is not Outcome.CONFIRMED]
     return environment.from_string(template).render(
         record=record,
+        pseudonymous=not with_identity,
         tiers=_tiers(record),
         outcomes=outcomes,
         confirmed=outcomes[Outcome.CONFIRMED],

@@ -224,7 +224,7 @@ def check_members(checks, members, public_key=None, holds=ed25519_holds):
         _check_digests(checks, members, manifest)
         _check_journal(checks, found.get(JOURNAL, b""), manifest["journal"])
         _check_figures(checks, found.get(STUDIES, b""), found.get(PACKS, b""), manifest)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, csv.Error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, csv.Error) as error:
         checks.add(False, "the bundle can be understood: %s %s" % (type(error).__name__, error))
 
 
