@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Self
 
 CT_IMAGE = b"1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_LITTLE_ENDIAN = b"1.2.840.10008.1.2.1"
@@ -121,8 +122,13 @@ class RawAssociation:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.sendall(_associate_request(called))
-        kind, body = self._read()
+        try:
+            kind, body = self._read()
+        except OSError:
+            self._socket.close()
+            raise
         if kind != ASSOCIATE_AC:
+            self._socket.close()
             raise Refused(f"PDU {kind}")
         self.window, self._piece = self._agreed(body)
         self._open: dict[int, RawInstance] = {}
@@ -188,9 +194,11 @@ class RawAssociation:
         instance = self._open.pop(struct.unpack("<H", found[0x0120])[0])
         answered(instance, struct.unpack("<H", found[0x0900])[0])
 
-    def close(self) -> None:
-        """Ask for release and hang up."""
-        try:
-            self._socket.sendall(_pdu(RELEASE_RQ, b"\0\0\0\0"))
-        finally:
-            self._socket.close()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Ask for release, unless the connection broke, and hang up."""
+        with self._socket:
+            if kind is None:
+                self._socket.sendall(_pdu(RELEASE_RQ, b"\0\0\0\0"))

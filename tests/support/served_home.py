@@ -1,5 +1,6 @@
 """A real Safelight under fault campaigns: started, killed, frozen, asked for everything it promised."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -204,15 +205,9 @@ class Load:
 
     def _run(self, port: int, study: str, seed: int, series: int) -> None:
         dice = random.Random(f"{seed} {study} {series}")
-        try:
-            association = RawAssociation(port, "SAFELIGHT")
-        except (OSError, Refused):
-            return
-        try:
+        # A receiver that is killed breaks the association, or takes none: the normal end of a sender here.
+        with contextlib.suppress(OSError, Refused), RawAssociation(port, "SAFELIGHT") as association:
             association.send(self._instances(study, series + 1, dice), self._promises.answered)
-            association.close()
-        except OSError:
-            pass
 
     def wait_for(self, promised: int, seconds_max: float = 60) -> None:
         """Return when so many instances are promised in all, or when every sender has ended."""
