@@ -85,8 +85,9 @@ def run(
     cwd: Path | None = None,
     sync: Path | None = None,
     accept: Iterable[int] = (0,),
+    watch: bool = True,
 ) -> Cost:
-    """Run a command to its end; `sync` names a folder whose file system is flushed within the measured time.
+    """Run a command to its end; `sync` names a folder whose file system is flushed in the measured time.
 
     Raises:
         CommandFailed: the exit status is none of those accepted.
@@ -96,13 +97,13 @@ def run(
     process = subprocess.Popen(
         [str(part) for part in command], env=env, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    watch = MemoryWatch(process.pid)
+    memory = MemoryWatch(process.pid) if watch else None
     output = process.communicate()[0]
     if sync is not None:
         subprocess.run(["/usr/bin/sync", "-f", str(sync)], check=True)
     seconds = time.monotonic() - began
     after = os.times()
-    peak = watch.stop()
+    peak = memory.stop() if memory else 0
     if process.returncode not in tuple(accept):
         raise CommandFailed(f"{' '.join(map(str, command))}: exit {process.returncode}\n{output[-2000:]}")
     cpu = after.children_user + after.children_system - before.children_user - before.children_system

@@ -24,7 +24,7 @@ def measure(place: Path, *, quick: bool) -> list[Figure]:
         wait_until_packed(home, images.instances)
         ours.add("packed", "MB", watch.stop() / MB)
         watch = MemoryWatch(running.pid)
-        export = [SAFELIGHT, "vault", "export", "--all", "--to", place / "out", "--home", home]
+        export: list[str | Path] = [SAFELIGHT, "vault", "export", "--all", "--to", place / "out", "--home", home]
         cost = run(export, env=environment(tuned=False))
         ours.add("exported", "MB", (watch.stop() + cost.peak_bytes) / MB)
     with orthanc(place / "orthanc", tuned=True) as running:
