@@ -7,28 +7,6 @@ from itertools import product
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.association import (
-    ABORT_BYTES,
-    ACCEPT,
-    ACCEPT_BYTES,
-    ECHO,
-    ECHO_BYTES,
-    ECHO_CONTEXT,
-    REJECT,
-    REJECT_BYTES,
-    RELEASE_REQUEST_BYTES,
-    RELEASE_RESPONSE_BYTES,
-    REQUEST,
-    REQUEST_BYTES,
-    UNKNOWN_BYTES,
-    acceptor,
-    events,
-    machine_in,
-    push,
-    requestor,
-    store_bytes,
-    tell,
-)
 
 from safelight.core.instance import MemorySource
 from safelight.wire.dicom.dimse import NO_DATA_SET, Command
@@ -61,6 +39,28 @@ from safelight.wire.dicom.pdu import (
 )
 from safelight.wire.dicom.upper_layer import Side, UpperLayer
 from safelight.wire.dicom.upper_layer_table import ACTIONS, Action, Event, State
+from support.association import (
+    ABORT_BYTES,
+    ACCEPT,
+    ACCEPT_BYTES,
+    ECHO,
+    ECHO_BYTES,
+    ECHO_CONTEXT,
+    REJECT,
+    REJECT_BYTES,
+    RELEASE_REQUEST_BYTES,
+    RELEASE_RESPONSE_BYTES,
+    REQUEST,
+    REQUEST_BYTES,
+    UNKNOWN_BYTES,
+    acceptor,
+    events,
+    machine_in,
+    push,
+    requestor,
+    store_bytes,
+    tell,
+)
 
 DO: dict[Event, Callable[[UpperLayer], None]] = {
     Event.EVT1: lambda m: m.associate(REQUEST),

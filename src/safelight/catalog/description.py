@@ -121,7 +121,8 @@ def _decoded(raw: bytes, charset: bytes, delimiters: set[int]) -> str:
 
 def fold(text: str) -> str:
     """Make two spellings of a name equal that differ in case, accents or width only."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    # Compatibility letters unfold to plain ones of either case, so the case is folded after that as well.
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text.casefold()).casefold())
     bare = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     return unicodedata.normalize("NFC", bare)
 

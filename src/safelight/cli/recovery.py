@@ -122,9 +122,8 @@ def _show_outcome(document: dict[str, Any]) -> None:
         eta = ""
         if tier["eta_seconds"] and tier["settled"] < tier["studies"]:
             eta = f"  ETA {tier['eta_seconds']:,.0f} s ± {tier['eta_error']:,.0f}"
-        click.echo(
-            f"  {tier['name']:<18} {tier['confirmed']:>6,} of {tier['studies']:>6,} confirmed, {tier['sent']:>6,} sent{eta}"
-        )
+        told = f"{tier['confirmed']:>6,} of {tier['studies']:>6,} confirmed, {tier['sent']:>6,} sent"
+        click.echo(f"  {tier['name']:<18} {told}{eta}")
     for label in ("transfer_seconds", "confirmed_seconds", "rto_seconds"):
         value = document["times"].get(label)
         name = {"transfer_seconds": "transfer", "confirmed_seconds": "confirmed", "rto_seconds": "RTO since it broke"}

@@ -12,7 +12,10 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
+from safelight.core.instance import MemorySource
+from safelight.wire.dicom.elements import BadDataSet, encoding_of
 from safelight.wire.dicom.faults import LimitExceeded, MalformedIdentifier
+from safelight.wire.dicom.tree import read_tree
 from safelight.wire.dicom.uids import DEFLATED_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 
 # What pydicom raises on bytes that are no data set; there is no common ancestor below Exception.
@@ -59,6 +62,11 @@ def decode_identifier(raw: bytes, transfer_syntax: str, bytes_max: int) -> Datas
     """
     if transfer_syntax == DEFLATED_LITTLE_ENDIAN:
         raw = _inflated(raw, bytes_max)
+    try:
+        # pydicom takes a value that is cut short for what is there of it; a query must not be guessed.
+        read_tree(MemorySource(raw), 0, encoding_of(transfer_syntax))
+    except BadDataSet as error:
+        raise MalformedIdentifier(size_bytes=len(raw), error=error.code) from error
     try:
         identifier = read_dataset(
             DicomBytesIO(raw),

@@ -1,0 +1,258 @@
+"""From the door, or a folder, into the vault and out again, with the real program and real peers."""
+
+import hashlib
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.real_files import all_files
+from support.served_home import PROGRAM, ServedHome, free_port
+
+pytestmark = pytest.mark.peer
+
+
+class Tap:
+    """A wire between a sender and the door that writes down the data sets that pass."""
+
+    def __init__(self, door: int) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self._door = door
+        self._streams: list[bytearray] = []
+        self._threads: list[threading.Thread] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sender, _ = self._listening.accept()
+            except OSError:
+                return
+            stream = bytearray()
+            self._streams.append(stream)
+            door = socket.create_connection(("127.0.0.1", self._door))
+            for source, target, copy in ((sender, door, stream), (door, sender, None)):
+                thread = threading.Thread(target=self._pass, args=(source, target, copy), daemon=True)
+                thread.start()
+                self._threads.append(thread)
+
+    def _pass(self, source: socket.socket, target: socket.socket, copy: bytearray | None) -> None:
+        try:
+            while piece := source.recv(65536):
+                if copy is not None:
+                    copy += piece
+                target.sendall(piece)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            target.close()
+
+    def data_sets(self) -> set[str]:
+        """Return the SHA-256 of every data set that passed whole. Source: PS3.8 section 9.3.5 and Annex E."""
+        self._listening.close()
+        for thread in self._threads:
+            thread.join(30)
+        return {digest for stream in self._streams for digest in _data_sets(bytes(stream))}
+
+
+def _data_sets(stream: bytes) -> Iterator[str]:
+    at, gathered = 0, b""
+    while at + 6 <= len(stream):
+        kind, length = stream[at], int.from_bytes(stream[at + 2 : at + 6], "big")
+        body, at = stream[at + 6 : at + 6 + length], at + 6 + length
+        place = 0
+        while kind == 4 and place < len(body):
+            size, control = int.from_bytes(body[place : place + 4], "big"), body[place + 5]
+            if not control & 1:
+                gathered += body[place + 6 : place + 4 + size]
+                if control & 2:
+                    yield hashlib.sha256(gathered).hexdigest()
+                    gathered = b""
+            place += 4 + size
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[ServedHome]:
+    with ServedHome(tmp_path / "home", tmp_path / "serve.log") as served:
+        served.init()
+        served.start()
+        yield served
+
+
+def _sendable() -> list[Path]:
+    """Real images of the commonest kinds that DCMTK sends as they are."""
+    names = ("CT_small.dcm", "MR_small.dcm", "MR_small_RLE.dcm", "JPEG2000.dcm", "rtplan.dcm", "test-SR.dcm")
+    return [path for path in all_files() if path.name in names]
+
+
+def _safelight(*words: str, home: Path) -> dict[str, object]:
+    done = subprocess.run(
+        [PROGRAM, *words, "--home", str(home), "--json"], stdout=subprocess.PIPE, check=False, timeout=120
+    )
+    told: dict[str, object] = json.loads(done.stdout)
+    return told
+
+
+@pytest.mark.parametrize("sender", ["dcmsend", "storescu"])
+def test_what_dcmtk_sends_is_exported_as_it_was_on_the_wire(home: ServedHome, tmp_path: Path, sender: str) -> None:
+    tap = Tap(home.port)
+    files = [str(path) for path in _sendable()]
+    assert len(files) == 6
+    if sender == "dcmsend":
+        command = ["/usr/bin/dcmsend", "-aec", "SAFELIGHT", "127.0.0.1", str(tap.port), *files]
+    else:
+        offer = ["-xf", str(_all_syntaxes(tmp_path)), "All", "-R"]
+        command = ["/usr/bin/storescu", "-aec", "SAFELIGHT", *offer, "127.0.0.1", str(tap.port), *files]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    passed = tap.data_sets()
+    assert len(passed) == 6
+    assert home.held(tmp_path / "landed") == passed
+    home.pack_everything()
+    assert home.held(tmp_path / "packed") == passed
+    home.stop()
+
+
+def _all_syntaxes(folder: Path) -> Path:
+    """Return a DCMTK association profile that offers every class in plain and compressed syntaxes."""
+    profile = folder / "storescu.cfg"
+    syntaxes = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.91"]
+    classes = [
+        "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.7",
+        "1.2.840.10008.5.1.4.1.1.481.5", "1.2.840.10008.5.1.4.1.1.88.11", "1.2.840.10008.5.1.4.1.1.88.22",
+        "1.2.840.10008.5.1.4.1.1.88.33",
+    ]  # fmt: skip
+    lines = ["[[TransferSyntaxes]]"]
+    for number, syntax in enumerate(syntaxes, start=1):
+        lines += [f"[Syntax{number}]", f"TransferSyntax1 = {syntax}"]
+    lines += ["[[PresentationContexts]]", "[Contexts]"]
+    pairs = [(one, number) for one in classes for number in range(1, len(syntaxes) + 1)]
+    for place, (one, number) in enumerate(pairs, start=1):
+        lines.append(f"PresentationContext{place} = {one}\\Syntax{number}")
+    lines += ["[[Profiles]]", "[All]", "PresentationContexts = Contexts"]
+    profile.write_text("\n".join(lines) + "\n")
+    return profile
+
+
+def test_an_unknown_caller_is_refused_and_a_named_one_is_not(tmp_path: Path) -> None:
+    home, port = tmp_path / "home", free_port()
+    init = ["init", "--site", "S", "--ae-title", "HERE", "--dicom-port", str(port)]
+    _safelight(*init, home=home)
+    served = ServedHome(home, tmp_path / "log")
+    served.port = port
+    with served:
+        served.start()
+        echo = ["/usr/bin/echoscu", "-aec", "HERE", "-aet", "CT1", "127.0.0.1", str(port)]
+        assert subprocess.run(echo, check=False, stderr=subprocess.DEVNULL).returncode != 0
+        subprocess.run([PROGRAM, "gateway", "peer", "add", "CT1", "127.0.0.1:104", "--home", str(home)], check=True)
+        assert subprocess.run(echo, check=False).returncode == 0
+        wrong = ["/usr/bin/echoscu", "-aec", "OTHER", "-aet", "CT1", "127.0.0.1", str(port)]
+        assert subprocess.run(wrong, check=False, stderr=subprocess.DEVNULL).returncode != 0
+        served.stop()
+
+
+def test_a_second_serve_on_one_home_refuses(home: ServedHome) -> None:
+    second = subprocess.run([PROGRAM, "serve", "--home", str(home.home)], capture_output=True, check=False, timeout=60)
+    assert second.returncode == 10
+    assert b"site.home-in-use" in second.stderr
+    home.stop()
+
+
+def test_every_real_file_is_seeded_and_exported_as_it_was(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    wanted = set()
+    for number, path in enumerate(all_files()):
+        data = path.read_bytes()
+        if data:
+            (source / f"{number:04}-{path.name}").write_bytes(data)
+            wanted.add(hashlib.sha256(data).hexdigest())
+    (source / "not dicom.txt").write_text("a letter")
+    wanted.add(hashlib.sha256(b"a letter").hexdigest())
+    home = tmp_path / "home"
+    _safelight("init", "--site", "S", "--ae-title", "S", "--dicom-port", "11112", home=home)
+    told = _safelight("protection", "seed", str(source), "--list", str(tmp_path / "list"), home=home)
+    assert told["not_kept"] == 0
+    assert told["found"] == len(list(source.iterdir()))
+    _safelight("vault", "export", "--all", "--to", str(tmp_path / "out"), home=home)
+    found = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / "out").iterdir()}
+    assert wanted <= found
+    again = _safelight("protection", "seed", str(source), home=home)
+    assert (again["kept"], again["held_already"]) == (0, told["found"])
+
+
+def test_a_rebuilt_catalog_says_the_same(tmp_path: Path) -> None:
+    from safelight.catalog.catalog import Catalog
+
+    source = tmp_path / "source"
+    source.mkdir()
+    for path in _sendable():
+        (source / path.name).write_bytes(path.read_bytes())
+    home = tmp_path / "home"
+    _safelight("init", "--site", "S", "--ae-title", "S", "--dicom-port", "11112", home=home)
+    _safelight("protection", "seed", str(source), home=home)
+    before = _dump(Catalog, home)
+    for file in home.glob("catalog.db*"):
+        file.unlink()
+    _safelight("vault", "verify", home=home)
+    after = _dump(Catalog, home)
+    assert before == after
+    assert len(before) > 10
+
+
+def _dump(catalog_type: type, home: Path) -> list[str]:
+    catalog = catalog_type.open(home / "catalog.db", read_only=True)
+    try:
+        return list(catalog.dump())
+    finally:
+        catalog.close()
+
+
+def test_a_flipped_bit_in_either_placement_is_named_and_healed(tmp_path: Path) -> None:
+    home, second, source = tmp_path / "home", tmp_path / "second", tmp_path / "source"
+    source.mkdir()
+    for path in _sendable():
+        (source / path.name).write_bytes(path.read_bytes())
+    init = ["init", "--site", "S", "--ae-title", "S", "--dicom-port", "11112", "--second", str(second)]
+    _safelight(*init, home=home)
+    _safelight("protection", "seed", str(source), home=home)
+    for place in (home / "vault", second):
+        pack = sorted(place.rglob("*.age"))[0]
+        whole = pack.read_bytes()
+        pack.write_bytes(whole[:700] + bytes([whole[700] ^ 4]) + whole[701:])
+        told = _safelight("vault", "verify", home=home)
+        damaged = told["damaged"]
+        assert isinstance(damaged, list)
+        assert [(one["name"], one["healed"]) for one in damaged] == [(pack.name.partition(".")[0], True)]
+        assert pack.read_bytes() == whole
+        assert told["whole"]
+
+
+def test_a_killed_recovery_goes_on_and_ends_confirmed(tmp_path: Path) -> None:
+    source, out, home = tmp_path / "source", tmp_path / "out", tmp_path / "home"
+    source.mkdir()
+    for path in _sendable():
+        (source / path.name).write_bytes(path.read_bytes())
+    _safelight("init", "--site", "S", "--ae-title", "S", "--dicom-port", "11112", home=home)
+    _safelight("protection", "seed", str(source), home=home)
+    who = ["--reason", "test", "--by", "me"]
+    command = [sys.executable, "-m", "safelight", "recovery", "start", "--to", str(out), *who, "--home", str(home)]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(1.2)
+    running.kill()
+    running.wait()
+    begun = _safelight("recovery", "status", home=home) if (home / "journal.db").exists() else {}
+    if "number" in begun and begun["state"] != "finished":
+        ended = _safelight("recovery", "resume", *who, home=home)
+    else:
+        ended = _safelight("recovery", "start", "--to", str(out), *who, home=home)
+    assert ended["all_confirmed"], ended
+    bundle = tmp_path / "evidence.zip"
+    _safelight("evidence", "export", "--to", str(bundle), home=home)
+    checked = subprocess.run([PROGRAM, "evidence", "verify", str(bundle), "--json"], stdout=subprocess.PIPE, check=True)
+    assert json.loads(checked.stdout)["whole"]
