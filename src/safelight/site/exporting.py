@@ -8,6 +8,7 @@ from typing import Any
 
 from safelight.catalog.rows import HoldingRow, LandedRow
 from safelight.core.errors import SafelightError, UsageError
+from safelight.core.instance import Way
 from safelight.core.progress import Progress, Report
 from safelight.site.holdings import NotHeld
 from safelight.site.opened import Site
@@ -44,10 +45,11 @@ def export(site: Site, wanted: Wanted, folder: Path, *, dry_run: bool, report: R
             raise FolderNotWritable(folder=str(folder), error=error.strerror or "unknown") from error
     files = bytes_written = 0
     failed: list[dict[str, str]] = []
+    written: set[bytes] = set()
     total = _count(site, wanted)
     for holding in _chosen(site, wanted):
         try:
-            bytes_written += holding_size(holding) if dry_run else _write(site, holding, folder)
+            bytes_written += holding_size(holding) if dry_run else _write(site, holding, folder, written)
             files += 1
         except SafelightError as error:
             failed.append({"digest": holding.version.digest.hex(), "code": error.code})
@@ -115,20 +117,20 @@ def _digest(text: str) -> bytes:
         raise NotHeld(digest=text[:64]) from error
 
 
-def _write(site: Site, holding: HoldingRow | LandedRow, folder: Path) -> int:
-    """Write one file under a name made of digests; a file appears whole or not at all."""
+def _write(site: Site, holding: HoldingRow | LandedRow, folder: Path, written: set[bytes]) -> int:
+    """Write one file under a name made of digests; a file appears whole or not at all.
+
+    What came as a file leaves as that file, be it without preamble and file meta; what came over an
+    association gets ours.
+    """
     version = holding.version
-    prefix = b""
+    came_as_file = version.opaque or holding.prefix_size > 0 or version.way is Way.SEED
+    prefix = b"" if came_as_file else write_prefix(version.sop_class, version.sop_instance, version.transfer_syntax)
     name = version.digest.hex()
-    if version.opaque:
-        ending = ".opaque"
-    else:
-        ending = ".dcm"
-        if not holding.prefix_size:
-            prefix = write_prefix(version.sop_class, version.sop_instance, version.transfer_syntax)
-    path = folder / (name + ending)
-    if isinstance(holding, HoldingRow) and holding.prefix_size and path.exists():
-        path = folder / f"{name}-{holding.prefix_digest.hex()[:16]}{ending}"
+    if version.digest in written and isinstance(holding, HoldingRow):
+        name += f"-{holding.prefix_digest.hex()[:16]}"
+    written.add(version.digest)
+    path = folder / (name + (".opaque" if version.opaque else ".dcm"))
     draft = path.with_name(path.name + ".part")
     size = len(prefix)
     try:
