@@ -199,7 +199,7 @@ class Journal:
                 .execution_options(yield_per=READ_ENTRIES)
             )
             for position, line, entry_hash in connection.execute(statement):
-                known = chain(known, line)
+                known = chain(known, _stored(position, line))
                 if known != entry_hash or position != sealed + len(chosen) + 1:
                     raise JournalDamaged(position=position)
                 chosen.append((position, line))
@@ -277,14 +277,14 @@ class Journal:
         position, known = self._stored_head(connection)
         if not self._head_proven and position > 0:
             line = connection.execute(select(entry_table.c.line).where(entry_table.c.position == position)).scalar_one()
-            if chain(self._hash_at(connection, position - 1), line) != known:
+            if chain(self._hash_at(connection, position - 1), _stored(position, line)) != known:
                 raise JournalDamaged(position=position)
         self._head_proven = True
         return position, known
 
     def _stored_head(self, connection: Connection) -> tuple[int, bytes]:
         row = connection.execute(_newest()).first()
-        return (0, genesis(self._node)) if row is None else (int(row[0]), bytes(row[2]))
+        return (0, genesis(self._node)) if row is None else (row[0], _stored(row[0], row[2]))
 
     def _hash_at(self, connection: Connection, position: int) -> bytes:
         if position == 0:
@@ -292,7 +292,7 @@ class Journal:
         found = connection.execute(select(entry_table.c.hash).where(entry_table.c.position == position)).scalar()
         if found is None:
             raise JournalDamaged(position=position)
-        return bytes(found)
+        return _stored(position, found)
 
 
 def _newest() -> Select[int, bytes, bytes]:
@@ -318,10 +318,17 @@ def _sealed_until(connection: Connection) -> int:
     return last
 
 
+def _stored(position: int, value: object) -> bytes:
+    """Return stored bytes as such; one flipped bit of a record's header makes the engine take them for text."""
+    if not isinstance(value, bytes):
+        raise JournalDamaged(position=position)
+    return value
+
+
 def _read(position: int, line: bytes, entry_hash: bytes) -> Entry:
     try:
-        entry = read_line(bytes(line), bytes(entry_hash))
-    except (ValueError, TypeError) as error:
+        entry = read_line(_stored(position, line), _stored(position, entry_hash))
+    except ValueError as error:
         raise JournalDamaged(position=position) from error
     if entry.position != position:
         raise JournalDamaged(position=position)
