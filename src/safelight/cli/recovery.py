@@ -19,7 +19,7 @@ def recovery() -> None:
 @click.option("--to", "folder", type=DIRECTORY, help="Instead of a target: a folder for Part 10 files.")
 @click.option(
     "--recipe",
-    type=click.Choice(["auto", "orthanc", "generic"]),
+    type=click.Choice(["auto", "orthanc", "dcm4chee", "generic"]),
     default="auto",
     show_default=True,
     help="How this kind of target is refilled and proven.",

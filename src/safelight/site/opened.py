@@ -1,5 +1,6 @@
 """An opened home: its rooms, ready to work, caught up with whatever stopped it last time."""
 
+import logging
 import os
 import threading
 from collections.abc import Iterable, Mapping
@@ -51,6 +52,8 @@ class Site:
 
     def __init__(self, home: Home, stack: ExitStack, *, quiet: bool) -> None:
         self._stack = stack
+        # The library's warnings quote values, and values are names of patients.
+        logging.getLogger("pydicom").setLevel(logging.CRITICAL)
         self.home = home
         self.clock = SystemClock()
         self.log = EventLog(self.clock, quiet=quiet)
