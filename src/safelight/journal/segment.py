@@ -95,6 +95,14 @@ def read_segment(content: bytes, check: SignatureCheck | None = None) -> Segment
         raise SegmentDamaged(sha256=hashlib.sha256(content).hexdigest(), error=type(error).__name__) from error
 
 
+def _bytes_of(text: str) -> bytes:
+    """Read hexadecimal digits as we write them; a flipped bit that only makes a letter large is damage too."""
+    value = bytes.fromhex(text)
+    if value.hex() != text:
+        raise ValueError("not in the form that is sealed")
+    return value
+
+
 def _message(body: bytes) -> bytes:
     return FORMAT.encode() + b"\n" + hashlib.sha256(body).digest()
 
@@ -110,8 +118,8 @@ def _read(content: bytes, check: SignatureCheck | None) -> Segment:
         str(head["node"]),
         int(head["first"]),
         int(head["last"]),
-        bytes.fromhex(head["previous"]),
-        bytes.fromhex(foot["hash"]),
+        _bytes_of(head["previous"]),
+        _bytes_of(foot["hash"]),
         content,
     )
     position, known = segment.first - 1, segment.previous
@@ -123,6 +131,6 @@ def _read(content: bytes, check: SignatureCheck | None) -> Segment:
         raise ValueError("the chain does not end where it must")
     if check is not None:
         body = content[: len(content) - len(parts[-2]) - 1]
-        if not check(str(foot["key"]), _message(body), bytes.fromhex(foot["signature"])):
+        if not check(str(foot["key"]), _message(body), _bytes_of(foot["signature"])):
             raise ValueError("the signature does not hold")
     return segment
