@@ -7,6 +7,7 @@ import struct
 import zlib
 from typing import Final
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
@@ -34,6 +35,7 @@ _PYDICOM_REFUSALS: Final = (
 )
 
 _DEEPEST_SEQUENCE: Final = 16
+_UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 
 
 def encode_identifier(identifier: Dataset, transfer_syntax: str) -> bytes:
@@ -84,6 +86,12 @@ def _decode_all(identifier: Dataset, depth: int) -> None:
     """Have every value read now, so that a bad one is found here and not where it is used."""
     if depth > _DEEPEST_SEQUENCE:
         raise ValueError("sequences lie too deep")
+    for tag in list(identifier.keys()):
+        # pydicom takes a value that ends with the bytes for a whole one.
+        raw = identifier.get_item(tag)
+        is_raw = isinstance(raw, RawDataElement) and raw.value is not None and raw.length != _UNDEFINED_LENGTH
+        if is_raw and len(raw.value) != raw.length:
+            raise EOFError("a value is cut short")
     for element in identifier:
         if element.VR == "SQ":
             for entry in element.value:
