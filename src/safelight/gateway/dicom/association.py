@@ -113,8 +113,6 @@ class ServedAssociation:
         self._request: AssociateRequest | None = None
         self._facts: AssociationFacts | None = None
         self._stop_wanted = False
-        self.is_resting = True
-        """Whether the peer is between two messages, so that a stop loses nothing."""
 
     def run(self) -> None:
         """Serve until the association is over. Whatever goes wrong here ends this association only."""
@@ -138,6 +136,11 @@ class ServedAssociation:
             finally:
                 self.connection.close(self._settings.artim)
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether the peer is between two messages, so that a stop loses nothing."""
+        return not (self._machine.is_amid_message or self._reception.has_unanswered)
+
     def stop_after_message(self) -> None:
         """Have the association end as soon as the peer is between two messages. Called by another thread."""
         self._stop_wanted = True
@@ -145,23 +148,28 @@ class ServedAssociation:
             self.connection.interrupt()
 
     def _serve(self) -> None:
-        settings = self._settings
-        reception = self._reception
+        settings, reception = self._settings, self._reception
         while True:
-            is_new = self._request is None
-            self.is_resting = not (self._machine.is_amid_message or reception.has_unanswered)
-            if self._stop_wanted and self.is_resting:
-                self._seen(Occasion.ABORTED, error="gateway.stopping")
-                self._abort()
-                return
-            happened = self.connection.event(
-                settings.artim if is_new else settings.idle,
-                settings.artim if is_new else settings.whole_pdu,
-                reception if reception.has_unanswered else None,
-            )
-            self.is_resting = False
+            if reception.has_unanswered:
+                # More requests may be here already: they share the commit. Nobody is kept waiting for one that is not.
+                happened = self.connection.event_at_hand(settings.idle, settings.whole_pdu)
+                if happened is None:
+                    reception.answer_all()
+                    continue
+            else:
+                if self._stop_wanted and self.is_resting:
+                    self._seen(Occasion.ABORTED, error="gateway.stopping")
+                    self._abort()
+                    return
+                happened = self._next_event()
             if happened is None or self._is_over_after(happened):
                 return
+
+    def _next_event(self) -> Happening | None:
+        settings = self._settings
+        if self._request is None:
+            return self.connection.event(settings.artim, settings.artim)
+        return self.connection.event(settings.idle, settings.whole_pdu)
 
     def _is_over_after(self, happened: Happening) -> bool:
         if isinstance(happened, CommandReceived):

@@ -10,7 +10,7 @@ import select
 import socket
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
 
 from safelight.core.clock import Clock
 from safelight.core.errors import PeerError
@@ -27,13 +27,6 @@ class PeerSilent(PeerError):
 
     code: ClassVar[str] = "gateway.peer-silent"
     hint: ClassVar[str] = "Look at the peer and the network; if it is only slow, raise the time in the settings."
-
-
-class Waiting(Protocol):
-    """Answers that were put off so that several can share one commit."""
-
-    def answer_all(self) -> None:
-        """Give them now."""
 
 
 class Connection:
@@ -55,28 +48,30 @@ class Connection:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
-    def event(self, idle: timedelta, whole: timedelta, put_off: Waiting | None = None) -> Happening | None:
+    def event(self, idle: timedelta, whole: timedelta) -> Happening | None:
         """Wait for the next event; None when the association is over and there is nothing to tell.
 
         ``idle`` bounds the silence between two reads, ``whole`` the time from the beginning of a PDU to its end.
-        What was ``put_off`` is answered before we wait for a peer that has sent nothing more.
 
         Raises:
             PeerSilent: either time passed.
-            SafelightError: as ``put_off`` raises.
         """
-        machine = self.machine
         while True:
-            happened = machine.next_event()
+            happened = self.machine.next_event()
             if happened is not None:
                 return happened
             self.flush()
-            if machine.close_wanted:
+            if self.machine.close_wanted:
                 return None
-            if put_off is not None and not self.has_more():
-                put_off.answer_all()
-                self.flush()
             self._read(idle, whole)
+
+    def event_at_hand(self, idle: timedelta, whole: timedelta) -> Happening | None:
+        """Return the next event if what the peer has sent by now makes one, else None."""
+        happened = self.machine.next_event()
+        while happened is None and not self.machine.close_wanted and self.has_more():
+            self._read(idle, whole)
+            happened = self.machine.next_event()
+        return happened
 
     def has_more(self) -> bool:
         """Whether the peer has sent more that can be read without waiting."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 from safelight.core.errors import PeerError, SafelightError
 from safelight.core.instance import ByteSource
 from safelight.core.names import Peer
-from safelight.gateway.dicom.connection import Connection, PeerSilent, Waiting
+from safelight.gateway.dicom.connection import Connection, PeerSilent
 from safelight.gateway.dicom.statuses import Status
 from safelight.wire.dicom.dimse import Command
 from safelight.wire.dicom.events import (
@@ -132,13 +132,20 @@ class Exchange:
         """Whether the peer has answered more already."""
         return self._machine.has_unread or self.connection.has_more()
 
-    def happening(self, silence: timedelta, put_off: Waiting | None = None) -> CommandReceived | DataSetReceived:
-        """Wait for the next command set or complete data set; see `Connection.event` for ``put_off``.
+    def happening(self, silence: timedelta) -> CommandReceived | DataSetReceived:
+        """Wait for the next command set or complete data set.
 
         Raises:
             AssociationAborted, AssociationLost, PeerSilent: there will be none.
         """
-        happened = self._event(silence, put_off)
+        return self._message(self._event(silence))
+
+    def happening_at_hand(self, silence: timedelta) -> CommandReceived | DataSetReceived | None:
+        """Return what `happening` does if it has come already, else None."""
+        happened = self.connection.event_at_hand(silence, self.settings.whole_pdu)
+        return None if happened is None else self._message(happened)
+
+    def _message(self, happened: Happening | None) -> CommandReceived | DataSetReceived:
         if isinstance(happened, (CommandReceived, DataSetReceived)):
             return happened
         raise self._end(happened)
@@ -184,8 +191,8 @@ class Exchange:
             self._machine.abort()
         self.connection.close(timedelta(0))
 
-    def _event(self, silence: timedelta, put_off: Waiting | None = None) -> Happening | None:
-        return self.connection.event(silence, self.settings.whole_pdu, put_off)
+    def _event(self, silence: timedelta) -> Happening | None:
+        return self.connection.event(silence, self.settings.whole_pdu)
 
     def _raise_end(self, error: OSError) -> None:
         with contextlib.suppress(PeerSilent):

@@ -128,9 +128,15 @@ def get(
     progress = _Progress(exchange, context, message_id, watch, cancel)
     try:
         while True:
-            happened = exchange.happening(
-                exchange.settings.retrieve_answer, reception if reception.has_unanswered else None
-            )
+            silence = exchange.settings.retrieve_answer
+            if reception.has_unanswered:
+                at_hand = exchange.happening_at_hand(silence)
+                if at_hand is None:
+                    reception.answer_all()
+                    continue
+                happened = at_hand
+            else:
+                happened = exchange.happening(silence)
             if happened.command.field == CommandField.C_STORE_RQ:
                 if isinstance(happened, CommandReceived):
                     reception.begin(happened)
