@@ -22,6 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from safelight.catalog.errors import CatalogDamaged
 from safelight.core.clock import from_text, to_text
 
 FORMAT: Final = 1
@@ -41,9 +42,16 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else to_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        """Read the instant."""
+        """Read the instant.
+
+        Raises:
+            CatalogDamaged: it is none.
+        """
         del dialect
-        return None if value is None else from_text(value)
+        try:
+            return None if value is None else from_text(value)
+        except (ValueError, TypeError) as error:
+            raise CatalogDamaged(error="an instant that is none") from error
 
 
 def _key() -> Column[int]:

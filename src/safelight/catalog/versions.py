@@ -145,10 +145,17 @@ def _choices(connection: Connection, uids: Iterable[str], as_of: datetime | None
 
 
 def _narrowed(statement: Select[Any], study: str | None, series: str | None, instance: str | None) -> Select[Any]:
+    """Look up by keys of the version itself, so that its index is used and not the joined tables."""
     if study is not None:
-        statement = statement.where(study_table.c.study == study)
+        statement = statement.where(
+            version_table.c.study_key.in_(select(study_table.c.key).where(study_table.c.study == study))
+        )
     if series is not None:
-        statement = statement.where(series_table.c.series == series)
+        here = series_table.c.series == series
+        statement = statement.where(
+            version_table.c.study_key.in_(select(series_table.c.study_key).where(here)),
+            version_table.c.series_key.in_(select(series_table.c.key).where(here)),
+        )
     if instance is not None:
         statement = statement.where(version_table.c.sop_instance == instance)
     return statement

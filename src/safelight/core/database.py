@@ -92,6 +92,9 @@ class Database:
             yield
         except DBAPIError as error:
             raise self._named(error) from error
+        except UnicodeDecodeError as error:
+            # The driver could not read a text, or the engine's own words about it, as text.
+            raise self._damaged(path=str(self.path), error="text that is none") from error
 
     def _named(self, error: DBAPIError) -> Exception:
         """Say in our words what the engine refused; what we do not foresee stays as it is."""

@@ -1,0 +1,136 @@
+"""What is asked often costs by what is asked and not by what is held: every question has its index."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, event
+
+from safelight.catalog.catalog import Catalog
+from safelight.catalog.census_outcome import CensusOutcome
+from safelight.catalog.rows import CopyState
+from safelight.catalog.search import StudySearch
+from support.catalog_filler import START, arrival, claim, digest_of, fill, pack_of
+
+BIG = [
+    "version",
+    "holding",
+    "series",
+    "study",
+    "name",
+    "pack",
+    "copy",
+    "census",
+    "claim",
+    "landed",
+    "patient",
+    "reference",
+]
+QUESTIONS: dict[str, Callable[[Catalog], object]] = {
+    "the numbers": lambda catalog: catalog.tally(),
+    "a patient": lambda catalog: catalog.find(StudySearch(patient_id="P000007")),
+    "patients": lambda catalog: catalog.find(StudySearch(patient_id="P00000*")),
+    "a name": lambda catalog: catalog.find(StudySearch(name="berg*")),
+    "an accession number": lambda catalog: catalog.find(StudySearch(accession="A0000007")),
+    "a day": lambda catalog: catalog.find(StudySearch(date_from="20200105", date_to="20200105")),
+    "a study": lambda catalog: catalog.study("1.2.3.7"),
+    "series": lambda catalog: catalog.series("1.2.3.7"),
+    "instances": lambda catalog: catalog.instances(study="1.2.3.7"),
+    "instances of a series": lambda catalog: catalog.instances(series="1.2.3.7.1"),
+    "versions of an instance": lambda catalog: catalog.versions(instance="1.2.3.7.1.1"),
+    "holdings of a study": lambda catalog: catalog.holdings(study="1.2.3.7"),
+    "holdings by digest": lambda catalog: catalog.holdings(digests=[digest_of(7, 1, 1, 0)]),
+    "what is known": lambda catalog: catalog.known([digest_of(7, 1, 1, 0)]),
+    "pixels": lambda catalog: catalog.pixels_known([digest_of("pixels", digest_of(7, 1, 1, 0))]),
+    "the census of a day": lambda catalog: catalog.census(dates=("20200105", "20200105")),
+    "the unprotected": lambda catalog: catalog.census(outcomes=[CensusOutcome.UNPROTECTED], limit=50),
+    "the exposure": lambda catalog: catalog.exposure_inputs(2),
+    "packs lacking copies": lambda catalog: catalog.packs_lacking(2),
+    "the next to verify": lambda catalog: catalog.least_recently_verified("home", 10),
+    "damaged copies": lambda catalog: catalog.copies_in_state("home", CopyState.DAMAGED),
+    "what waits": lambda catalog: catalog.landed_waiting(),
+    "another arrival": lambda catalog: catalog.record_landed([arrival(7, 1, 1, version=9)]),
+    "another pack": lambda catalog: catalog.record_packed(*pack_of(arrival(7, 1, 1, version=8))),
+    "another claim": lambda catalog: catalog.record_claims("PACS", "run-2", [claim(7, 6)], START),
+}
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
+    made = Catalog.create(tmp_path_factory.mktemp("scale") / "catalog.db")
+    fill(made, 40, 2, 3)
+    yield made
+    made.close()
+
+
+def plans_of(ask: Callable[[], object]) -> Iterator[tuple[str, str]]:
+    """Run a question and give each statement it made with each step of the engine's plan for it."""
+    asked: list[tuple[str, object]] = []
+    plans: list[tuple[str, str]] = []
+
+    def executed(connection: object, cursor: object, statement: str, parameters: object, *_: object) -> None:
+        del connection
+        if statement.lstrip().upper().startswith(("SELECT", "UPDATE", "DELETE")):
+            one = parameters[0] if isinstance(parameters, list) and parameters else parameters
+            asked.append((statement, one))
+            rows = cursor.connection.execute("EXPLAIN QUERY PLAN " + statement, one)  # type: ignore[attr-defined]
+            plans.extend((statement, row[3]) for row in rows)
+
+    event.listen(Engine, "before_cursor_execute", executed)
+    try:
+        ask()
+    finally:
+        event.remove(Engine, "before_cursor_execute", executed)
+    assert asked
+    yield from plans
+
+
+@pytest.mark.parametrize("question", sorted(QUESTIONS))
+def test_no_question_reads_a_whole_table(catalog: Catalog, question: str) -> None:
+    for statement, step in plans_of(lambda: QUESTIONS[question](catalog)):
+        scanned = re.match(r"SCAN (\w+)", step)
+        # Walking an index in the order wanted, up to a limit, is no reading of everything.
+        limited = "USING" in step and "LIMIT" in statement
+        if scanned and not limited:
+            assert scanned[1] not in BIG, f"{step}: {statement}"
+
+
+def questions_cost(catalog: Catalog) -> dict[str, int]:
+    """Return how many steps of the engine's machine each question takes."""
+    costs = {}
+    for name, ask in QUESTIONS.items():
+        steps = 0
+
+        def counted() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        def opened(connection: object) -> None:
+            connection.connection.dbapi_connection.set_progress_handler(counted, 100)  # type: ignore[attr-defined]
+
+        event.listen(Engine, "engine_connect", opened)
+        try:
+            ask(catalog)
+        finally:
+            event.remove(Engine, "engine_connect", opened)
+        costs[name] = steps
+    return costs
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_hundred_times_as_much_costs_each_question_the_same(tmp_path: Path) -> None:
+    costs = []
+    for studies in (50, 5000):
+        made = Catalog.create(tmp_path / f"{studies}.db")
+        fill(made, studies)
+        made.close()
+        again = Catalog.open(tmp_path / f"{studies}.db")
+        costs.append(questions_cost(again))
+        again.close()
+    small, large = costs
+    # Steps of the engine in hundreds: names and limits reach further in a larger house, tables must not.
+    grown = {name: (small[name], steps) for name, steps in large.items() if steps > 1.5 * small[name] + 300}
+    assert grown == {}
