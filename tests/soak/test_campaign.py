@@ -37,6 +37,9 @@ def _study(number: int) -> str:
 def _kill_under_load(home: ServedHome, promises: Promises, study: str, dice: random.Random) -> None:
     load = Load(home.port, promises, study, SEED)
     load.wait_for(promises.count() + dice.randrange(1, 150))
+    if dice.random() < 0.3:
+        # Long enough for what was sent before to become quiet and go to the packers, which are then killed at work.
+        time.sleep(4 * dice.random())
     home.kill(whole_group=dice.random() < 0.5)
     load.finish()
 
@@ -69,6 +72,8 @@ def _kill_campaign(home: ServedHome, tmp_path: Path, kills: int) -> Promises:
             home.start()
             lost = promises.all(_study(number)) - home.held(tmp_path / f"export{number}", _study(number))
             assert not lost, f"kill {number}, seed {SEED}: {len(lost)} acknowledged instances are gone"
+            # A server that is killed every second never comes to pack; the landing log must not only grow.
+            home.pack_everything()
             home.kill()
         print(f"kill {number + 1} of {kills}: {promises.count():,} instances acknowledged", flush=True)
     home.start()

@@ -36,6 +36,8 @@ class HostileSource:
     """Where C-MOVE sends to."""
     release: threading.Event = field(default_factory=threading.Event)
     """An early C-MOVE sends nothing before this is set."""
+    sending: threading.Lock = field(default_factory=threading.Lock)
+    """One early C-MOVE at a time sends: the answers came early, not the associations at once."""
     senders: list[threading.Thread] = field(default_factory=list)
     finds: int = 0
 
@@ -43,7 +45,7 @@ class HostileSource:
         """Let every early C-MOVE send, and return when it has."""
         self.release.set()
         while self.senders:
-            self.senders.pop().join(30)
+            self.senders.pop().join(240)
         self.release.clear()
 
 
@@ -157,12 +159,15 @@ def _move(source: HostileSource, asked: Dataset) -> Iterator[Any]:
 def _send_later(source: HostileSource, sent: list[Dataset]) -> None:
     source.release.wait(60)
     application = AE("PACS")
+    # Dozens of these share one interpreter; on a busy machine an answer may be read late.
+    application.dimse_timeout = application.acse_timeout = application.network_timeout = 240
     application.add_requested_context(SecondaryCaptureImageStorage, ExplicitVRLittleEndian)
-    association = application.associate(*source.destination, ae_title="SAFELIGHT")
-    assert association.is_established
-    for data in sent:
-        assert association.send_c_store(data).Status == SUCCESS
-    association.release()
+    with source.sending:
+        association = application.associate(*source.destination, ae_title="SAFELIGHT")
+        assert association.is_established
+        for data in sent:
+            assert association.send_c_store(data).Status == SUCCESS
+        association.release()
 
 
 def _to_send(source: HostileSource, asked: Dataset) -> list[Dataset]:

@@ -21,6 +21,7 @@ from safelight.core.errors import IntegrityError, ResourceError
 BUSY_SECONDS: Final = 30
 POOLED_CONNECTIONS: Final = 4
 CONNECTIONS_MAX: Final = 32
+UNREADABLE_TEXT: Final = "text that cannot be decoded"
 SQLITE_MAGIC: Final = b"SQLite format 3\0"
 SQLITE_CODE_MASK: Final = 0xFF
 
@@ -94,7 +95,7 @@ class Database:
             raise self._named(error) from error
         except UnicodeDecodeError as error:
             # The driver could not read a text, or the engine's own words about it, as text.
-            raise self._damaged(path=str(self.path), error="text that is none") from error
+            raise self._damaged(path=str(self.path), error=UNREADABLE_TEXT) from error
 
     def _named(self, error: DBAPIError) -> Exception:
         """Say in our words what the engine refused; what we do not foresee stays as it is."""
@@ -112,7 +113,10 @@ class Database:
                 return DatabaseBusy(path=str(self.path))
             case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
                 return DatabaseRefused(path=str(self.path), error=told)
-        if "no such table" in told or "no such column" in told or "decode to UTF-8" in told:
+        if "decode to UTF-8" in told:
+            # The driver quotes the text, which may be a name.
+            return self._damaged(path=str(self.path), error=UNREADABLE_TEXT)
+        if "no such table" in told or "no such column" in told:
             return self._damaged(path=str(self.path), error=told)
         return error
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import LargeBinary, cast, func, select
+from sqlalchemy import func, select
 
 from safelight.core.database import Database, structure_faults
 from safelight.journal.entry import chain, read_line
@@ -129,21 +129,18 @@ def readable_rows(database: Database, after: int) -> Iterator[StoredRow]:
 
 
 def _read(database: Database, after: int, count: int) -> list[StoredRow]:
-    # Cast, because a flipped bit in a record's header makes the engine take bytes for text.
-    columns = [cast(column, LargeBinary) for column in (entry_table.c.kind, entry_table.c.line, entry_table.c.hash)]
-    statement = (
-        select(entry_table.c.position, *columns)
-        .where(entry_table.c.position > after)
-        .order_by(entry_table.c.position)
-        .limit(count)
-    )
+    columns = (entry_table.c.position, entry_table.c.kind, entry_table.c.line, entry_table.c.hash)
+    statement = select(*columns).where(entry_table.c.position > after).order_by(entry_table.c.position).limit(count)
     with database.reading() as connection:
         return [
-            StoredRow(
-                position, bytes(kind or b"").decode(errors="replace"), bytes(line or b""), bytes(entry_hash or b"")
-            )
+            StoredRow(position, kind if isinstance(kind, str) else "", _bytes(line), _bytes(entry_hash))
             for position, kind, line, entry_hash in connection.execute(statement)
         ]
+
+
+def _bytes(value: object) -> bytes:
+    """Return bytes as they are; what a flipped bit of the record's header made text holds nothing that hashes."""
+    return value if isinstance(value, bytes) else b""
 
 
 def _newest_position(database: Database) -> int:
