@@ -5,7 +5,7 @@ the memory of whoever keeps the data set. So a large data set is copied once, by
 Source: PS3.8 section 9.3.5 and Annex E (P-DATA-TF, message control header).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -14,10 +14,12 @@ from safelight.wire.dicom.events import CommandReceived, DataSetReceived
 from safelight.wire.dicom.faults import LimitExceeded, MalformedPdu, OutOfTurn
 from safelight.wire.dicom.limits import Limits
 from safelight.wire.dicom.negotiation import AgreedContext
-from safelight.wire.dicom.pdu import COMMAND_FLAG, LAST_FLAG, PDU_HEADER, PDV_HEADER, AbortReason, PduType
+from safelight.wire.dicom.pdu import COMMAND_FLAG, DATA_HEADER, LAST_FLAG, PDU_HEADER, PDV_HEADER, AbortReason, PduType
 
 _RING_BYTES: Final = 262_144
 _DIRECT_BYTES_MIN: Final = 65_536
+
+_DATA: Final = int(PduType.DATA)
 
 _FIXED_BODY: Final = frozenset((PduType.ASSOCIATE_RJ, PduType.RELEASE_RQ, PduType.RELEASE_RP, PduType.ABORT))
 
@@ -64,9 +66,6 @@ class Whole:
     body: bytes
 
 
-ContextsNow = Callable[[], Mapping[int, AgreedContext] | None]
-
-
 class Inbound:
     """The reading half of an association."""
 
@@ -78,6 +77,8 @@ class Inbound:
         self._direct = False
         self._discarding = False
         self.pdus_received = 0
+        self.welcome: Mapping[int, AgreedContext] | None = None
+        """The contexts in which a P-DATA-TF may come now; None when none may come at all."""
         # The PDU at hand: a body that is gathered, one that is dropped, or a P-DATA-TF with its fragments.
         self._kind = 0
         self._body: bytearray | None = None
@@ -85,7 +86,6 @@ class Inbound:
         self._drop_left = 0
         self._data_left = 0
         self._pdvs = 0
-        self._contexts: Mapping[int, AgreedContext] = {}
         # The fragment at hand.
         self._pdv_open = False
         self._pdv_left = 0
@@ -154,7 +154,7 @@ class Inbound:
         self._sink_limit = "data_set_bytes_max" if bytes_max is None else "identifier_bytes_max"
         self._sink_bytes_max = self._limits.data_set_bytes_max if bytes_max is None else bytes_max
 
-    def advance(self, contexts_now: ContextsNow) -> Whole | CommandReceived | DataSetReceived | None:
+    def advance(self) -> Whole | CommandReceived | DataSetReceived | None:
         """Return the next thing that the bytes so far make up, or None.
 
         Raises:
@@ -175,13 +175,15 @@ class Inbound:
             elif self._data_left:
                 if not self._open_fragment():
                     return None
+            elif self._sink is not None and self._continue_data_set():
+                continue
             elif self._body is not None:
                 return self._take_body()
             elif self._drop_left:
                 if not self._drop():
                     return None
             else:
-                whole = self._open_pdu(contexts_now)
+                whole = self._open_pdu()
                 if whole is not None:
                     return whole
                 if not (self._data_left or self._body is not None or self._drop_left):
@@ -191,22 +193,20 @@ class Inbound:
     def _awaits_sink(self) -> bool:
         return self._command is not None and self._sink is None
 
-    def _open_pdu(self, contexts_now: ContextsNow) -> Whole | None:
+    def _open_pdu(self) -> Whole | None:
         if self._end - self._start < PDU_HEADER.size:
             return None
         kind, length = PDU_HEADER.unpack_from(self._ring, self._start)
         self._start += PDU_HEADER.size
         limits = self._limits
         if kind == PduType.DATA:
-            contexts = contexts_now()
-            if contexts is None:
+            if self.welcome is None:
                 self._drop_left = length
                 return Whole(kind, b"")
             if length > limits.pdu_bytes_max:
                 raise LimitExceeded(limit="pdu_bytes_max", value=limits.pdu_bytes_max, given=length)
             if not length:
                 raise MalformedPdu(part="empty P-DATA-TF", reason=AbortReason.INVALID_PARAMETER)
-            self._contexts = contexts
             self._data_left = length
             self._pdvs = 0
             return None
@@ -221,6 +221,31 @@ class Inbound:
         self._body = bytearray()
         self._body_left = length
         return None
+
+    def _continue_data_set(self) -> bool:
+        """Open a P-DATA-TF of one fragment that goes on with the data set: nearly every PDU there is.
+
+        It says in one step what `_open_pdu` and `_open_fragment` say in two; whatever is unusual is left to them.
+        """
+        if self._end - self._start < DATA_HEADER.size or self.welcome is None or self._context is None:
+            return False
+        kind, length, pdv_length, context_id, flags = DATA_HEADER.unpack_from(self._ring, self._start)
+        is_usual = (
+            kind == _DATA
+            and length == pdv_length + 4
+            and 2 < pdv_length
+            and length <= self._limits.pdu_bytes_max
+            and context_id == self._context.context_id
+            and not flags & COMMAND_FLAG
+            and self._data_set_size + pdv_length <= self._sink_bytes_max
+        )
+        if not is_usual:
+            return False
+        self._start += DATA_HEADER.size
+        self._data_left = self._pdv_left = pdv_length - 2
+        self._pdv_flags = flags
+        self._pdv_open = True
+        return True
 
     def _take_body(self) -> Whole | None:
         assert self._body is not None
@@ -265,7 +290,7 @@ class Inbound:
         return True
 
     def _check_fragment(self, context_id: int) -> None:
-        context = self._contexts.get(context_id)
+        context = self.welcome.get(context_id) if self.welcome is not None else None
         if context is None:
             raise MalformedPdu(part="context not agreed", context=context_id, reason=AbortReason.INVALID_PARAMETER)
         is_command = bool(self._pdv_flags & COMMAND_FLAG)

@@ -120,7 +120,7 @@ class UpperLayer:
             if self.close_wanted:
                 return None
             try:
-                found = self._inbound.advance(self._data_allowed)
+                found = self._inbound.advance()
             except MalformedCommand as error:
                 # The DIMSE provider is the upper layer's user, so this is an A-ABORT request of our own.
                 self._inbound.discard()
@@ -245,12 +245,6 @@ class UpperLayer:
             else:
                 self._fire(Event.EVT19, error=error)
 
-    def _data_allowed(self) -> Mapping[int, AgreedContext] | None:
-        """Return the contexts in which a P-DATA-TF may come now, or None when none may."""
-        if ACTIONS.get((self.state, Event.EVT10)) in (Action.DT2, Action.AR6):
-            return self.contexts
-        return None
-
     def _fire(
         self,
         event: Event,
@@ -274,6 +268,8 @@ class UpperLayer:
         if action in (Action.AA1, Action.AA8) and error is None and event is not Event.EVT15:
             error = UnexpectedPdu(state=str(came_from), event=str(event))
         self._acts[action](given, error)
+        takes_data = ACTIONS.get((self.state, Event.EVT10)) in (Action.DT2, Action.AR6)
+        self._inbound.welcome = self.contexts if takes_data else None
 
     def _actions(self) -> dict[Action, Callable[..., None]]:
         return {
