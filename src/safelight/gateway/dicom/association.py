@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from safelight.core.errors import PeerError, SafelightError
 from safelight.core.names import AETitle, BadAETitle
-from safelight.gateway.dicom.connection import Connection, PeerSilent
+from safelight.gateway.dicom.connection import Connection
 from safelight.gateway.dicom.ports import (
     Admission,
     AssociationFacts,
@@ -119,8 +119,6 @@ class ServedAssociation:
         try:
             self._machine.transport_opened()
             self._serve()
-        except PeerSilent as silent:
-            self._give_up(silent)
         except SafelightError as error:
             self._give_up(error)
         except OSError as error:

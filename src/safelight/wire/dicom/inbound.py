@@ -233,7 +233,7 @@ class Inbound:
         is_usual = (
             kind == _DATA
             and length == pdv_length + 4
-            and 2 < pdv_length
+            and pdv_length > 2
             and length <= self._limits.pdu_bytes_max
             and context_id == self._context.context_id
             and not flags & COMMAND_FLAG
