@@ -1,7 +1,9 @@
 """A catalog is noticed when it is damaged, and made again it says the same."""
 
 import random
+import sqlite3
 import threading
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -168,6 +170,21 @@ def test_an_error_of_the_engine_carries_no_name_of_a_patient(tmp_path: Path) -> 
         catalog.record_packed(row, [held[0], held[0]])
     assert "Secret" not in str(told.value)
     assert "Secret" not in repr(told.value)
+
+
+def test_text_that_cannot_be_decoded_is_damage_and_is_not_quoted(tmp_path: Path) -> None:
+    catalog = Catalog.create(tmp_path / "catalog.db")
+    catalog.record_landed([arrival(of=head(name=b"Secret^Name"))])
+    catalog.close()
+    connection = sqlite3.connect(tmp_path / "catalog.db")
+    connection.execute("UPDATE study SET patient_name = CAST(X'536563726574FF' AS TEXT)")
+    connection.commit()
+    connection.close()
+    again = Catalog.open(tmp_path / "catalog.db")
+    with pytest.raises(CatalogDamaged) as told:
+        again.find(StudySearch())
+    assert "Secret" not in "".join(traceback.format_exception(told.value))
+    again.close()
 
 
 def test_threads_write_and_read_at_once(tmp_path: Path) -> None:

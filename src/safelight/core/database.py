@@ -91,11 +91,13 @@ class Database:
     def _told_apart(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError:
+            raise self._damaged(path=str(self.path), error=UNREADABLE_TEXT) from None
         except DBAPIError as error:
+            if "decode to UTF-8" in str(error.orig):
+                # The driver quotes the text, which may be a name: not even the cause is kept.
+                raise self._damaged(path=str(self.path), error=UNREADABLE_TEXT) from None
             raise self._named(error) from error
-        except UnicodeDecodeError as error:
-            # The driver could not read a text, or the engine's own words about it, as text.
-            raise self._damaged(path=str(self.path), error=UNREADABLE_TEXT) from error
 
     def _named(self, error: DBAPIError) -> Exception:
         """Say in our words what the engine refused; what we do not foresee stays as it is."""
@@ -113,9 +115,6 @@ class Database:
                 return DatabaseBusy(path=str(self.path))
             case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
                 return DatabaseRefused(path=str(self.path), error=told)
-        if "decode to UTF-8" in told:
-            # The driver quotes the text, which may be a name.
-            return self._damaged(path=str(self.path), error=UNREADABLE_TEXT)
         if "no such table" in told or "no such column" in told:
             return self._damaged(path=str(self.path), error=told)
         return error

@@ -11,6 +11,8 @@ from safelight.core.instance import Arrival
 from safelight.site.records import Records
 
 BATCH: Final = 500
+GATHER_SECONDS: Final = 0.2
+"""How long the first of a batch waits for others: a commit an instance would starve the receiving threads."""
 KEY_OBJECT_SELECTION: Final = "1.2.840.10008.5.1.4.1.1.88.59"
 
 
@@ -31,6 +33,7 @@ class Arrivals:
         self._queue: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
         self._pending = 0
         self._settled = threading.Condition()
+        self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._work, name="arrivals", daemon=True)
 
     def start(self) -> None:
@@ -45,11 +48,14 @@ class Arrivals:
 
     def settle(self) -> None:
         """Return when everything put so far is recorded."""
+        self._hurry.set()
         with self._settled:
             self._settled.wait_for(lambda: self._pending == 0)
+        self._hurry.clear()
 
     def stop(self) -> None:
         """Record what was put, then end."""
+        self._hurry.set()
         self._queue.put(None)
         if self._thread.is_alive():
             self._thread.join()
@@ -59,6 +65,8 @@ class Arrivals:
         while not stopping:
             batch: list[Arrival] = []
             taken = self._queue.get()
+            if taken is not None:
+                self._hurry.wait(GATHER_SECONDS)
             while taken is not None:
                 batch.append(taken)
                 if len(batch) >= BATCH or self._queue.empty():
