@@ -180,11 +180,9 @@ def test_text_that_cannot_be_decoded_is_damage_and_is_not_quoted(tmp_path: Path)
     connection.execute("UPDATE study SET patient_name = CAST(X'536563726574FF' AS TEXT)")
     connection.commit()
     connection.close()
-    again = Catalog.open(tmp_path / "catalog.db")
     with pytest.raises(CatalogDamaged) as told:
-        again.find(StudySearch())
+        Catalog.open(tmp_path / "catalog.db").find(StudySearch())
     assert "Secret" not in "".join(traceback.format_exception(told.value))
-    again.close()
 
 
 def test_threads_write_and_read_at_once(tmp_path: Path) -> None:
