@@ -71,7 +71,10 @@ class Holdings:
         if isinstance(holding, LandedRow):
             yield from self._landed(holding)
             return
-        given = 0
+        yield from self._packed(holding, 0)
+
+    def _packed(self, holding: HoldingRow, given: int) -> Iterator[bytes | memoryview]:
+        """Give the stored bytes from a pack, without the first ``given``, which the caller has."""
         for placement in self._placements:
             try:
                 passed = 0
@@ -114,24 +117,24 @@ class Holdings:
             raise NotHeld(digest=digest.hex())
         return found[0]
 
-    def everything_of(self, digest: bytes) -> list[HoldingRow | LandedRow]:
-        """Return every holding of a version: in packs (one for each prefix it came with), else in the landing log."""
-        packed: list[HoldingRow | LandedRow] = []
-        seen: set[bytes] = set()
-        for holding in self.catalog.holdings(digests=[digest]):
-            if holding.prefix_digest not in seen:
-                seen.add(holding.prefix_digest)
-                packed.append(holding)
-        return packed
+    def _holding_like(self, row: LandedRow) -> HoldingRow:
+        """Return where the same stored bytes, prefix and all, lie in the vault."""
+        for holding in self.catalog.holdings(digests=[row.version.digest]):
+            if holding.prefix_size == row.prefix_size:
+                return holding
+        raise NotHeld(digest=row.version.digest.hex())
 
     def _landed(self, row: LandedRow) -> Iterator[bytes | memoryview]:
+        given = 0
         try:
             source = self._landing.read(row.place)
-            for offset in range(0, source.size, 2**20):
-                yield source.read(offset, 2**20)
+            while given < source.size:
+                piece = source.read(given, 2**20)
+                yield piece
+                given += len(piece)
         except LandingReleased:
-            # It was packed while we looked.
-            yield from self.stored(self.holding_of(row.version.digest))
+            # It was packed while we looked: the pack goes on where the log stopped.
+            yield from self._packed(self._holding_like(row), given)
 
     def _reader(self, placement: Placement, pack: str) -> PackReader:
         readers: OrderedDict[tuple[str, str], PackReader]
