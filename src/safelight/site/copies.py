@@ -1,6 +1,6 @@
 """Copies: every pack in every placement, read back, looked at again on schedule, and healed from a good one."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,15 +73,6 @@ class Copies:
             return CopyCheck(pack, placement.name, 0, fault, healed)
         self._note_whole(placement, pack)
         return CopyCheck(pack, placement.name, size, None, healed=False)
-
-    def check_all(self, pairs: Iterable[tuple[Placement, str]], *, heal: bool) -> Iterable[CopyCheck]:
-        """Look at many copies, one after the other."""
-        for placement, pack in pairs:
-            yield self.check(placement, pack, heal=heal)
-
-    def placement(self, name: str) -> Placement | None:
-        """Return a placement by name."""
-        return next((one for one in self._placements if one.name == name), None)
 
     def _copy_into(self, placement: Placement, packs: Sequence[str]) -> int:
         made = 0

@@ -76,6 +76,7 @@ class Site:
                 str(home.vault / "packs"),
                 tuple(one.text for one in self.public.recipients),
                 self.settings.vault.profile,
+                self.settings.vault.frame_bytes_max,
             ),
             self._answer,
             self.settings.vault.packers,

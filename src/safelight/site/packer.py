@@ -18,7 +18,7 @@ from safelight.core.disk import RealDisk
 from safelight.core.errors import ResourceError, SafelightError
 from safelight.core.instance import ByteSource, LayoutKind, MemorySource, PixelLayout
 from safelight.vault.age import Recipient
-from safelight.vault.anatomy import pixel_digest
+from safelight.vault.anatomy import CutLimits, pixel_digest
 from safelight.vault.codec import Profile
 from safelight.vault.pack_format import PackItem, PixelReference, SealedPack
 from safelight.vault.pack_writer import PackWriter
@@ -53,6 +53,7 @@ class PackerSettings:
     packs: str
     recipients: tuple[str, ...]
     profile: str
+    frame_bytes_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,10 @@ class Packer:
     def _do(self, order: PackOrder) -> PackOutcome:
         descriptors: list[int] = []
         failed: dict[int, str] = {}
-        writer = PackWriter(Path(self._settings.packs), RealDisk(), self._recipients, Profile(self._settings.profile))
+        limits = CutLimits(frame_bytes_max=self._settings.frame_bytes_max)
+        writer = PackWriter(
+            Path(self._settings.packs), RealDisk(), self._recipients, Profile(self._settings.profile), limits
+        )
         try:
             ready = [
                 one for number in range(len(order.tasks)) if (one := self._prepare(number, order, descriptors, failed))

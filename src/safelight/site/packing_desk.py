@@ -20,8 +20,6 @@ from safelight.vault.landing import Landing
 from safelight.vault.pack_format import PackItem, PixelReference, SealedPack
 from safelight.vault.placement import Placement
 
-PROVEN_PACKS_MAX = 4096
-
 
 @dataclass(frozen=True, slots=True)
 class DeskSettings:

@@ -227,7 +227,6 @@ class _Pull:
         self._tally = _Tally()
         self._wake = threading.Event()
         self._slots = max(1, protection.pull_associations)
-        self._bytes_per_second = protection.pull_megabytes_per_second * 1e6
 
     def run(self) -> tuple[PullState, _Tally]:
         """Go on until nothing is left to do."""

@@ -69,7 +69,6 @@ class ProtectionSettings:
     census_hours_max: float = 26.0
     feed_silence_hours_max: float = 24.0
     pull_window: str = ""
-    pull_megabytes_per_second: float = 0.0
     pull_associations: int = 2
 
 

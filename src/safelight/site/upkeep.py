@@ -70,7 +70,7 @@ class Upkeep:
             seal_journal(site)
             self._sealed_at = now
         if self._scrubbed_at is None or now - self._scrubbed_at >= SCRUB_EVERY:
-            scrub(site, hours=SCRUB_EVERY / timedelta(hours=1))
+            scrub(site, since_last=SCRUB_EVERY)
             self._scrubbed_at = now
 
     def _zero(self) -> None:

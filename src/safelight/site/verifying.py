@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from safelight.core.errors import IntegrityError, ResourceError, SafelightError
@@ -11,7 +12,7 @@ from safelight.core.progress import Progress, Report
 from safelight.journal.segment import Segment
 from safelight.site.opened import Site
 from safelight.site.rebuilding import open_pack, rebuild_catalog, sealed_segments
-from safelight.site.scrubbing import HOURS_A_DAY, scrub
+from safelight.site.scrubbing import scrub
 from safelight.vault.pack_reader import PackReader, verify_deep
 from safelight.vault.placement import Placement
 
@@ -50,7 +51,7 @@ def scrub_now(site: Site, budget_mb: int | None, report: Report) -> dict[str, An
     """Read again what is due; heal what is bad."""
     del report
     budget = budget_mb * 10**6 if budget_mb else None
-    checks = scrub(site, hours=HOURS_A_DAY, budget_bytes=budget)
+    checks = scrub(site, since_last=timedelta(days=1), budget_bytes=budget)
     bad = [check for check in checks if check.fault is not None]
     return {"read": len(checks), "bad": len(bad), "healed": sum(check.healed for check in bad)}
 
