@@ -203,9 +203,12 @@ class ClientAssociation:
         *,
         watch: Callable[[Counts], None] = unwatched,
         cancel: Cancel = never,
+        message_id: int | None = None,
     ) -> RetrieveOutcome:
         """Have the peer send what matches to a destination that it knows (C-MOVE); see `retrieval.move`."""
-        return retrieval.move(self._exchange, model, identifier, destination, watch=watch, cancel=cancel)
+        return retrieval.move(
+            self._exchange, model, identifier, destination, watch=watch, cancel=cancel, message_id=message_id
+        )
 
     def release(self) -> None:
         """End the association in good order, and close the connection."""

@@ -21,20 +21,21 @@ class AssociationFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveOriginator:
+    """The C-MOVE that made a peer store this instance here."""
+
+    title: str
+    message_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoreCommand:
     """What a C-STORE request says of the data set behind it."""
 
     sop_class: str
     sop_instance: str
     transfer_syntax: str
-
-
-@dataclass(frozen=True, slots=True)
-class MoveOriginator:
-    """The C-MOVE that made a peer store this instance here."""
-
-    title: str
-    message_id: int | None
+    move_originator: MoveOriginator | None = None
 
 
 class Ticket(Protocol):

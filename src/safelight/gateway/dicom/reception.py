@@ -171,7 +171,9 @@ class Reception:
 
 def _store_command(received: CommandReceived | DataSetReceived) -> StoreCommand:
     command = received.command
-    return StoreCommand(command.sop_class, command.sop_instance, received.context.transfer_syntax)
+    return StoreCommand(
+        command.sop_class, command.sop_instance, received.context.transfer_syntax, _move_originator(command)
+    )
 
 
 def _move_originator(command: Command) -> MoveOriginator | None:

@@ -161,15 +161,18 @@ def move(
     *,
     watch: Callable[[Counts], None] = unwatched,
     cancel: Cancel = never,
+    message_id: int | None = None,
 ) -> RetrieveOutcome:
     """Have the peer send what matches to a destination that it knows by this title, often our own listener.
+
+    With a ``message_id`` of the caller's choice, what is stored can be told from what other moves bring.
 
     Raises:
         ContextNotAgreed: the peer does not speak this model.
         AssociationAborted, AssociationLost, PeerSilent: the peer did not say how it ended.
     """
     context = exchange.context(model)
-    message_id = _ask(exchange, context, CommandField.C_MOVE_RQ, identifier, destination)
+    message_id = _ask(exchange, context, CommandField.C_MOVE_RQ, identifier, destination, message_id)
     progress = _Progress(exchange, context, message_id, watch, cancel)
     while True:
         command, failed = _answer(exchange, message_id, CommandField.C_MOVE_RSP)
@@ -229,8 +232,9 @@ def _ask(
     field: CommandField,
     identifier: Dataset,
     destination: AETitle | None = None,
+    message_id: int | None = None,
 ) -> int:
-    message_id = exchange.next_message_id()
+    message_id = message_id or exchange.next_message_id()
     request = Command(
         field,
         message_id=message_id,
