@@ -48,6 +48,14 @@ def test_pressure_and_flush_pack_what_still_arrives(urgency: Urgency) -> None:
     assert jobs[0].study == ("2" if urgency is Urgency.PRESSURE else "1")
 
 
+def test_while_instances_stream_in_only_what_waited_too_long_is_packed() -> None:
+    quiet, full = group("1", "1.1"), group("2", "2.1", size=100 * MB, newest=0, age=1)
+    assert decide_packing([quiet, full], NOW, SETTINGS, Urgency.CALM)
+    assert not decide_packing([quiet, full], NOW, SETTINGS, Urgency.BUSY)
+    (job,) = decide_packing([quiet, full, group("3", "3.1", newest=0, age=61)], NOW, SETTINGS, Urgency.BUSY)
+    assert (job.study, job.because) == ("3", Because.WAITED)
+
+
 def test_small_series_wait_for_their_study_and_share_a_pack() -> None:
     groups = [group("1", f"1.{n}", size=MB) for n in range(40)]
     still = [*groups, group("1", "1.99", size=MB, newest=1, age=1)]

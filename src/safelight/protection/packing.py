@@ -29,6 +29,8 @@ class Urgency(StrEnum):
     """How hard the landing log pushes."""
 
     CALM = "calm"
+    BUSY = "busy"
+    """Instances stream in and receiving needs the machine: only what has waited too long is packed."""
     PRESSURE = "pressure"
     """Landing fills: everything is packed at once, largest first, since that frees most."""
     FLUSH = "flush"
@@ -137,10 +139,12 @@ def _because(
         return Because.PRESSURE
     if urgency is Urgency.FLUSH:
         return Because.FLUSH
-    if quiet:
-        return Because.QUIET
     if now - group.oldest_at >= timedelta(seconds=settings.wait_seconds_max):
         return Because.WAITED
+    if urgency is Urgency.BUSY:
+        return None
+    if quiet:
+        return Because.QUIET
     if group.bytes >= settings.pack_bytes_max:
         return Because.FULL
     return None

@@ -8,11 +8,13 @@ from typing import Final, Protocol
 from safelight.catalog.rows import Standing
 from safelight.core.errors import SafelightError
 from safelight.core.instance import Arrival
+from safelight.site.inflow import Inflow
 from safelight.site.records import Records
 
 BATCH: Final = 500
 GATHER_SECONDS: Final = 0.2
 """How long the first of a batch waits for others: a commit an instance would starve the receiving threads."""
+GATHER_SECONDS_BUSY: Final = 1.0
 KEY_OBJECT_SELECTION: Final = "1.2.840.10008.5.1.4.1.1.88.59"
 
 
@@ -26,8 +28,11 @@ class Follow(Protocol):
 class Arrivals:
     """Takes arrivals that are durable in the landing log and records them. `put` is quick and never raises."""
 
-    def __init__(self, records: Records, follow: Follow, defect: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, records: Records, follow: Follow, inflow: Inflow, defect: Callable[[BaseException], None]
+    ) -> None:
         self._records = records
+        self._inflow = inflow
         self._follow = follow
         self._defect = defect
         self._queue: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
@@ -42,6 +47,7 @@ class Arrivals:
 
     def put(self, arrival: Arrival) -> None:
         """Take an arrival that is durable. It is findable soon, and after a crash at the next start."""
+        self._inflow.count(arrival.place.size)
         with self._settled:
             self._pending += 1
         self._queue.put(arrival)
@@ -65,8 +71,8 @@ class Arrivals:
         while not stopping:
             batch: list[Arrival] = []
             taken = self._queue.get()
-            if taken is not None:
-                self._hurry.wait(GATHER_SECONDS)
+            if taken is not None and self._queue.qsize() < BATCH:
+                self._hurry.wait(GATHER_SECONDS_BUSY if self._inflow.is_high else GATHER_SECONDS)
             while taken is not None:
                 batch.append(taken)
                 if len(batch) >= BATCH or self._queue.empty():

@@ -3,7 +3,7 @@
 import logging
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
@@ -12,7 +12,7 @@ from safelight.catalog.catalog import Catalog
 from safelight.catalog.errors import CatalogDamaged, CatalogMissing
 from safelight.catalog.rows import LandedRow
 from safelight.core.clock import SystemClock
-from safelight.core.disk import RealDisk, make_directory
+from safelight.core.disk import Disk, RealDisk, make_directory
 from safelight.core.errors import ResourceError, SafelightError
 from safelight.core.instance import Arrival, Head, Receipt, Wrapper
 from safelight.journal.errors import JournalDamaged, JournalMissing
@@ -25,9 +25,10 @@ from safelight.site.follow_up import FollowUp
 from safelight.site.heads import head_of
 from safelight.site.holdings import Holdings
 from safelight.site.home import Home, locked
+from safelight.site.inflow import Inflow
 from safelight.site.log import EventLog
 from safelight.site.packer import PackerSettings, PixelAnswer, PixelQuestion
-from safelight.site.packing import Packing
+from safelight.site.packing import Answer, Packing
 from safelight.site.packing_desk import DeskSettings, PackingDesk
 from safelight.site.rebuilding import adopt_packs, rebuild_catalog, restore_lost_journal
 from safelight.site.records import Records
@@ -48,16 +49,27 @@ LANDING_UNREADABLE: Final = "vault.landing-segment-unreadable"
 
 
 class Site:
-    """Everything of one home, for as long as this process holds it."""
+    """Everything of one home, for as long as this process holds it.
 
-    def __init__(self, home: Home, stack: ExitStack, *, quiet: bool) -> None:
+    ``disk`` and ``packing`` are given by crash tests only, which cut the power and pack in their own thread.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        stack: ExitStack,
+        *,
+        quiet: bool,
+        disk: Disk | None = None,
+        packing: Callable[[PackerSettings, Answer, int], Packing] = Packing,
+    ) -> None:
         self._stack = stack
         # The library's warnings quote values, and values are names of patients.
         logging.getLogger("pydicom").setLevel(logging.CRITICAL)
         self.home = home
         self.clock = SystemClock()
         self.log = EventLog(self.clock, quiet=quiet)
-        self.disk = RealDisk()
+        self.disk: Disk = disk or RealDisk()
         self.settings: Settings = home.settings()
         self.public = load_public_keys(home.keys)
         self.secret = load_secret_keys(home.keys)
@@ -71,7 +83,7 @@ class Site:
             self.records.catalog, self.landing, self.placements, [self.secret.node], home.run, self._damaged
         )
         self.copies = Copies(self.records, self.placements, self.clock, self.log.failure)
-        self.packing = Packing(
+        self.packing = packing(
             PackerSettings(
                 str(home.vault / "packs"),
                 tuple(one.text for one in self.public.recipients),
@@ -82,6 +94,7 @@ class Site:
             self.settings.vault.packers,
         )
         self.sealed = threading.Event()
+        self.inflow = Inflow(self.clock)
         self.desk = PackingDesk(
             self.records,
             self.landing,
@@ -95,11 +108,12 @@ class Site:
                     pack_bytes_max=self.settings.vault.pack_bytes_max,
                 )
             ),
+            self.inflow,
             self._pack_sealed,
             self.log.failure,
         )
         follow = FollowUp(self.records, self.holdings, self.landing)
-        self.arrivals = Arrivals(self.records, follow, self.log.failure)
+        self.arrivals = Arrivals(self.records, follow, self.inflow, self.log.failure)
         self._catch_up(recovery)
 
     @classmethod

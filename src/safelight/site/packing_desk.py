@@ -3,7 +3,9 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.rows import CopyState, LandedRow, PackRow
@@ -13,12 +15,16 @@ from safelight.core.instance import Holding, LandingPlace, Receipt, Wrapper
 from safelight.journal.kinds import FactKind
 from safelight.protection.packing import PackingSettings, SeriesGroup, Urgency, cut_packs, decide_packing
 from safelight.site.heads import head_of
+from safelight.site.inflow import Inflow
 from safelight.site.packer import PackOrder, PackOutcome, PackTask, PixelAnswer, PixelQuestion
 from safelight.site.packing import Packing
 from safelight.site.records import Records
 from safelight.vault.landing import Landing
 from safelight.vault.pack_format import PackItem, PixelReference, SealedPack
 from safelight.vault.placement import Placement
+
+LOOK_WHEN_BUSY: Final = timedelta(seconds=5)
+"""How often to look for what has waited too long while instances stream in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,7 @@ class PackingDesk:
         packing: Packing,
         clock: Clock,
         settings: DeskSettings,
+        inflow: Inflow,
         sealed: Callable[[str], None],
         failed: Callable[[BaseException], None],
     ) -> None:
@@ -52,11 +59,13 @@ class PackingDesk:
         self._packing = packing
         self._clock = clock
         self._settings = settings
+        self._inflow = inflow
         self._sealed = sealed
         self._failed = failed
         self._lock = threading.Lock()
         self._in_hand: set[LandingPlace] = set()
         self._passed_over: set[LandingPlace] = set()
+        self._looked_at: timedelta | None = None
 
     @property
     def catalog(self) -> Catalog:
@@ -65,10 +74,10 @@ class PackingDesk:
 
     def turn(self, *, flush: bool = False) -> int:
         """Look once at what waits and have packed what is due; return how many orders that made."""
-        usage = self._landing.usage()
-        urgency = Urgency.FLUSH if flush else Urgency.CALM
-        if not flush and usage.bytes_held > self._settings.landing_pressure * usage.bytes_max:
-            urgency = Urgency.PRESSURE
+        urgency = self._urgency(flush=flush)
+        if urgency is Urgency.BUSY and self._looked_lately():
+            return 0
+        self._looked_at = self._clock.elapsed()
         groups = [
             SeriesGroup(one.study, one.series, one.count, one.bytes, one.oldest_at, one.newest_at)
             for one in self.catalog.landed_waiting()
@@ -83,6 +92,17 @@ class PackingDesk:
                 self._order([rows[number] for number in cut])
                 orders += 1
         return orders
+
+    def _urgency(self, *, flush: bool) -> Urgency:
+        if flush:
+            return Urgency.FLUSH
+        usage = self._landing.usage()
+        if usage.bytes_held > self._settings.landing_pressure * usage.bytes_max:
+            return Urgency.PRESSURE
+        return Urgency.BUSY if self._inflow.is_high else Urgency.CALM
+
+    def _looked_lately(self) -> bool:
+        return self._looked_at is not None and self._clock.elapsed() - self._looked_at < LOOK_WHEN_BUSY
 
     def release_settled(self) -> None:
         """Let go of segments of which everything was packed, as by an equal instance that came another way."""

@@ -1,6 +1,7 @@
 """`serve`: the listener, the workers and the control door, until somebody says stop."""
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -24,6 +25,8 @@ from safelight.site.upkeep import Upkeep
 from safelight.wire.dicom.limits import Limits
 
 GRACE: Final = timedelta(seconds=10)
+SWITCH_SECONDS: Final = 0.0005
+"""A receiving thread wants the interpreter back after each read and write; the usual five milliseconds are an image."""
 
 
 class KnownCallers:
@@ -89,6 +92,7 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
         HomeInUse: it is served already.
         CannotListen: the port is taken.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

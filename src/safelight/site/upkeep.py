@@ -15,6 +15,7 @@ TURN_SECONDS: Final = 0.5
 SEAL_AFTER: Final = timedelta(minutes=5)
 SCRUB_EVERY: Final = timedelta(hours=1)
 SEAL_QUIET: Final = timedelta(seconds=5)
+RELEASE_EVERY: Final = timedelta(seconds=3)
 
 
 class Upkeep:
@@ -29,6 +30,7 @@ class Upkeep:
             for turn, seconds in ((self._pack, TURN_SECONDS), (self._copy, TURN_SECONDS), (self._zero, TURN_SECONDS))
         ]
         self._scrubbed_at: timedelta | None = None
+        self._released_at: timedelta | None = None
         self._sealed_at = site.clock.elapsed()
 
     def start(self) -> None:
@@ -53,9 +55,12 @@ class Upkeep:
                 self._site.log.failure(error)
 
     def _pack(self) -> None:
-        self._site.desk.turn()
-        self._site.desk.release_settled()
-        self._book.flush()
+        site, now = self._site, self._site.clock.elapsed()
+        site.desk.turn()
+        if self._released_at is None or now - self._released_at >= RELEASE_EVERY:
+            site.desk.release_settled()
+            self._book.flush()
+            self._released_at = now
 
     def _copy(self) -> None:
         site = self._site
