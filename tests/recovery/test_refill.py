@@ -1,11 +1,10 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
 import pytest
 
-from safelight.core.clock import SetClock
 from safelight.core.errors import IntegrityError
 from safelight.recovery.facts import (
     Finished,
@@ -21,11 +20,11 @@ from safelight.recovery.facts import (
     StudyWithheld,
     TargetLost,
 )
-from safelight.recovery.pace import paced
+from safelight.recovery.pace import Lane
 from safelight.recovery.ports import HeldInstance
 from safelight.recovery.refill import NOTES_MAX
 from support.recovery_journal import SETTINGS, START, Rehearsal
-from support.recovery_target import CT, KOS, MemoryArchive, MemoryHoldings, held
+from support.recovery_target import CT, KOS, MemoryArchive, MemoryHoldings, at_once, held
 
 
 def rehearsal(**studies: list[HeldInstance]) -> Rehearsal:
@@ -268,9 +267,9 @@ def test_a_target_that_echoes_but_takes_nothing_does_not_keep_us_forever() -> No
     it = three_studies()
     send = it.archive.send
 
-    def refuse(study: str, instances: object) -> object:
+    def refuse(study: str, instances: Sequence[HeldInstance], lane: Lane) -> object:
         it.archive.unreachable = 1
-        return send(study, instances)  # type: ignore[arg-type]
+        return send(study, instances, lane)
 
     it.archive.send = refuse  # type: ignore[method-assign,assignment]
     assert it.run().paused
@@ -337,9 +336,9 @@ def test_a_pause_from_elsewhere_is_obeyed_before_the_next_study() -> None:
     it = three_studies()
     send = it.archive.send
 
-    def send_and_pause(study: str, instances: Sequence[HeldInstance]) -> object:
+    def send_and_pause(study: str, instances: Sequence[HeldInstance], lane: Lane) -> object:
         it.recorder.coming.append(Paused("R1", it.clock.now(), "clinic opens", "PACS"))
-        return send(study, instances)
+        return send(study, instances, lane)
 
     it.archive.send = send_and_pause  # type: ignore[method-assign,assignment]
     assert it.run().paused
@@ -355,26 +354,56 @@ def test_notes_of_a_large_study_are_cut_and_counted() -> None:
     it.run()
     (sent,) = of_kind(it, StudySent)
     assert (len(sent.notes), sent.notes_count) == (NOTES_MAX, 300)
+    assert sent.notes_by_code == {"coerced": 300}
 
 
-def test_bytes_leave_no_faster_than_the_limit() -> None:
-    clock = SetClock(START)
-    gone: list[tuple[float, str]] = []
-    wait: Callable[[float], None] = lambda seconds: clock.advance(timedelta(seconds=seconds))  # noqa: E731
-    instances = [held(str(number), b"x" * 1000) for number in range(4)]
-    for one in paced(instances, 500.0, clock, wait):
-        gone.append((clock.elapsed().total_seconds(), one.sop_instance))
-    assert gone == [(0.0, "0"), (2.0, "1"), (4.0, "2"), (6.0, "3")]
+def test_rejected_instances_go_when_a_person_releases_them() -> None:
+    it = rehearsal(A=[held("1.1", rejected="113001")], B=[held("2.1"), held("2.2", rejected="113037")])
+    it.run()
+    assert it.stages() == {"A": "withheld", "B": "confirmed"}
+    for study in "AB":
+        it.recorder.record(StudyReleased("R1", it.clock.now(), study, "the note was wrong", "Dr. R", True))
+    assert it.run().finished
+    assert it.stages() == dict.fromkeys("AB", "confirmed")
+    assert set(it.archive.files) == {"1.1", "2.1", "2.2"}
+    assert of_kind(it, StudySent)[-1].notes_by_code == {"sent-though-rejected": 1}
 
 
-def test_the_limit_is_shared_by_the_associations() -> None:
-    it = rehearsal(A=[held("1.1", b"x" * 1000), held("1.2", b"y" * 1000)])
-    it.set(bytes_per_second_max=1000, associations_max=4).run()
-    (sent,) = of_kind(it, StudySent)
-    assert sent.seconds == 4.0
+def test_a_release_that_does_not_name_rejected_instances_leaves_them_here() -> None:
+    it = rehearsal(A=[held("1.1"), held("1.2", rejected="113001")])
+    it.archive.statuses = {"1.1": [0xC000]}
+    it.run()
+    it.recorder.record(StudyReleased("R1", it.clock.now(), "A", "cured at the target", "PACS"))
+    it.run()
+    assert set(it.archive.files) == {"1.1"}
+
+
+def test_a_way_that_is_shut_is_left_for_the_next_one() -> None:
+    it = rehearsal(A=[held(f"1.{number}") for number in range(5)])
+    it.archive.ways, it.archive.shut_ways = ("get", "move", "find"), {"get"}
+    it.run()
+    (compared,) = of_kind(it, StudyCompared)
+    assert (it.stages()["A"], compared.way) == ("confirmed", "move")
+    assert it.archive.fetches == 2
+
+
+def test_when_every_way_is_shut_a_query_only_claims() -> None:
+    it = rehearsal(A=[held("1.1")])
+    it.archive.ways, it.archive.shut_ways = ("get", "move", "find"), {"get", "move"}
+    it.run()
+    assert (it.stages()["A"], it.whys()["A"]) == ("unconfirmable", "nothing-came-back")
+
+
+def test_what_neither_way_gives_is_missing_though_one_of_them_was_shut() -> None:
+    it = rehearsal(A=[held("1.1")])
+    it.archive.ways, it.archive.shut_ways = ("get", "move", "find"), {"move"}
+    it.archive.index = {"1.1": "A"}
+    it.archive.lost_is_silent = True
+    it.run()
+    assert (it.stages()["A"], it.whys()["A"]) == ("differs", "success-without-storing")
 
 
 def test_the_archive_double_keeps_what_it_is_told_to_keep() -> None:
     archive = MemoryArchive()
-    assert [answer.status for answer in archive.send("A", [held("1.1")])] == [0]
+    assert [answer.status for answer in archive.send("A", [held("1.1")], at_once())] == [0]
     assert archive.claims("A", [held("1.1"), replace(held("1.1"), sop_instance="1.2")]) == {"1.1"}

@@ -178,7 +178,11 @@ def test_comparing_takes_half_of_the_slots_and_all_but_one_for_an_earlier_tier()
 def test_nothing_new_begins_while_paused_or_when_finished() -> None:
     state = fold(begun("rest"), Paused("R1", START, "clinic", "IT"))
     assert decide(state, 4, START) == ()
-    assert decide(fold(state, Resumed("R1", START, "evening", "IT")), 4, START) == [Command(Act.SEND, "0")]
+    # Whoever resumes may have changed the target: it is asked again what it can.
+    state = fold(state, Resumed("R1", START, "evening", "IT"))
+    assert decide(state, 4, START) == (Command(Act.PROBE),)
+    state = fold(state, PROBED)
+    assert decide(state, 4, START) == [Command(Act.SEND, "0")]
     assert decide(fold(begun("rest"), Finished("R1", START, 0, 1)), 4, START) == ()
 
 

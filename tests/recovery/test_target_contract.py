@@ -10,7 +10,7 @@ from safelight.recovery.facts import Level
 from safelight.recovery.folder import FolderTarget
 from safelight.recovery.ports import HeldInstance, Target
 from support.recovery_journal import Rehearsal
-from support.recovery_target import MemoryArchive, MemoryHoldings, held
+from support.recovery_target import MemoryArchive, MemoryHoldings, at_once, held
 from support.recovery_target_contract import CLAUSES
 
 INSTANCES = [held("1.2.3.1"), held("1.2.3.2", series="1.2.8"), held("1.2.3.3", b"\0" * 3_000_000)]
@@ -44,7 +44,7 @@ def test_the_folder_keeps_the_contract(
 
 def test_a_folder_gets_files_that_other_programs_read(tmp_path: Path) -> None:
     data_set = b"\x08\x00\x18\x00UI\x08\x001.2.3.4\x00\x10\x00\x10\x00PN\x04\x00Anon"
-    list(FolderTarget(RealFolder(tmp_path)).send("1.2.3", [held("1.2.3.4", data_set)]))
+    list(FolderTarget(RealFolder(tmp_path)).send("1.2.3", [held("1.2.3.4", data_set)], at_once()))
     (file,) = tmp_path.rglob("*.dcm")
     read = pydicom.dcmread(file)
     assert read.file_meta.MediaStorageSOPInstanceUID == "1.2.3.4"

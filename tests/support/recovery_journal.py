@@ -18,6 +18,7 @@ from safelight.recovery.facts import (
     from_entry,
     to_body,
 )
+from safelight.recovery.pace import Pace
 from safelight.recovery.procedure import OneByOne, drive
 from safelight.recovery.refill import Refill
 from safelight.recovery.state import RecoveryState, fold
@@ -98,7 +99,7 @@ class Rehearsal:
             compare=compare,
             plan=self.plan or self.planned,
             clock=self.clock,
-            wait=self.wait,
+            pace=Pace(self.settings.bytes_per_second_max, self.clock, self.wait),
             keeper=self.archive if self.keeper else None,
         )
 

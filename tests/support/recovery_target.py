@@ -1,18 +1,24 @@
 """An archive in memory for the tests of recovery: an index, files, and the ways real archives disappoint."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from safelight.core.clock import SystemClock
 from safelight.core.errors import PeerError
 from safelight.core.instance import ByteSource, MemorySource
 from safelight.recovery.facts import Level
-from safelight.recovery.ports import Answer, HeldInstance, TargetTraits, TargetUnreachable, Version
+from safelight.recovery.pace import Lane, Pace
+from safelight.recovery.ports import Answer, HeldInstance, TargetTraits, TargetUnreachable, Version, WayShut
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 KOS = "1.2.840.10008.5.1.4.1.1.88.59"
+
+
+def at_once() -> Lane:
+    return Pace(None, SystemClock(), lambda _: None).lane()
 
 
 class AssociationBroken(PeerError):
@@ -66,6 +72,10 @@ class MemoryArchive:
     broken_sends: dict[str, int] = field(default_factory=dict)
     """By SOP Instance UID, how often the association breaks when it arrives."""
     broken_fetches: int = 0
+    shut_ways: set[str] = field(default_factory=set)
+    lost_is_silent: bool = False
+    """A retrieve passes over what has no file, instead of failing as a whole."""
+    fetches: int = 0
     early_success: bool = False
     """A retrieve of several instances gives only the first one and calls it done."""
     sent: list[str] = field(default_factory=list)
@@ -80,9 +90,10 @@ class MemoryArchive:
         self._open()
         return TargetTraits("1.2.3.4", "MEMORY_1", self.ways)
 
-    def send(self, study: str, instances: Iterable[HeldInstance]) -> Iterator[Answer]:
+    def send(self, study: str, instances: Sequence[HeldInstance], lane: Lane) -> Iterator[Answer]:
         self._open()
         for instance in instances:
+            lane.begin(instance.size_bytes)
             uid = instance.sop_instance
             self.sent.append(uid)
             if self.broken_sends.get(uid):
@@ -105,10 +116,15 @@ class MemoryArchive:
         self, study: str, instances: Sequence[HeldInstance], way: str, receive: Callable[[Version], None]
     ) -> None:
         self._open()
+        self.fetches += 1
+        if way in self.shut_ways:
+            raise WayShut(way=way)
         if self.broken_fetches:
             self.broken_fetches -= 1
             raise AssociationBroken(study=study)
         wanted = [one.sop_instance for one in instances if self.index.get(one.sop_instance) == study]
+        if self.lost_is_silent:
+            wanted = [uid for uid in wanted if uid in self.files]
         if any(uid not in self.files for uid in wanted):
             raise AssociationBroken(study=study)
         for uid in wanted[:1] if self.early_success else wanted:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from safelight.recovery.ports import HeldInstance, Target, Version
-from support.recovery_target import held
+from support.recovery_target import at_once, held
 
 
 def _received(target: Target, study: str, wanted: Sequence[HeldInstance], way: str) -> dict[str, bytes]:
@@ -18,7 +18,7 @@ def _received(target: Target, study: str, wanted: Sequence[HeldInstance], way: s
 
 
 def gives_back_what_was_sent(target: Target, instances: Sequence[HeldInstance]) -> None:
-    answers = list(target.send("1.2.3", instances))
+    answers = list(target.send("1.2.3", instances, at_once()))
     assert sorted(answer.sop_instance for answer in answers) == sorted(one.sop_instance for one in instances)
     assert {answer.status for answer in answers} == {0}
     way = target.traits().ways[0]
@@ -28,12 +28,12 @@ def gives_back_what_was_sent(target: Target, instances: Sequence[HeldInstance]) 
 
 
 def says_which_instances_it_has(target: Target, instances: Sequence[HeldInstance]) -> None:
-    list(target.send("1.2.3", instances[:1]))
+    list(target.send("1.2.3", instances[:1], at_once()))
     assert target.claims("1.2.3", instances) == {instances[0].sop_instance}
 
 
 def is_silent_about_what_it_lacks(target: Target, instances: Sequence[HeldInstance]) -> None:
-    list(target.send("1.2.3", instances))
+    list(target.send("1.2.3", instances, at_once()))
     absent = held("1.2.3.999")
     assert absent.sop_instance not in _received(target, "1.2.3", [*instances, absent], target.traits().ways[0])
     assert _received(target, "1.2.9999", [absent], target.traits().ways[0]) == {}
@@ -41,7 +41,7 @@ def is_silent_about_what_it_lacks(target: Target, instances: Sequence[HeldInstan
 
 def takes_a_resend(target: Target, instances: Sequence[HeldInstance]) -> None:
     for _ in range(2):
-        assert {answer.status for answer in target.send("1.2.3", instances)} == {0}
+        assert {answer.status for answer in target.send("1.2.3", instances, at_once())} == {0}
     assert _received(target, "1.2.3", instances, target.traits().ways[0]).keys() == {
         one.sop_instance for one in instances
     }

@@ -37,6 +37,8 @@ class Command:
     """Of a study, do not look for these: the target refused them."""
     ways: tuple[str, ...] = ()
     """How the target gives instances back, the best way first."""
+    with_rejected: bool = False
+    """Of a study, its rejected instances are meant too."""
 
 
 TARGET_ATTEMPTS_MAX: Final = 10
@@ -106,10 +108,14 @@ def _share(
         if confirm:
             confirming += 1
             study = state.order[confirms.pop(0)]
-            commands.append(Command(Act.CONFIRM, study, refused=state.studies[study].refused, ways=ways))
+            told = state.studies[study]
+            commands.append(
+                Command(Act.CONFIRM, study, refused=told.refused, ways=ways, with_rejected=told.with_rejected)
+            )
         else:
             study = state.order[sends.pop(0)]
-            commands.append(Command(Act.SEND, study, state.studies[study].only))
+            told = state.studies[study]
+            commands.append(Command(Act.SEND, study, told.only, with_rejected=told.with_rejected))
     return commands
 
 

@@ -5,7 +5,7 @@ Facts hold UIDs, digests, counts and codes; never a name or an identifier of a p
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, ClassVar, Final
@@ -42,6 +42,8 @@ class Settings:
     limit: int | None = None
     accepted: tuple[str, ...] = ()
     """Codes of the side effects at the target that were accepted."""
+    side_effects: str = ""
+    """``accepted``, ``unanswered`` where nobody said that they were looked at, or ``none`` for a folder."""
     repair_target: bool = False
     """Whether an instance whose file the target lost may be deleted there, to be sent again."""
     honours_rejection: bool = False
@@ -141,6 +143,10 @@ class StudySent:
     """Refusals, warnings, instances withheld, and which version of a UID went where there are several."""
     notes_count: int = 0
     """How many notes there were; the list is cut at a limit."""
+    notes_by_code: Mapping[str, int] = field(default_factory=dict)
+    """How many there were of each code, those past the limit too."""
+    slowed_to: int | None = None
+    """Bytes a second that the target's slow answers left at the end, if they were slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +175,7 @@ class StudyCompared:
     """Tags that the target changed as archives may."""
     notes: tuple[InstanceNote, ...] = ()
     notes_count: int = 0
+    notes_by_code: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +193,7 @@ class StudyFailed:
     """Whether trying again can help."""
     notes: tuple[InstanceNote, ...] = ()
     notes_count: int = 0
+    notes_by_code: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +207,7 @@ class StudyWithheld:
     why: str
     notes: tuple[InstanceNote, ...] = ()
     notes_count: int = 0
+    notes_by_code: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +220,8 @@ class StudyReleased:
     study: str
     reason: str
     by: str
+    with_rejected: bool = False
+    """Whether its rejected instances go too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +316,7 @@ def from_entry(kind: str, body: Mapping[str, JsonValue]) -> Fact:
 
 
 def _to_json(record: Fact | Settings) -> dict[str, JsonValue]:
-    return {field.name: _value_to_json(getattr(record, field.name)) for field in fields(record)}
+    return {one.name: _value_to_json(getattr(record, one.name)) for one in fields(record)}
 
 
 def _value_to_json(value: Any) -> JsonValue:
@@ -317,7 +328,7 @@ def _value_to_json(value: Any) -> JsonValue:
         return _to_json(value)
     if isinstance(value, PlannedStudy | InstanceNote):
         # Records of a list are rows of values, so that an order of a million studies stays small.
-        return [getattr(value, field.name) for field in fields(value)]
+        return [getattr(value, one.name) for one in fields(value)]
     if isinstance(value, tuple):
         return [_value_to_json(item) for item in value]
     if isinstance(value, Mapping):
@@ -333,7 +344,7 @@ def _from_json(name: str, value: Any) -> Any:
     if name in _LEVELS:
         return Level(value)
     if name == "settings":
-        return Settings(**{field: _from_json(field, inner) for field, inner in value.items()})
+        return Settings(**{key: _from_json(key, inner) for key, inner in value.items()})
     if name in _RECORDS:
         return tuple(_RECORDS[name](*row) for row in value)
     return tuple(value) if isinstance(value, list) else value

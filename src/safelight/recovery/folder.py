@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from safelight.core.instance import ByteSource
+from safelight.recovery.pace import Lane
 from safelight.recovery.ports import Answer, HeldInstance, TargetTraits, Version
 from safelight.wire.dicom.part10 import NotDicom, read_prefix, write_prefix
 
@@ -32,9 +33,10 @@ class FolderTarget:
         """A folder has no implementation and is read."""
         return TargetTraits("", "", ("read",))
 
-    def send(self, study: str, instances: Iterable[HeldInstance]) -> Iterator[Answer]:
+    def send(self, study: str, instances: Sequence[HeldInstance], lane: Lane) -> Iterator[Answer]:
         """Write the files."""
         for instance in instances:
+            lane.begin(instance.size_bytes)
             self.folder.put(_name(study, instance), _part10(instance))
             yield Answer(instance.sop_instance, 0)
 

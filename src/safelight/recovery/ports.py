@@ -1,6 +1,6 @@
 """What a recovery needs from others."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Protocol
@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 from safelight.core.errors import PeerError
 from safelight.core.instance import ByteSource
 from safelight.recovery.facts import Fact
+from safelight.recovery.pace import Lane
 
 
 class TargetUnreachable(PeerError):
@@ -15,6 +16,13 @@ class TargetUnreachable(PeerError):
 
     code: ClassVar[str] = "recovery.target-unreachable"
     hint: ClassVar[str] = "See that the archive runs and knows our AE title, then: safelight recovery resume."
+
+
+class WayShut(PeerError):
+    """The target does not give instances back this way: asking again for single ones is no use."""
+
+    code: ClassVar[str] = "recovery.way-shut"
+    hint: ClassVar[str] = "Let our AE title retrieve at the target."
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +90,11 @@ class Target(Protocol):
     def traits(self) -> TargetTraits:
         """Open an association, echo, and say what the target is and can."""
 
-    def send(self, study: str, instances: Iterable[HeldInstance]) -> Iterator[Answer]:
-        """Send the instances of one study in this order, in their stored encodings; give the answers in any order."""
+    def send(self, study: str, instances: Sequence[HeldInstance], lane: Lane) -> Iterator[Answer]:
+        """Send the instances of one study in this order, in their stored encodings; give the answers in any order.
+
+        No byte leaves before ``lane`` lets it.
+        """
 
     def fetch_back(
         self, study: str, instances: Sequence[HeldInstance], way: str, receive: Callable[[Version], None]

@@ -28,7 +28,7 @@ from safelight.recovery.facts import (
     StudyWithheld,
     TargetLost,
 )
-from safelight.recovery.pace import Wait, paced
+from safelight.recovery.pace import Pace
 from safelight.recovery.ports import (
     Compare,
     Comparison,
@@ -38,6 +38,7 @@ from safelight.recovery.ports import (
     Target,
     TargetUnreachable,
     Version,
+    WayShut,
 )
 from safelight.recovery.recipes import may_hide_orthanc, recipe_for
 from safelight.recovery.selection import Selection, select
@@ -69,7 +70,7 @@ class Refill:
     plan: Callable[[], Iterable[Planned]]
     """Compute the order and give it as facts, for the command PLAN."""
     clock: Clock
-    wait: Wait
+    pace: Pace
     keeper: Keeper | None = None
 
     def do(self, command: Command, state: RecoveryState) -> Iterable[Fact]:
@@ -101,9 +102,9 @@ class Refill:
             transient = not isinstance(error, IntegrityError)
             return StudyFailed(self.recovery, self.clock.now(), command.study, step, error.code, transient)
 
-    def _select(self, study: str) -> Selection:
-        instances = self.holdings.instances(study, self.settings.as_of or self.started_at)
-        return select(instances, honours_rejection=self.settings.honours_rejection)
+    def _select(self, command: Command) -> Selection:
+        instances = self.holdings.instances(command.study, self.settings.as_of or self.started_at)
+        return select(instances, honours_rejection=self.settings.honours_rejection, with_rejected=command.with_rejected)
 
     def _probe(self) -> Fact:
         try:
@@ -133,11 +134,13 @@ class Refill:
         )
 
     def _send(self, command: Command) -> Fact:
-        selection = self._select(command.study)
+        selection = self._select(command)
         if not selection.going:
             why = "rejected" if selection.withheld else "nothing-held"
             notes = selection.notes
-            return StudyWithheld(self.recovery, self.clock.now(), command.study, why, notes[:NOTES_MAX], len(notes))
+            return StudyWithheld(
+                self.recovery, self.clock.now(), command.study, why, notes[:NOTES_MAX], len(notes), by_code(notes)
+            )
         wanted = [one for one in selection.going if not command.only or one.sop_instance in command.only]
         begun = self.clock.elapsed()
         statuses = self._statuses(command.study, wanted)
@@ -154,7 +157,9 @@ class Refill:
                 # Failures first: they must not fall behind the limit.
                 (outcome.notes + selection.notes)[:NOTES_MAX],
                 len(notes),
+                by_code(notes),
             )
+        slowed_to = self.pace.slowed_to
         return StudySent(
             self.recovery,
             self.clock.now(),
@@ -165,16 +170,16 @@ class Refill:
             tuple(outcome.refused),
             (outcome.notes + selection.notes)[:NOTES_MAX],
             len(notes),
+            by_code(notes),
+            None if slowed_to is None else int(slowed_to),
         )
 
     def _statuses(self, study: str, wanted: Sequence[HeldInstance]) -> dict[str, int | None]:
-        limit = self.settings.bytes_per_second_max
-        share = limit / self.settings.associations_max if limit else None
-        answers = self.target.send(study, paced(wanted, share, self.clock, self.wait))
+        answers = self.target.send(study, wanted, self.pace.lane())
         return {answer.sop_instance: answer.status for answer in answers}
 
     def _confirm(self, command: Command) -> Fact:
-        selection = self._select(command.study)
+        selection = self._select(command)
         refused = frozenset(command.refused)
         wanted = {one.sop_instance: one for one in selection.going if one.sop_instance not in refused}
         begun = self.clock.elapsed()
@@ -199,18 +204,26 @@ class Refill:
             coerced=tuple(sorted(seen.coerced)),
             notes=tuple(notes[:NOTES_MAX]),
             notes_count=len(notes),
+            notes_by_code=by_code(notes),
         )
 
     def _fetch(self, study: str, seen: "_Seen", ways: Sequence[str]) -> str:
         """Fetch the study back, the best way first; return the way that gave something, or that only claims."""
         broken: PeerError | None = None
+        silent = ""
         for way in ways:
             if way == CLAIM_WAY:
                 continue
-            broken = self._fetch_by(study, seen, way)
-            if broken is None or seen.levels:
+            error = self._fetch_by(study, seen, way)
+            if seen.levels:
                 return way
-        if broken is not None:
+            if error is None:
+                silent = silent or way
+            broken = error or broken
+        if silent:
+            # It answered and gave nothing of the study: that is lost, not unknown.
+            return silent
+        if broken is not None and not isinstance(broken, WayShut):
             raise broken
         for instance in self.target.claims(study, list(seen.wanted.values())):
             seen.claimed(instance)
@@ -224,6 +237,8 @@ class Refill:
         that may be why instances did not come.
         """
         broken = self._try_fetch(study, list(seen.wanted.values()), seen, way)
+        if isinstance(broken, WayShut):
+            return broken
         absent = [seen.wanted[instance] for instance in seen.missing()]
         if len(absent) <= SINGLE_FETCHES_MAX:
             batches = [[one] for one in absent]
@@ -248,6 +263,11 @@ class Refill:
         if not missing or not self.settings.repair_target or self.keeper is None:
             return ()
         return self.keeper.remove_unreadable(missing)
+
+
+def by_code(notes: Iterable[InstanceNote]) -> dict[str, int]:
+    """Count notes by what they say."""
+    return dict(Counter(note.code for note in notes))
 
 
 def _brings_news(piece: Planned, state: RecoveryState) -> bool:

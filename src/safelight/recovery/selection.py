@@ -17,14 +17,16 @@ class Selection:
     notes: tuple[InstanceNote, ...]
 
 
-def select(instances: Sequence[HeldInstance], *, honours_rejection: bool) -> Selection:
-    """Withhold what was rejected, from a target that is not proven to honour rejection.
+def select(instances: Sequence[HeldInstance], *, honours_rejection: bool, with_rejected: bool = False) -> Selection:
+    """Withhold what was rejected, from a target that is not proven to honour rejection, unless a person let it go.
 
     Source: IHE Imaging Object Change Management, RAD-66; the note goes with or before what it rejects.
     """
-    withheld = [one for one in instances if one.rejected and not honours_rejection]
-    going = [one for one in instances if not one.rejected or honours_rejection]
+    all_go = honours_rejection or with_rejected
+    withheld = [one for one in instances if one.rejected and not all_go]
+    going = [one for one in instances if not one.rejected or all_go]
     going.sort(key=lambda one: not one.is_rejection_note)
     notes = [InstanceNote(one.sop_instance, "rejected", one.rejected) for one in withheld]
+    notes += [InstanceNote(one.sop_instance, "sent-though-rejected", one.rejected) for one in going if one.rejected]
     notes += [InstanceNote(one.sop_instance, "version-sent", one.digest.hex()) for one in going if one.versions > 1]
     return Selection(going, withheld, tuple(notes))

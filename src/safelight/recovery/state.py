@@ -98,6 +98,9 @@ NEXT: Final[Mapping[tuple[Stage, Event], Stage]] = {
     (Stage.FAILED, Event.RELEASED): Stage.WAITING,
     (Stage.DIFFERS, Event.RELEASED): Stage.WAITING,
     (Stage.UNCONFIRMABLE, Event.RELEASED): Stage.SENT_UNCONFIRMED,
+    # Confirmed without its rejected instances, which a person lets go now; or released while it was being compared.
+    (Stage.CONFIRMED, Event.RELEASED): Stage.WAITING,
+    (Stage.SENT_UNCONFIRMED, Event.RELEASED): Stage.SENT_UNCONFIRMED,
     # The same thing done twice, because a crash fell between doing and recording: the second record changes nothing.
     (Stage.SENT_UNCONFIRMED, Event.SENT): Stage.SENT_UNCONFIRMED,
     (Stage.CONFIRMED, Event.CONFIRMED): Stage.CONFIRMED,
@@ -126,6 +129,8 @@ class Progress:
     """The instances to be sent again; empty means all."""
     refused: tuple[str, ...] = ()
     """The instances that the target refused for good."""
+    with_rejected: bool = False
+    """Whether a person let its rejected instances go."""
     why: str = ""
     level: Level | None = None
     sent_at: datetime | None = None
@@ -180,6 +185,8 @@ class RecoveryState:
     first_sent_at: datetime | None = None
     last_sent_at: datetime | None = None
     last_settled_at: datetime | None = None
+    slowed_to: int | None = None
+    """Bytes a second that the target's slow answers leave us; nothing while it keeps up."""
     waiting: list[int] = field(default_factory=list)
     """Heap of the ranks of studies that may be sent at once; ranks that moved on are skipped by `ready`."""
     unconfirmed: list[int] = field(default_factory=list)
@@ -224,11 +231,13 @@ def fold(state: RecoveryState, fact: Fact) -> RecoveryState:
             _lose_target(state, fact)
         case StudyReleased():
             state.finished = None
+            state.studies[fact.study].with_rejected |= fact.with_rejected
         case Paused():
             state.paused = True
         case Resumed():
-            # Whoever resumes has looked at the target: it is asked again at once.
+            # Whoever resumes has looked at the target: it is asked again at once, also what it is and can.
             state.paused, state.target_lost, state.probe_due, state.finished = False, 0, None, None
+            state.probe = None
         case Finished():
             state.finished = fact
         case _:
@@ -383,6 +392,7 @@ def _measure(state: RecoveryState, fact: Fact) -> None:
             state.send_rate = state.send_rate.measured(load_of(fact.instances, fact.size_bytes), fact.seconds)
             state.first_sent_at = state.first_sent_at or fact.at - timedelta(seconds=fact.seconds)
             state.last_sent_at = progress.sent_at = fact.at
+            state.slowed_to = fact.slowed_to
     elif isinstance(fact, StudyCompared):
         progress = state.studies[fact.study]
         if progress.stage is Stage.SENT_UNCONFIRMED:

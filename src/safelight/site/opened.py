@@ -32,6 +32,7 @@ from safelight.site.packing import Answer, Packing
 from safelight.site.packing_desk import DeskSettings, PackingDesk
 from safelight.site.rebuilding import adopt_packs, rebuild_catalog, restore_lost_journal
 from safelight.site.records import Records
+from safelight.site.recovery_door import Awaited
 from safelight.site.settings import Settings
 from safelight.vault.keys import load_public_keys, load_secret_keys
 from safelight.vault.landing import Landing, LandingSettings
@@ -94,6 +95,7 @@ class Site:
             self.settings.vault.packers,
         )
         self.sealed = threading.Event()
+        self.awaited = Awaited(home.run)
         self.inflow = Inflow(self.clock)
         self.desk = PackingDesk(
             self.records,

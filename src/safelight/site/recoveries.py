@@ -1,45 +1,48 @@
 """Recoveries: starting, driving, pausing, resuming, and telling how far they are."""
 
-import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from safelight.catalog.catalog import Catalog
-from safelight.catalog.rows import HoldingRow, LandedRow, StudyRow, VersionRow
+from safelight.catalog.rows import StudyRow
 from safelight.core.clock import from_text, to_text
 from safelight.core.errors import StateError, UsageError
-from safelight.core.instance import ByteSource
 from safelight.core.names import AETitle, Personal
 from safelight.core.progress import Progress, Report
 from safelight.journal.journal import Journal
-from safelight.recovery.decision import Command
 from safelight.recovery.estimate import Estimate
-from safelight.recovery.facts import KINDS, Fact, Paused, Planned, Resumed, Settings, Started, from_entry, to_body
+from safelight.recovery.facts import KINDS, Paused, Planned, Resumed, Settings, Started, from_entry, to_body
 from safelight.recovery.folder import FolderTarget
 from safelight.recovery.order import PatientNow, Placed, StudyFacts, clinical_order
 from safelight.recovery.orthanc import OrthancKeeper
+from safelight.recovery.pace import Pace
 from safelight.recovery.patients import read_patients
 from safelight.recovery.planning import planned_facts
-from safelight.recovery.ports import HeldInstance, Target, Version
+from safelight.recovery.ports import Target
 from safelight.recovery.procedure import drive
 from safelight.recovery.recipes import CALLING_TITLE, QUESTIONS, RECIPES, open_questions, recipe_named
 from safelight.recovery.refill import Refill
 from safelight.recovery.state import SETTLED, RecoveryState, Stage, estimates, fold
-from safelight.site.arrivals import KEY_OBJECT_SELECTION
 from safelight.site.home import Home
 from safelight.site.opened import Site
 from safelight.site.peers import find_peer
-from safelight.site.refill_target import DicomTarget, FolderFiles, HttpRest
+from safelight.site.recovery_crew import Crew, JournalRecorder
+from safelight.site.recovery_door import RecoveryDoor
+from safelight.site.recovery_folder import FolderFiles
+from safelight.site.recovery_holdings import VaultHoldings, compare_versions
+from safelight.site.recovery_rest import HttpRest
+from safelight.site.refill_target import DicomTarget
 from safelight.site.status import looked_at
-from safelight.wire.dicom.comparison import Comparison, StoredInstance, compare
 
 FOLDER: Final = "folder"
+UNANSWERED: Final = "unanswered"
 OPEN: Final = SETTLED - {Stage.CONFIRMED}
+STUDY_OPEN: Final = "recovery.study-open"
+FINDINGS_MAX: Final = 100
 
 
 class NoTarget(UsageError):
@@ -140,15 +143,27 @@ def document_of(state: RecoveryState) -> dict[str, Any]:
         "started_at": to_text(state.started_at),
         "studies": len(state.studies),
         "confirmed": state.count(Stage.CONFIRMED),
-        "all_confirmed": bool(state.finished) and not open_studies,
+        # A recovery that matched nothing restored nothing: never a success.
+        "all_confirmed": bool(state.finished) and bool(state.studies) and not open_studies,
+        "nothing_matched": state.planned and not state.studies,
         "tiers": [_tier(state, name, ahead.get(name)) for name in state.tiers],
         "times": {
             "transfer_seconds": _seconds(state.first_sent_at, state.last_sent_at),
             "confirmed_seconds": _seconds(state.first_sent_at, confirmed_at),
             "rto_seconds": _seconds(broke_at, confirmed_at),
         },
+        "bytes_per_second_max": state.settings.bytes_per_second_max,
+        "slowed_to": None if state.finished else state.slowed_to,
+        "side_effects": state.settings.side_effects or ("accepted" if state.settings.accepted else UNANSWERED),
+        "questions_open": _questions_open(state.settings),
         "open": open_studies,
     }
+
+
+def _questions_open(settings: Settings) -> list[str]:
+    if settings.side_effects != UNANSWERED:
+        return []
+    return [question.code for question in QUESTIONS]
 
 
 def _tier(state: RecoveryState, name: str, estimate: Estimate | None) -> dict[str, Any]:
@@ -177,7 +192,7 @@ def _settings(site: Site, told: Mapping[str, Any]) -> Settings:
     site_recovery = site.settings.recovery
     rate = told.get("throttle_mb") or site_recovery.megabytes_per_second
     # Nobody to ask does not stop a recovery: that the questions stayed open is recorded, and stands in the evidence.
-    accepted = ("all",) if told.get("accept_side_effects") or folder else ()
+    accepted = ("all",) if told.get("accept_side_effects") and not folder else ()
     return Settings(
         target=folder or str(find_peer(site.home.peers, target)),
         recipe=recipe,
@@ -189,6 +204,7 @@ def _settings(site: Site, told: Mapping[str, Any]) -> Settings:
         broke_at=_moment(told.get("broke_at")),
         limit=told.get("limit"),
         accepted=accepted,
+        side_effects="none" if folder else "accepted" if accepted else UNANSWERED,
         repair_target=bool(told.get("repair_target")),
         associations_max=int(told.get("associations") or site_recovery.associations),
         bytes_per_second_max=int(rate * 1e6) if rate else None,
@@ -221,37 +237,45 @@ def _driven(site: Site, number: str, state: RecoveryState, told: Mapping[str, An
     settings = state.settings
     assert settings is not None and state.started_at is not None
     url = str(told.get("target_url") or "")
-    refill = Refill(
-        recovery=number,
-        settings=settings,
-        started_at=state.started_at,
-        holdings=VaultHoldings(site),
-        target=_target(site, settings),
-        compare=compare_versions,
-        plan=lambda: _plan(site, number, settings, told),
-        clock=site.clock,
-        wait=time.sleep,
-        keeper=OrthancKeeper(HttpRest(url)) if url else None,
-    )
-    crew = Crew(refill, settings.associations_max)
-    recorder = JournalRecorder(site, number)
-    try:
-        end = drive(
-            state,
-            crew,
-            recorder,
+    with RecoveryDoor(site.awaited, site.settings.dicom, site.clock) as door:
+        refill = Refill(
+            recovery=number,
+            settings=settings,
+            started_at=state.started_at,
+            holdings=VaultHoldings(site),
+            target=_target(site, settings, door),
+            compare=compare_versions,
+            plan=lambda: _plan(site, number, settings, told),
             clock=site.clock,
-            wait=time.sleep,
-            watch=lambda now: _tell(now, report),
+            pace=Pace(settings.bytes_per_second_max, site.clock, time.sleep),
+            keeper=OrthancKeeper(HttpRest(url)) if url else None,
         )
-    finally:
-        crew.stop()
+        crew = Crew(refill, settings.associations_max)
+        recorder = JournalRecorder(site, number)
+        try:
+            end = drive(
+                state,
+                crew,
+                recorder,
+                clock=site.clock,
+                wait=time.sleep,
+                watch=lambda now: _tell(now, report),
+            )
+        finally:
+            crew.stop()
     document = document_of(end)
-    for one in document["open"][:100]:
-        site.records.open_finding("recovery.study-open", f"{number}/{one['study']}", "serious", state=one["state"])
-    if not settings.accepted:
-        document["questions_open"] = [question.code for question in QUESTIONS]
+    _note_open(site, number, document["open"])
     return document
+
+
+def _note_open(site: Site, number: str, listed: Sequence[Mapping[str, Any]]) -> None:
+    """Say which studies need a person, and no longer say it of those that do not."""
+    still = {f"{number}/{one['study']}" for one in listed}
+    for finding in site.catalog.findings(code=STUDY_OPEN):
+        if finding.subject.startswith(f"{number}/") and finding.subject not in still:
+            site.records.close_finding(STUDY_OPEN, finding.subject, "the study was confirmed")
+    for one in listed[:FINDINGS_MAX]:
+        site.records.open_finding(STUDY_OPEN, f"{number}/{one['study']}", "serious", state=one["state"])
 
 
 def _tell(state: RecoveryState, report: Report) -> None:
@@ -262,12 +286,14 @@ def _tell(state: RecoveryState, report: Report) -> None:
             report(Progress(name, tally.settled, tally.total, "studies", note))
 
 
-def _target(site: Site, settings: Settings) -> Target:
+def _target(site: Site, settings: Settings, door: RecoveryDoor) -> Target:
     if settings.recipe == FOLDER:
         return FolderTarget(FolderFiles(Path(settings.target), site.disk))
     peer = find_peer(site.home.peers, settings.target)
-    titles = list(dict.fromkeys([AETitle.parse(settings.calling), site.settings.dicom.ae_title]))
-    return DicomTarget(peer, titles, site.home.run)
+    own, gateways = AETitle.parse(settings.calling), site.settings.dicom.ae_title
+    if own != gateways:
+        site.awaited.own(own)
+    return DicomTarget(peer, list(dict.fromkeys([own, gateways])), site.home.run, door)
 
 
 def _plan(site: Site, number: str, settings: Settings, told: Mapping[str, Any]) -> Iterable[Planned]:
@@ -320,138 +346,9 @@ def _dry_run(site: Site, settings: Settings, told: Mapping[str, Any]) -> dict[st
         "withheld": len(site.catalog.rejections()),
         "questions": [question.text for question in open_questions(recipe, settings.accepted)],
         "advice": list(recipe.advice),
-        "all_confirmed": True,
+        "nothing_matched": not order,
+        "all_confirmed": bool(order),
     }
-
-
-class VaultHoldings:
-    """What the vault and the landing log hold, as a recovery asks for it."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-
-    def instances(self, study: str, as_of: datetime | None) -> Sequence[HeldInstance]:
-        """Return the version in force of each instance of a study."""
-        catalog = self._site.catalog
-        rejected = {one.sop_instance: one.reason for one in catalog.rejections(study)}
-        notes = {one.note for one in catalog.rejections(study)}
-        counts: dict[str, int] = {}
-        for version in catalog.versions(study):
-            counts[version.sop_instance] = counts.get(version.sop_instance, 0) + 1
-        packed = {one.version.digest: one for one in reversed(catalog.holdings(study=study))}
-        landed = {one.version.digest: one for one in catalog.landed(study, waiting_only=False)}
-        current = catalog.instances(study, as_of=as_of)
-        # In the order in which they lie in their packs: each pack is then read once.
-        current.sort(
-            key=lambda one: (packed[one.digest].pack, packed[one.digest].position) if one.digest in packed else ("", 0)
-        )
-        return [
-            HeldInstance(
-                sop_class=version.sop_class,
-                sop_instance=version.sop_instance,
-                series=version.series,
-                transfer_syntax=version.transfer_syntax,
-                digest=version.digest,
-                size_bytes=version.size,
-                open=self._opener(packed.get(version.digest) or landed.get(version.digest), version),
-                versions=counts.get(version.sop_instance, 1),
-                rejected=rejected.get(version.sop_instance, ""),
-                is_rejection_note=version.sop_class == KEY_OBJECT_SELECTION and version.sop_instance in notes,
-            )
-            for version in current
-        ]
-
-    def _opener(self, holding: HoldingRow | LandedRow | None, version: VersionRow) -> Callable[[], ByteSource]:
-        holdings = self._site.holdings
-
-        def open_now() -> ByteSource:
-            return holdings.data_set(holding or holdings.holding_of(version.digest))
-
-        return open_now
-
-
-def compare_versions(ours: Version, theirs: Version) -> Comparison:
-    """Compare two versions by the ladder."""
-    return compare(
-        StoredInstance(ours.data_set, ours.transfer_syntax), StoredInstance(theirs.data_set, theirs.transfer_syntax)
-    )
-
-
-class JournalRecorder:
-    """Facts of one recovery in the journal; those of others (pause, release) are noticed."""
-
-    def __init__(self, site: Site, number: str) -> None:
-        self._site = site
-        self._number = number
-        self._lock = threading.Lock()
-        last = site.records.journal.last()
-        self._seen = last.position if last else 0
-        self._own: set[int] = set()
-
-    def record(self, fact: Fact) -> None:
-        """Return when the fact is durable."""
-        entry = self._site.records.record(fact.kind, to_body(fact))
-        with self._lock:
-            self._own.add(entry.position)
-
-    def news(self) -> Sequence[Fact]:
-        """Return what others recorded of this recovery since the last call."""
-        found: list[Fact] = []
-        for entry in self._site.records.journal.entries(after=self._seen, kinds=KINDS):
-            self._seen = entry.position
-            with self._lock:
-                own = entry.position in self._own
-                self._own.discard(entry.position)
-            if not own and entry.facts.get("recovery") == self._number:
-                found.append(from_entry(entry.kind, entry.facts))
-        return found
-
-
-class Crew:
-    """Threads that do commands."""
-
-    def __init__(self, refill: Refill, size: int) -> None:
-        self._refill = refill
-        self._size = size
-        self._pool = ThreadPoolExecutor(size, thread_name_prefix="refill")
-        self._running: list[Command] = []
-        self._done: queue.SimpleQueue[tuple[Command, list[Fact] | BaseException]] = queue.SimpleQueue()
-
-    @property
-    def running(self) -> Collection[Command]:
-        """What is being done."""
-        return self._running
-
-    @property
-    def free(self) -> int:
-        """How many more commands can begin."""
-        return self._size - len(self._running)
-
-    def start(self, command: Command, state: RecoveryState) -> None:
-        """Begin a command."""
-        self._running.append(command)
-        self._pool.submit(self._do, command, state)
-
-    def done(self, seconds: float | None) -> Sequence[tuple[Command, Iterable[Fact]]]:
-        """Wait until commands are done, at most so long."""
-        try:
-            command, brought = self._done.get(timeout=seconds)
-        except queue.Empty:
-            return []
-        self._running.remove(command)
-        if isinstance(brought, BaseException):
-            raise brought
-        return [(command, brought)]
-
-    def stop(self) -> None:
-        """Let what runs come to its end."""
-        self._pool.shutdown(wait=True)
-
-    def _do(self, command: Command, state: RecoveryState) -> None:
-        try:
-            self._done.put((command, list(self._refill.do(command, state))))
-        except BaseException as error:  # noqa: BLE001 - the thread's one place: it is raised where the crew is asked
-            self._done.put((command, error))
 
 
 def _numbers(journal: Journal) -> list[str]:

@@ -20,6 +20,7 @@ from safelight.site.home import Home
 from safelight.site.intake import LandingIntake
 from safelight.site.opened import Site
 from safelight.site.peers import BadPeers, read_peers
+from safelight.site.recovery_door import AwaitedAdmission, AwaitedIntake
 from safelight.site.register import CallerBook
 from safelight.site.upkeep import Upkeep
 from safelight.wire.dicom.limits import Limits
@@ -81,8 +82,12 @@ def make_listener(site: Site, book: CallerBook) -> Listener:
         associations_per_host_max=dicom.associations_per_host_max,
         service=ServiceSettings(limits=limits, idle=timedelta(seconds=dicom.idle_seconds)),
     )
-    intake = LandingIntake(site.landing, site.clock, site.arrivals.put)
-    return Listener(settings, House(intake=intake, admission=KnownCallers(site), observer=book), site.clock)
+    known = KnownCallers(site)
+    intake = AwaitedIntake(site.awaited, LandingIntake(site.landing, site.clock, site.arrivals.put), known)
+    house = House(intake=intake, admission=AwaitedAdmission(site.awaited, known), observer=book)
+    listener = Listener(settings, house, site.clock)
+    site.awaited.is_served = True
+    return listener
 
 
 def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
