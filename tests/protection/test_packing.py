@@ -72,7 +72,8 @@ def test_studies_never_share_a_pack() -> None:
 @pytest.mark.parametrize(("newest", "size", "urgency"), list(product([0, 3, 60], [1, 16 * MB, 64 * MB], Urgency)))
 def test_every_state_of_a_series_is_packed_or_has_a_reason_to_wait(newest: int, size: int, urgency: Urgency) -> None:
     jobs = decide_packing([group("1", "1.1", size=size, newest=newest, age=newest)], NOW, SETTINGS, urgency)
-    due = urgency is not Urgency.CALM or newest >= 3 or size >= 64 * MB
+    calmly_due = newest >= 3 or size >= 64 * MB
+    due = {Urgency.CALM: calmly_due, Urgency.BUSY: newest >= 60}.get(urgency, True)
     assert bool(jobs) == due
 
 
@@ -91,7 +92,7 @@ def test_no_series_is_in_two_jobs_and_the_same_state_gives_the_same_jobs(
     taken = [(job.study, series) for job in jobs for series in job.series]
     assert len(taken) == len(set(taken))
     assert list(jobs) == list(decide_packing(waiting[::-1], NOW, SETTINGS, urgency))
-    if urgency is not Urgency.CALM:
+    if urgency in (Urgency.PRESSURE, Urgency.FLUSH):
         assert set(taken) == {(part.study, part.series) for part in waiting}
 
 
