@@ -1,5 +1,6 @@
 """Refill a PACS in clinical order and prove that it came back."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ def start(home_directory: Path, as_json: bool, **told: Any) -> int:
     """
     told["folder"] = str(told["folder"].absolute()) if told["folder"] else ""
     told["patients"] = str(told["patients"].absolute()) if told["patients"] else ""
+    if not (told["accept_side_effects"] or told["folder"] or told["dry_run"]):
+        told["accept_side_effects"] = _side_effects_accepted(as_json=as_json)
     document = run_act(home_directory, "recovery.start", told, as_json=as_json)
     if as_json:
         print_json(document)
@@ -93,6 +96,34 @@ def pause(number: str | None, reason: str, by: str, home_directory: Path, as_jso
 
 
 @recovery.command()
+@click.argument("studies", nargs=-1, required=True)
+@click.option("--number", help="Which recovery. Default: the last one.")
+@click.option("--with-rejected", is_flag=True, help="Let instances go too that a rejection note names.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be released.")
+@act_options
+@home_option
+@json_option
+def release(home_directory: Path, as_json: bool, **told: Any) -> None:
+    """Let studies go that were withheld, failed or differ: STUDIES are Study Instance UIDs.
+
+    Of a study that is withheld because it was rejected, the rejected instances go. The decision, its reason and who
+    took it stand in the journal and in the evidence.
+    """
+    told["studies"] = list(told["studies"])
+    document = run_act(home_directory, "recovery.release", told, as_json=as_json)
+    if as_json:
+        print_json(document)
+        return
+    for one in document["studies"]:
+        rejected = f", {one['rejected_instances']:,} rejected instances too" if one["rejected_go_too"] else ""
+        click.echo(f"  {one['study']}  {one['state']} {one['told']}: will be {one['will_be']}{rejected}")
+    if document["dry_run"]:
+        click.echo("Nothing was released.")
+    else:
+        click.echo(f"Recovery {document['number']}: released. Unless it runs, go on with: safelight recovery resume")
+
+
+@recovery.command()
 @click.argument("number", required=False)
 @act_options
 @home_option
@@ -108,7 +139,28 @@ def resume(number: str | None, reason: str, by: str, home_directory: Path, as_js
     return 0 if document["all_confirmed"] else EXIT_OBJECTIVE_NOT_MET
 
 
+def _side_effects_accepted(*, as_json: bool) -> bool:
+    """Ask whether the target's side effects were looked at; where nobody can be asked, warn and go on."""
+    from safelight.recovery.recipes import QUESTIONS, SideEffectsNotAccepted
+
+    for question in QUESTIONS:
+        click.secho(f"  {question.text}", fg="yellow", err=True)
+    if sys.stdin.isatty() and not as_json:
+        if click.confirm("Have you looked at each of these at the target, and may the refill begin?", err=True):
+            return True
+        raise SideEffectsNotAccepted(questions=",".join(question.code for question in QUESTIONS))
+    click.secho(
+        "Warning: nobody answered these questions (--accept-side-effects). The refill begins all the same; "
+        "the journal and the evidence say that they are unanswered.",
+        fg="yellow",
+        err=True,
+    )
+    return False
+
+
 def _show_plan(document: dict[str, Any]) -> None:
+    if document["nothing_matched"]:
+        click.secho("Nothing matched: no study that is held would be sent.", fg="red")
     for tier in document["tiers"]:
         click.echo(f"{tier['name']:<18} {tier['studies']:>7,} studies  {tier['megabytes']:>10,.1f} MB")
     click.echo(f"Withheld: {document['withheld']:,} instances. Nothing was sent.")
@@ -128,7 +180,16 @@ def _show_outcome(document: dict[str, Any]) -> None:
         value = document["times"].get(label)
         name = {"transfer_seconds": "transfer", "confirmed_seconds": "confirmed", "rto_seconds": "RTO since it broke"}
         click.echo(f"  {name[label]:<20} " + ("-" if value is None else f"{value:,.1f} s"))
+    if document["slowed_to"]:
+        rate = document["slowed_to"] / 1e6
+        click.secho(
+            f"  slowed to {rate:,.2f} MB a second: the target answers much more slowly than before", fg="yellow"
+        )
+    if document["side_effects"] == "unanswered":
+        click.secho("  side effects at the target: nobody said that they were looked at", fg="yellow")
     for study in document["open"][:20]:
         click.secho(f"  {study['state']}: {study['study']}  {study['told']}", fg="red")
     state = "every study confirmed" if document["all_confirmed"] else f"{len(document['open']):,} studies not confirmed"
+    if document["nothing_matched"]:
+        state = "nothing matched, so nothing was restored"
     click.secho(f"  {document['state']}: {state}", fg="green" if document["all_confirmed"] else "red")

@@ -110,6 +110,13 @@ def _recovery_resume(site: Site, told: Mapping[str, Any], report: Report) -> Map
     return resume(site, told, report)
 
 
+def _recovery_release(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.recovery_release import release
+
+    return release(site, told)
+
+
 def _evidence_export(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
     del report
     from safelight.site.evidence import export_evidence
@@ -129,5 +136,6 @@ ACTS: Final[Mapping[str, Act]] = {
     "recovery.start": _recovery_start,
     "recovery.pause": _recovery_pause,
     "recovery.resume": _recovery_resume,
+    "recovery.release": _recovery_release,
     "evidence.export": _evidence_export,
 }

@@ -20,9 +20,11 @@ from safelight.gateway.dicom.association import House
 from safelight.gateway.dicom.ports import (
     Admission,
     AssociationFacts,
+    CallerSeen,
     Intake,
     IntakeSession,
     MoveOriginator,
+    Observer,
     Refusal,
     StoreCommand,
     Ticket,
@@ -154,6 +156,13 @@ class Awaited:
         with self._lock:
             return any(one.move.target == calling and one.move.destination == called for one in self._coming)
 
+    def waits_for(self, sop_instance: str, calling: str) -> bool:
+        """Whether a move waits for this instance from this caller."""
+        if not sop_instance or not self._coming:
+            return False
+        with self._lock:
+            return any(one.move.target.text == calling and sop_instance in one.move.instances for one in self._coming)
+
     def belongs(self, command: StoreCommand, called: AETitle) -> Coming | None:
         """Return the move that an instance belongs to.
 
@@ -196,6 +205,19 @@ class AwaitedAdmission:
         if self.usual is None:
             return Refusal.CALLING_NOT_RECOGNIZED
         return self.usual.accept(calling, called, host)
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedObserver:
+    """Passes over what comes for a comparison: a target that brings it is no modality whose silence would alarm."""
+
+    awaited: Awaited
+    usual: Observer
+
+    def observe(self, seen: CallerSeen) -> None:
+        """Take note."""
+        if not self.awaited.waits_for(seen.sop_instance, seen.calling):
+            self.usual.observe(seen)
 
 
 @dataclass(frozen=True, slots=True)

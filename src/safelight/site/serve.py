@@ -20,7 +20,7 @@ from safelight.site.home import Home
 from safelight.site.intake import LandingIntake
 from safelight.site.opened import Site
 from safelight.site.peers import BadPeers, read_peers
-from safelight.site.recovery_door import AwaitedAdmission, AwaitedIntake
+from safelight.site.recovery_door import AwaitedAdmission, AwaitedIntake, AwaitedObserver
 from safelight.site.register import CallerBook
 from safelight.site.upkeep import Upkeep
 from safelight.wire.dicom.limits import Limits
@@ -84,7 +84,8 @@ def make_listener(site: Site, book: CallerBook) -> Listener:
     )
     known = KnownCallers(site)
     intake = AwaitedIntake(site.awaited, LandingIntake(site.landing, site.clock, site.arrivals.put), known)
-    house = House(intake=intake, admission=AwaitedAdmission(site.awaited, known), observer=book)
+    seen = AwaitedObserver(site.awaited, book)
+    house = House(intake=intake, admission=AwaitedAdmission(site.awaited, known), observer=seen)
     listener = Listener(settings, house, site.clock)
     site.awaited.is_served = True
     return listener
