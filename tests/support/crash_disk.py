@@ -12,7 +12,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
@@ -47,9 +47,10 @@ class Call(StrEnum):
     RENAME = "rename"
     SYNC_DIRECTORY = "sync_directory"
     REMOVE = "remove"
+    COMMIT = "commit"
 
 
-DURABLE = frozenset({Call.CREATE, Call.SYNC, Call.RENAME, Call.SYNC_DIRECTORY, Call.REMOVE})
+DURABLE = frozenset({Call.CREATE, Call.SYNC, Call.RENAME, Call.SYNC_DIRECTORY, Call.REMOVE, Call.COMMIT})
 EVERY = frozenset(Call)
 
 
@@ -203,6 +204,16 @@ class CrashDisk:
                 self._open.discard(descriptor)
                 self._real.close(descriptor)
 
+    # Databases, whose engine writes past us.
+
+    def commit(self, path: Path) -> None:
+        """Count a commit that is about to happen; the engine syncs the file by itself, not its name."""
+        with self._counting(Call.COMMIT, str(path)):
+            facts = path.stat()
+            key = facts.st_dev, facts.st_ino
+            if key in self._files:
+                self._forget(key)
+
     # What the test asks for.
 
     def lose_power(self, seed: int) -> None:
@@ -304,10 +315,14 @@ class CrashDisk:
 
 
 class FsyncLiar:
-    """A disk that says *durable* and does nothing, to show that a crash test can fail."""
+    """A disk that says *durable* and does nothing, to show that a crash test can fail.
 
-    def __init__(self, disk: Disk) -> None:
+    ``lies_about`` names the files of which it does so; all of them when left out.
+    """
+
+    def __init__(self, disk: Disk, lies_about: Callable[[Path], bool] = lambda _: True) -> None:
         self._disk = disk
+        self._lies_about = lies_about
         self.create = disk.create
         self.open = disk.open
         self.write = disk.write
@@ -319,7 +334,9 @@ class FsyncLiar:
         self.close = disk.close
 
     def sync(self, descriptor: int) -> None:
-        """Return at once."""
+        """Return at once, or sync where it does not lie."""
+        if not self._lies_about(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            self._disk.sync(descriptor)
 
 
 def _key(descriptor: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from safelight.core.clock import SystemClock
-from safelight.core.disk import RealDisk, make_directory, write_file
+from safelight.core.disk import Disk, RealDisk, make_directory, write_file
 from safelight.core.names import AETitle
 from safelight.journal.kinds import FactKind
 from safelight.site.home import Home, HomeExists
@@ -55,14 +55,14 @@ def settings_text(*, site: str, title: AETitle, port: int, second: str, accept_a
     )
 
 
-def found(asked: Founding) -> Made:
+def found(asked: Founding, disk: Disk | None = None) -> Made:
     """Make a home.
 
     Raises:
         HomeExists: the directory is not empty.
         DiskFull, DiskFailed: it cannot be written.
     """
-    disk = RealDisk()
+    disk = disk or RealDisk()
     home = Home(asked.directory.absolute())
     if home.directory.exists() and (not home.directory.is_dir() or any(home.directory.iterdir())):
         raise HomeExists(directory=str(asked.directory))
@@ -73,7 +73,7 @@ def found(asked: Founding) -> Made:
     recovery = Identity.generate()
     secret, public = make_keys(home.keys, disk, recovery.recipient)
     node = secret.signing.key_id
-    with Records.founded(home, SystemClock(), node, secret.signing) as records:
+    with Records.founded(home, SystemClock(), node, secret.signing, disk) as records:
         records.record(
             FactKind.HOME_MADE,
             {

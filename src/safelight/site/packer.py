@@ -12,16 +12,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from safelight.core.disk import RealDisk
+from safelight.core.disk import Disk, RealDisk
 from safelight.core.errors import ResourceError, SafelightError
 from safelight.core.instance import ByteSource, LayoutKind, MemorySource, PixelLayout
 from safelight.vault.age import Recipient
 from safelight.vault.anatomy import CutLimits, pixel_digest
-from safelight.vault.codec import Profile
+from safelight.vault.coding import Profile
 from safelight.vault.pack_format import PackItem, PixelReference, SealedPack
-from safelight.vault.pack_writer import PackWriter
+
+if TYPE_CHECKING:
+    from safelight.vault.pack_writer import PackWriter
 
 NICENESS: Final = 15
 IN_MEMORY_BYTES_MAX: Final = 64 * 2**20
@@ -108,9 +110,10 @@ class _Ready:
 class Packer:
     """Does one order after another."""
 
-    def __init__(self, settings: PackerSettings, connection: Connection) -> None:
+    def __init__(self, settings: PackerSettings, connection: Connection, disk: Disk) -> None:
         self._settings = settings
         self._connection = connection
+        self._disk = disk
         self._recipients = [Recipient.parse(text) for text in settings.recipients]
 
     def work(self) -> None:
@@ -123,10 +126,7 @@ class Packer:
     def _do(self, order: PackOrder) -> PackOutcome:
         descriptors: list[int] = []
         failed: dict[int, str] = {}
-        limits = CutLimits(frame_bytes_max=self._settings.frame_bytes_max)
-        writer = PackWriter(
-            Path(self._settings.packs), RealDisk(), self._recipients, Profile(self._settings.profile), limits
-        )
+        writer = self._new_writer()
         try:
             ready = [
                 one for number in range(len(order.tasks)) if (one := self._prepare(number, order, descriptors, failed))
@@ -143,6 +143,15 @@ class Packer:
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
+
+    def _new_writer(self) -> "PackWriter":
+        # Imported here: who orders packs knows this module too, and needs no codec.
+        from safelight.vault.pack_writer import PackWriter
+
+        limits = CutLimits(frame_bytes_max=self._settings.frame_bytes_max)
+        return PackWriter(
+            Path(self._settings.packs), self._disk, self._recipients, Profile(self._settings.profile), limits
+        )
 
     def _prepare(self, number: int, order: PackOrder, descriptors: list[int], failed: dict[int, str]) -> _Ready | None:
         task = order.tasks[number]
@@ -179,7 +188,7 @@ class Packer:
 
     def _fill(
         self,
-        writer: PackWriter,
+        writer: "PackWriter",
         ready: Sequence[_Ready],
         held: Mapping[bytes, PixelReference],
         failed: dict[int, str],
@@ -207,4 +216,4 @@ def main() -> None:
     os.nice(NICENESS)
     connection = Connection(int(sys.argv[1]))
     with suppress(EOFError):
-        Packer(connection.recv(), connection).work()
+        Packer(connection.recv(), connection, RealDisk()).work()

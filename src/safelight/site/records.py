@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from safelight.catalog.catalog import Catalog
 from safelight.core.clock import Clock
+from safelight.core.disk import Disk
 from safelight.core.signing import SigningKey
 from safelight.journal.entry import Entry
 from safelight.journal.journal import Journal
@@ -26,9 +27,10 @@ class Records:
         self._lock = threading.Lock()
 
     @classmethod
-    def founded(cls, home: Home, clock: Clock, node: str, signer: SigningKey) -> Self:
+    def founded(cls, home: Home, clock: Clock, node: str, signer: SigningKey, disk: Disk) -> Self:
         """Make an empty journal and an empty catalog."""
-        return cls(Journal.create(home.journal, clock, node, signer), Catalog.create(home.catalog))
+        journal = Journal.create(home.journal, clock, node, signer, disk=disk)
+        return cls(journal, Catalog.create(home.catalog, disk=disk))
 
     @classmethod
     def of(cls, home: Home, clock: Clock) -> Self:
