@@ -254,3 +254,26 @@ def test_a_refusal_by_the_disk_leaves_no_copy_and_the_next_try_works(
         assert call is Call.SYNC_DIRECTORY or not _file(home).exists()
         assert _put(place, failing)
         assert home.verify(PACK) == len(DATA)
+
+
+def test_a_folder_is_unused_until_its_making_is_through_and_not_afterwards(tmp_path: Path) -> None:
+    count, disk = 0, CrashDisk()
+    _folder(tmp_path / "whole", disk=disk)
+    for count in range(1, len(disk.calls) + 1):
+        cut = CrashDisk()
+        cut.cut_at(count)
+        with pytest.raises(PowerCut):
+            _folder(tmp_path / str(count), disk=cut)
+        cut.lose_power(count)
+        directory = tmp_path / str(count) / "home"
+        assert FolderPlacement.is_unused(directory) != (directory / MARKER).exists()
+        _folder(tmp_path / str(count)).put(PACK, MemorySource(DATA))
+        assert not FolderPlacement.is_unused(directory)
+    assert count > 5
+
+
+def test_a_folder_with_anything_else_in_it_is_not_taken_for_an_unused_one(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    assert FolderPlacement.is_unused(tmp_path)
+    (tmp_path / "photo.jpg").touch()
+    assert not FolderPlacement.is_unused(tmp_path)

@@ -52,6 +52,14 @@ class FolderPlacement:
                 write_file(disk, path, content)
         return placement
 
+    @staticmethod
+    def is_unused(directory: Path) -> bool:
+        """Say whether nothing lies here but what `create` leaves when it is cut short, or `mkfs`."""
+        if not directory.exists():
+            return True
+        names = {path.name for path in directory.iterdir()}
+        return names <= {PACKS, MARKER + ".draft", "lost+found"} and not any((directory / PACKS).glob("*"))
+
     def prove(self) -> None:
         """Return when this is the placement it was.
 

@@ -12,12 +12,12 @@ from safelight.catalog.catalog import Catalog
 from safelight.catalog.errors import CatalogDamaged, CatalogMissing
 from safelight.catalog.rows import LandedRow
 from safelight.core.clock import SystemClock
-from safelight.core.disk import Disk, RealDisk, make_directory
+from safelight.core.disk import Disk, RealDisk, make_directory, write_file
 from safelight.core.errors import ResourceError, SafelightError
 from safelight.core.instance import Arrival, Head, Receipt, Wrapper
 from safelight.journal.errors import JournalDamaged, JournalMissing
 from safelight.journal.journal import Journal
-from safelight.media.folder import FolderPlacement
+from safelight.media.folder import MARKER, FolderPlacement
 from safelight.protection.packing import PackingSettings
 from safelight.site.arrivals import Arrivals
 from safelight.site.copies import NO_SECOND, UNREACHABLE, Copies
@@ -43,6 +43,7 @@ from safelight.vault.rescue_files import rescue_files
 
 HOME: Final = "home"
 SECOND: Final = "second"
+SECOND_PLACED: Final = "second.placed"
 RECORDED_AT_ONCE: Final = 500
 LANDING_DAMAGED: Final = "vault.landing-damaged"
 LANDING_UNANSWERED: Final = "vault.landing-unanswered"
@@ -191,13 +192,12 @@ class Site:
         yield FolderPlacement.create(home.vault, HOME, self.node, self.disk, rescue_files())
         if self.settings.vault.second:
             second = Path(self.settings.vault.second)
-            make_second = not second.exists() or not any(second.iterdir())
-            known = (home.keys / "second.placed").exists()
-            if make_second and not known:
+            known = (home.keys / SECOND_PLACED).exists()
+            if not known and FolderPlacement.is_unused(second):
                 FolderPlacement.create(second, SECOND, self.node, self.disk, rescue_files())
-            if not known and (second / "safelight-placement.json").exists():
+            if not known and (second / MARKER).exists():
                 # From now on an empty folder means that the mount is gone, not that it is new.
-                (home.keys / "second.placed").touch(mode=0o600)
+                write_file(self.disk, home.keys / SECOND_PLACED, b"")
             yield FolderPlacement(second, SECOND, self.node, self.disk)
 
     def _note_placements(self) -> None:
