@@ -11,7 +11,7 @@ from safelight.core.disk import RealDisk
 from safelight.core.errors import SafelightError
 from safelight.core.instance import Head, LayoutKind, MemorySource, PixelLayout, Receipt, Way, Wrapper
 from safelight.vault.age import Identity
-from safelight.vault.codec import Profile
+from safelight.vault.coding import Profile
 from safelight.vault.pack_format import PackItem, PixelReference, SealedPack, place_of
 from safelight.vault.pack_reader import PackReader
 from safelight.vault.pack_writer import PackWriter

@@ -13,7 +13,7 @@ from safelight.core.disk import RealDisk
 from safelight.core.instance import LayoutKind, MemorySource, PixelLayout
 from safelight.vault.age import AgeReader, Identity, NoKey
 from safelight.vault.anatomy import CutLimits, pixel_digest
-from safelight.vault.codec import Coding, Profile
+from safelight.vault.coding import Coding, Profile
 from safelight.vault.pack_draft import sweep_drafts, verify_shallow
 from safelight.vault.pack_format import DigestMismatch, PackDamaged, PixelReference, place_of
 from safelight.vault.pack_reader import PackReader, ReferenceMissing, verify_deep

@@ -18,7 +18,8 @@ from safelight.core.errors import IntegrityError, SafelightError
 from safelight.core.instance import LayoutKind, MemorySource, PixelLayout
 from safelight.vault import codec
 from safelight.vault.age import AgeWriter, NoKey
-from safelight.vault.codec import Coder, Coding, Decoder, FrameDamaged, Picture, Profile
+from safelight.vault.codec import Coder, Decoder
+from safelight.vault.coding import Coding, FrameDamaged, Picture, Profile
 from safelight.vault.pack_draft import PackUnreadable, verify_shallow
 from safelight.vault.pack_format import PackDamaged, comment_for, index_from_json, index_to_json, place_of
 from safelight.vault.pack_reader import PackReader, verify_deep

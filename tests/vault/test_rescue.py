@@ -11,7 +11,7 @@ import pytest
 
 from safelight.core.disk import RealDisk
 from safelight.core.instance import Head
-from safelight.vault.codec import Coding, Profile
+from safelight.vault.coding import Coding, Profile
 from safelight.vault.pack_format import PixelReference, place_of
 from safelight.vault.rescue_files import NAMES, rescue_files
 from safelight.vault.stream_pack import write_stream_pack

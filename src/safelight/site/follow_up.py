@@ -9,9 +9,7 @@ from safelight.site.arrivals import KEY_OBJECT_SELECTION
 from safelight.site.holdings import Holdings, NotHeld
 from safelight.site.records import Records
 from safelight.vault.landing import Landing
-from safelight.wire.dicom.comparison import Level, StoredInstance, compare
 from safelight.wire.dicom.elements import BadDataSet
-from safelight.wire.dicom.rejection import read_rejection
 
 CONFLICT = "protection.version-conflict"
 DATA_SET_BYTES_MAX = 2**28
@@ -48,6 +46,9 @@ class FollowUp:
 
     def note_rejection(self, data_set: ByteSource, head: Head) -> None:
         """Record what a rejection note withdraws. Source: IHE IOCM."""
+        # Imported here: few arrivals are rejection notes, and a DICOM library takes time to load.
+        from safelight.wire.dicom.rejection import read_rejection
+
         try:
             rejection = read_rejection(data_set, head.transfer_syntax)
         except BadDataSet:
@@ -70,6 +71,9 @@ class FollowUp:
 
     def _judge(self, head: Head, digest: bytes, data_set: ByteSource, sender: str) -> None:
         """Tell whether other bytes under a known UID are the same instance in another encoding."""
+        # Imported here: few arrivals are in conflict, and the comparison loads codecs.
+        from safelight.wire.dicom.comparison import Level, StoredInstance, compare
+
         for version in self._records.catalog.versions(instance=head.sop_instance):
             if version.digest == digest:
                 continue

@@ -12,7 +12,7 @@ from typing import Final
 from blake3 import blake3
 
 from safelight.core.instance import ByteSource, LayoutKind, PixelLayout
-from safelight.vault.codec import Picture
+from safelight.vault.coding import Picture
 
 _READ_BYTES: Final = 1 << 20
 

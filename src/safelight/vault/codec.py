@@ -8,15 +8,14 @@ Nothing is returned before it was decoded again and compared with what went in.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import ClassVar, Final
+from typing import Final
 
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import zstandard
 
-from safelight.core.errors import IntegrityError
+from safelight.vault.coding import Coding, FrameDamaged, Picture, Profile
 
 _Bytes = npt.NDArray[np.uint8]
 
@@ -24,82 +23,6 @@ _ZSTD_LEVEL: Final = 3
 _ZSTD_MUST_GAIN: Final = 0.97
 _SMALL_FRAME_BYTES: Final = 16 * 1024
 """Below this the fixed cost of an image codec may exceed what it gains, so zstd is tried too."""
-
-
-_IMAGE_SIDE_MIN: Final = 32
-"""Debian's ojph_expand 0.9.0 decodes an image of 16 x 16 or less to other values than OpenJPH and OpenJPEG do."""
-
-
-class FrameDamaged(IntegrityError):
-    """A stored frame does not decode to what its index entry says."""
-
-    code: ClassVar[str] = "vault.frame-damaged"
-    hint: ClassVar[str] = "Delete nothing. Run: safelight vault verify; then heal this pack from another placement."
-
-
-class Profile(StrEnum):
-    """What to spend: time (the default, HTJ2K) or space (JPEG-LS)."""
-
-    DEFAULT = "default"
-    SMALL = "small"
-
-
-class Coding(StrEnum):
-    """How a piece of pixel bytes is stored; the part before ``+`` is the member's file extension."""
-
-    HTJ2K = "j2c"
-    JPEG_LS = "jls"
-    ZSTD = "zst"
-    ZSTD_DELTA = "zst+delta"
-    """Each byte minus the same byte of the frame before, modulo 256, then zstd."""
-    ZSTD_SHUFFLE = "zst+shuffle"
-    """All first bytes of the samples, then all second bytes, and so on, then zstd."""
-    RAW = "raw"
-
-    @property
-    def extension(self) -> str:
-        """The ending of the member's name."""
-        return self.value.partition("+")[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """The shape that every frame of one instance has."""
-
-    rows: int
-    columns: int
-    samples: int
-    sample_bytes: int
-    signed: bool = False
-    planar: bool = False
-    colour_transform: bool = False
-    """HTJ2K applies its reversible colour transform: right for RGB, wrong for samples already transformed."""
-
-    @property
-    def size(self) -> int:
-        """_Bytes of one frame."""
-        return self.rows * self.columns * self.samples * self.sample_bytes
-
-    @property
-    def is_image(self) -> bool:
-        """Whether the image codecs take it, and Debian's ``ojph_expand`` gives it back."""
-        wide_enough = min(self.rows, self.columns) >= _IMAGE_SIDE_MIN
-        return wide_enough and self.samples in (1, 3) and self.sample_bytes in (1, 2)
-
-    def shaped(self, flat: _Bytes, *, signed: bool) -> npt.NDArray[np.integer]:
-        """View the bytes of a frame as an array of samples, colours last."""
-        samples = flat.view(np.dtype(f"<{'i' if signed else 'u'}{self.sample_bytes}"))
-        if self.samples == 1:
-            return samples.reshape(self.rows, self.columns)
-        if self.planar:
-            return np.ascontiguousarray(samples.reshape(self.samples, self.rows, self.columns).transpose(1, 2, 0))
-        return samples.reshape(self.rows, self.columns, self.samples)
-
-    def flattened(self, array: npt.NDArray[np.integer]) -> _Bytes:
-        """Undo `shaped`."""
-        if self.samples > 1 and self.planar:
-            array = np.ascontiguousarray(array.transpose(2, 0, 1))
-        return array.reshape(-1).view(np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +36,24 @@ class Coded:
 
 def _flat(data: bytes | memoryview) -> _Bytes:
     return np.frombuffer(data, np.uint8)
+
+
+def _shaped(flat: _Bytes, picture: Picture, *, signed: bool) -> npt.NDArray[np.integer]:
+    """View the bytes of a frame as an array of samples, colours last."""
+    samples = flat.view(np.dtype(f"<{'i' if signed else 'u'}{picture.sample_bytes}"))
+    if picture.samples == 1:
+        return samples.reshape(picture.rows, picture.columns)
+    if picture.planar:
+        by_colour = samples.reshape(picture.samples, picture.rows, picture.columns)
+        return np.ascontiguousarray(by_colour.transpose(1, 2, 0))
+    return samples.reshape(picture.rows, picture.columns, picture.samples)
+
+
+def _flattened(array: npt.NDArray[np.integer], picture: Picture) -> _Bytes:
+    """Undo `_shaped`."""
+    if picture.samples > 1 and picture.planar:
+        array = np.ascontiguousarray(array.transpose(2, 0, 1))
+    return array.reshape(-1).view(np.uint8)
 
 
 class Decoder:
@@ -167,7 +108,7 @@ class Decoder:
             _DECODE[coding](stored, out)
         except (imagecodecs.Htj2kError, imagecodecs.JpeglsError, ValueError, RuntimeError, TypeError) as error:
             raise FrameDamaged(coding=coding.value, length=length) from error
-        return picture.flattened(out)
+        return _flattened(out, picture)
 
 
 def _open_htj2k(stored: bytes | memoryview, out: npt.NDArray[np.integer]) -> None:
@@ -272,9 +213,9 @@ def _aligned(plain: _Bytes, picture: Picture) -> _Bytes:
 
 
 def _htj2k(plain: _Bytes, picture: Picture) -> bytes:
-    array = picture.shaped(_aligned(plain, picture), signed=picture.signed)
+    array = _shaped(_aligned(plain, picture), picture, signed=picture.signed)
     return bytes(imagecodecs.htj2k_encode(array, rgb=picture.colour_transform))
 
 
 def _jpeg_ls(plain: _Bytes, picture: Picture) -> bytes:
-    return bytes(imagecodecs.jpegls_encode(picture.shaped(_aligned(plain, picture), signed=False)))
+    return bytes(imagecodecs.jpegls_encode(_shaped(_aligned(plain, picture), picture, signed=False)))

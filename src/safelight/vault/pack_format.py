@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Final
 from safelight.core import clock
 from safelight.core.errors import IntegrityError
 from safelight.core.instance import Head, Holding, Receipt, Way, Wrapper
-from safelight.vault.codec import Coding, Picture
+from safelight.vault.coding import Coding, Picture
 
 FORMAT: Final = "safelight-pack"
 VERSION: Final = 1

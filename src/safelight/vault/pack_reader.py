@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import zstandard
 from blake3 import blake3
@@ -12,8 +12,11 @@ from safelight.core.errors import IntegrityError, SafelightError
 from safelight.core.instance import ByteSource
 from safelight.vault import pack_format
 from safelight.vault.age import AgeReader, Identity
-from safelight.vault.codec import Coding, Decoder, FrameDamaged, Picture
+from safelight.vault.coding import Coding, FrameDamaged, Picture
 from safelight.vault.pack_format import DigestMismatch, PackDamaged, PackEntry, PackIndex, Part, Span
+
+if TYPE_CHECKING:
+    from safelight.vault.codec import Decoder
 
 _TAIL_BYTES: Final = 192 * 1024
 _INDEX_BYTES_MAX: Final = 1 << 30
@@ -68,7 +71,7 @@ class PackReader:
         packed_index = self._read_plain(offset, stored)
         self.index: PackIndex = pack_format.index_from_json(_inflated(packed_index, None))
         self._headers: bytes | None = None
-        self._decoder = Decoder()
+        self._decoder: Decoder | None = None
         self._referred: dict[str, PackReader] = {}
 
     def entries(self) -> tuple[PackEntry, ...]:
@@ -164,6 +167,11 @@ class PackReader:
 
     def decoded(self, part: Part, picture: Picture | None, before: memoryview | None) -> memoryview:
         """Return the pixel bytes of a part; ``before`` are those of the part before it."""
+        if self._decoder is None:
+            # Imported here: a reader of indexes and headers needs no codec, and loading them takes a fifth of a second.
+            from safelight.vault.codec import Decoder
+
+            self._decoder = Decoder()
         return self._decoder.decode(part.coding, self.stored(part), part.length, picture, before)
 
     def _entry(self, position: int) -> PackEntry:

@@ -18,7 +18,8 @@ from safelight.core.instance import ByteSource, PixelLayout
 from safelight.vault import pack_format
 from safelight.vault.age import Recipient
 from safelight.vault.anatomy import Anatomy, CutLimits, take_apart
-from safelight.vault.codec import Coded, Coder, Coding, Picture, Profile
+from safelight.vault.codec import Coded, Coder
+from safelight.vault.coding import Coding, Picture, Profile
 from safelight.vault.pack_draft import PackDraft
 from safelight.vault.pack_format import (
     DigestMismatch,
