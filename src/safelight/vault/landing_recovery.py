@@ -4,6 +4,7 @@ Scanning goes on past bad records. A bad record below the watermark was durable 
 above it was never answered. Both are copied into quarantine, so that nothing is lost with the segment.
 """
 
+import errno
 import os
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -205,7 +206,7 @@ class _Scan:
         while offset < self._size:
             read = self._header_at(offset)
             if read is None:
-                offset += max(PAGE_BYTES, self._blank_bytes(offset))
+                offset = self._data_from(offset + max(PAGE_BYTES, self._blank_bytes(offset)))
                 continue
             gaps.append((end, offset))
             self._take(read)
@@ -250,11 +251,23 @@ class _Scan:
         """Return the page border behind the last byte from ``start`` that is not zero; ``start`` if there is none."""
         last = self._size if end is None else min(end, self._size)
         reached = start
-        for offset in range(start, last, _READ_BYTES):
-            piece = os.pread(self._segment.descriptor, min(_READ_BYTES, last - offset), offset).rstrip(b"\0")
-            if piece:
-                reached = page_border(offset + len(piece))
+        offset = self._data_from(start)
+        while offset < last:
+            piece = os.pread(self._segment.descriptor, min(_READ_BYTES, last - offset), offset)
+            # Comparing is a hundred times as fast as stripping, and most of a segment is blank.
+            if piece != _ZEROS[: len(piece)]:
+                reached = page_border(offset + len(piece.rstrip(b"\0")))
+            offset = self._data_from(offset + _READ_BYTES)
         return reached
+
+    def _data_from(self, offset: int) -> int:
+        """Return the first page from ``offset`` on that may hold anything: reserved pages are passed over unread."""
+        try:
+            found = os.lseek(self._segment.descriptor, offset, os.SEEK_DATA)
+        except OSError as error:
+            # ENXIO says that nothing but a hole follows. Whoever cannot say so is believed to hold data.
+            return self._size if error.errno == errno.ENXIO else offset
+        return max(offset, found // PAGE_BYTES * PAGE_BYTES)
 
     def _keep(self, bad: _Bad) -> BadRecord:
         header = bad.header
