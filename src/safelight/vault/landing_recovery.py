@@ -182,8 +182,11 @@ class _Scan:
 
     def recover(self, found: LandingRecovery) -> SegmentRecovery:
         """Read everything, then judge the bad by the highest watermark."""
-        end = self._read()
         segment = self._segment
+        # Pages that were only read ahead would no longer count as a hole.
+        os.posix_fadvise(segment.descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+        end = self._read()
+        os.posix_fadvise(segment.descriptor, 0, 0, os.POSIX_FADV_NORMAL)
         live_bytes = 0
         for read in self._good:
             segment.live.add(read.header.start, microseconds(read.header.receipt.received_at))
@@ -206,7 +209,9 @@ class _Scan:
         while offset < self._size:
             read = self._header_at(offset)
             if read is None:
-                offset = self._data_from(offset + max(PAGE_BYTES, self._blank_bytes(offset)))
+                following = self._data_from(offset + PAGE_BYTES)
+                is_hole = following > offset + PAGE_BYTES
+                offset = following if is_hole else offset + max(PAGE_BYTES, self._blank_bytes(offset))
                 continue
             gaps.append((end, offset))
             self._take(read)
