@@ -19,7 +19,15 @@ def test_the_verdict_stands_first_and_says_how_many_are_not_confirmed() -> None:
 
 
 def test_a_recovery_of_nothing_is_not_called_confirmed() -> None:
-    assert "Every study was confirmed" not in report_html(replace(record(), studies=[]))
+    page = report_html(replace(record(), studies=[]))
+    assert "Every study was confirmed" not in page
+    assert "Nothing matched" in page
+
+
+def test_questions_that_nobody_answered_are_called_unanswered() -> None:
+    asked = replace(record().asked, side_effects_accepted=(), side_effects="unanswered")
+    assert "unanswered: nobody said whether routing" in report_html(replace(record(), asked=asked))
+    assert "unanswered" not in report_html(record())
 
 
 def test_what_people_wrote_cannot_change_the_page() -> None:

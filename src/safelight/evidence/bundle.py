@@ -79,8 +79,8 @@ def write_bundle(record: RecoveryRecord, signer: Signer, public_key: bytes, *, w
 
 
 def all_confirmed(record: RecoveryRecord) -> bool:
-    """Whether every study was fetched back and equal enough."""
-    return all(study.outcome is Outcome.CONFIRMED for study in record.studies)
+    """Whether every study was fetched back and equal enough; of no study that cannot be said."""
+    return bool(record.studies) and all(study.outcome is Outcome.CONFIRMED for study in record.studies)
 
 
 def _manifest(record: RecoveryRecord, members: Sequence[tuple[str, bytes]], *, with_identity: bool) -> dict[str, Any]:
@@ -106,6 +106,7 @@ def _manifest(record: RecoveryRecord, members: Sequence[tuple[str, bytes]], *, w
             "as_of": to_text(asked.as_of) if asked.as_of else None,
             "limit": asked.limit,
             "side_effects_accepted": list(asked.side_effects_accepted),
+            "side_effects": asked.side_effects,
             "repair_target": asked.repair_target,
         },
         "target": {

@@ -36,6 +36,8 @@ class Asked:
     as_of: datetime | None = None
     limit: int | None = None
     side_effects_accepted: tuple[str, ...] = ()
+    side_effects: str = ""
+    """Whether somebody said that routing, AI and the like at the target were looked at; ``none`` for a folder."""
     repair_target: bool = False
 
 
@@ -105,7 +107,7 @@ class StudyRecord:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something that happened to instances, as a code, and how often."""
+    """Something that happened to instances, as a code, and how often: all of them, however few the journal names."""
 
     code: str
     count: int

@@ -33,13 +33,18 @@ from safelight.recovery.facts import (
     Resumed,
     Started,
     StudyCompared,
+    StudyFailed,
     StudySent,
+    StudyWithheld,
     from_entry,
 )
 from safelight.recovery.recipes import NOT_BROUGHT_BACK
 from safelight.recovery.state import Progress, RecoveryState, Stage
 from safelight.site.opened import Site
-from safelight.site.recoveries import state_of
+from safelight.site.recoveries import side_effects_of, state_of
+
+Attempt = StudySent | StudyFailed | StudyWithheld
+Noted = Attempt | StudyCompared
 
 OPEN_KINDS: Final = frozenset({Started.kind, Probed.kind, Paused.kind, Resumed.kind, Finished.kind})
 OUTCOMES: Final = {
@@ -129,12 +134,14 @@ def record_of(site: Site, number: str | None) -> RecoveryRecord:
         line = write_line(entry.position, entry.at, entry.kind, entry.facts)
         excerpt.append(ExcerptEntry(entry.position, entry.kind, journal.hash_at(entry.position - 1), entry.hash, line))
     compared = {fact.study: fact for fact in facts if isinstance(fact, StudyCompared)}
-    sent = {fact.study: fact for fact in facts if isinstance(fact, StudySent)}
+    # What the last attempt brought: sent, failed, or not sent on purpose.
+    attempted = {fact.study: fact for fact in facts if isinstance(fact, StudySent | StudyFailed | StudyWithheld)}
     levels: Counter[str] = Counter()
     for one in compared.values():
         levels.update(one.levels)
-    remarks = Counter(note.code for one in sent.values() for note in one.notes)
-    remarks.update(note.code for one in compared.values() for note in one.notes)
+    remarks: Counter[str] = Counter()
+    for noted in (*attempted.values(), *compared.values()):
+        remarks.update(notes_by_code_of(noted))
     probe = state.probe
     confirmed = sorted(one.settled_at for _, one in state.in_stages([Stage.CONFIRMED]) if one.settled_at is not None)
     return RecoveryRecord(
@@ -153,6 +160,7 @@ def record_of(site: Site, number: str | None) -> RecoveryRecord:
             as_of=settings.as_of,
             limit=settings.limit,
             side_effects_accepted=settings.accepted,
+            side_effects=side_effects_of(settings),
             repair_target=settings.repair_target,
         ),
         target=TargetTold(probe.implementation_class, probe.implementation_version, probe.ways, probe.remarks)
@@ -167,7 +175,7 @@ def record_of(site: Site, number: str | None) -> RecoveryRecord:
             last_confirmed_at=confirmed[-1] if confirmed else None,
             finished_at=state.finished.at if state.finished else None,
         ),
-        studies=[_study(state, study, compared.get(study), sent.get(study)) for study in state.order],
+        studies=[_study(state, study, compared.get(study), attempted.get(study)) for study in state.order],
         levels=dict(levels),
         remarks=[Remark(code, count) for code, count in sorted(remarks.items())],
         tags_differing=sorted({tag for one in compared.values() for tag in one.tags}),
@@ -179,9 +187,19 @@ def record_of(site: Site, number: str | None) -> RecoveryRecord:
     )
 
 
-def _study(state: RecoveryState, study: str, compared: StudyCompared | None, sent: StudySent | None) -> StudyRecord:
+def notes_by_code_of(fact: Noted) -> dict[str, int]:
+    """Count what was noted of instances. An old fact names the first of many: of the rest it has the number only."""
+    if fact.notes_by_code:
+        return dict(fact.notes_by_code)
+    counts = Counter(note.code for note in fact.notes)
+    if fact.notes_count > len(fact.notes):
+        counts["not-listed"] = fact.notes_count - len(fact.notes)
+    return dict(counts)
+
+
+def _study(state: RecoveryState, study: str, compared: StudyCompared | None, attempted: Attempt | None) -> StudyRecord:
     one: Progress = state.studies[study]
-    withheld = sum(note.code == "rejected" for note in sent.notes) if sent else 0
+    withheld = notes_by_code_of(attempted).get("rejected", 0) if attempted else 0
     return StudyRecord(
         study=study,
         tier=one.tier,

@@ -154,14 +154,19 @@ def document_of(state: RecoveryState) -> dict[str, Any]:
         },
         "bytes_per_second_max": state.settings.bytes_per_second_max,
         "slowed_to": None if state.finished else state.slowed_to,
-        "side_effects": state.settings.side_effects or ("accepted" if state.settings.accepted else UNANSWERED),
+        "side_effects": side_effects_of(state.settings),
         "questions_open": _questions_open(state.settings),
         "open": open_studies,
     }
 
 
+def side_effects_of(settings: Settings) -> str:
+    """Say whether somebody looked at the target's side effects; old facts tell it by what was accepted."""
+    return settings.side_effects or ("accepted" if settings.accepted else UNANSWERED)
+
+
 def _questions_open(settings: Settings) -> list[str]:
-    if settings.side_effects != UNANSWERED:
+    if side_effects_of(settings) != UNANSWERED:
         return []
     return [question.code for question in QUESTIONS]
 
