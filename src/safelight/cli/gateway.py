@@ -1,16 +1,22 @@
-"""Other application entities: echo, peers, the register of who was seen to call."""
+"""Other systems: echo, peers, the register of who was seen to call, destinations and queues of messages."""
 
 from pathlib import Path
 
 import click
 
+from safelight.cli.gateway_destination import destination
+from safelight.cli.gateway_queue import queue
 from safelight.cli.options import DIRECTORY, home_option, json_option, print_json
 from safelight.core.names import AETitle, Peer
 
 
 @click.group()
 def gateway() -> None:
-    """Other application entities: are they there, who are they, who calls us."""
+    """Other systems: are they there, who calls us, which messages go where and how far they are."""
+
+
+gateway.add_command(queue)
+gateway.add_command(destination)
 
 
 @gateway.command()

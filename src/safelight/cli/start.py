@@ -17,6 +17,9 @@ from safelight.core.names import AETitle
 @click.option("--ae-title", required=True, help="What modalities and the PACS shall call us (1 to 16 characters).")
 @click.option("--dicom-port", type=click.IntRange(1, 65535), required=True, help="Where we listen for DICOM.")
 @click.option(
+    "--hl7-port", type=click.IntRange(1, 65535), help="Where we listen for HL7 v2 (MLLP); not at all without it."
+)
+@click.option(
     "--second",
     type=DIRECTORY,
     help="A second folder or mount for copies, in another failure domain. It can be added later in safelight.toml.",
@@ -33,6 +36,7 @@ def init(
     site_name: str,
     ae_title: str,
     dicom_port: int,
+    hl7_port: int | None,
     second: Path | None,
     is_open: bool,
     as_json: bool,
@@ -50,6 +54,7 @@ def init(
             site=site_name,
             title=AETitle.parse(ae_title),
             port=dicom_port,
+            hl7_port=hl7_port or 0,
             second=second,
             accept_any=is_open,
         )

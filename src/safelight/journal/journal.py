@@ -156,15 +156,17 @@ class Journal:
         """
         return find_damage(self._database, genesis(self._node), at_least)
 
-    def unsealed(self) -> tuple[int, datetime | None]:
+    def unsealed(self, ignored: Iterable[str] = ()) -> tuple[int, datetime | None]:
         """Return how many entries have no sealed copy, and when the oldest of them was written.
+
+        Kinds of facts that are ``ignored`` are not counted.
 
         The facts that say a segment was sealed are not counted: they are sealed with the next one,
         and a journal in which nothing else happened has nothing to lose.
         """
         with self._database.reading() as connection:
             sealed = _sealed_until(connection)
-            waiting = [entry_table.c.position > sealed, entry_table.c.kind.not_in(SEAL_KINDS)]
+            waiting = [entry_table.c.position > sealed, entry_table.c.kind.not_in([*SEAL_KINDS, *ignored])]
             count = connection.execute(select(func.count()).select_from(entry_table).where(*waiting)).scalar_one()
             oldest = connection.execute(
                 select(entry_table.c.position, entry_table.c.line, entry_table.c.hash)

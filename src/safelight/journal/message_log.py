@@ -7,7 +7,7 @@ nothing that was answered depends on how fast the journal is. Safe to use from m
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,7 @@ SEGMENT_BYTES: Final = 8 * 2**20
 ZEROED_AT_ONCE: Final = 2**20
 SALT_BYTES: Final = 16
 _ENDING: Final = ".log"
+Durable = Callable[[Sequence[LoggedMessage]], None]
 _DRAFT: Final = ".draft"
 
 
@@ -78,8 +79,11 @@ class _Queue:
 class MessageLog:
     """Takes messages in, several at a sync, and lets go of them once they are facts of the journal."""
 
-    def __init__(self, directory: Path, disk: Disk, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(
+        self, directory: Path, disk: Disk, segment_bytes: int = SEGMENT_BYTES, durable: Durable | None = None
+    ) -> None:
         self._directory = directory
+        self._durable = durable
         self._disk = disk
         self._segment_bytes = segment_bytes
         self._queue = _Queue()
@@ -93,15 +97,22 @@ class MessageLog:
 
     @classmethod
     def open(
-        cls, directory: Path, disk: Disk, journaled: int = 0, segment_bytes: int = SEGMENT_BYTES
+        cls,
+        directory: Path,
+        disk: Disk,
+        journaled: int = 0,
+        segment_bytes: int = SEGMENT_BYTES,
+        durable: Durable | None = None,
     ) -> tuple[Self, MessageLogFaults]:
         """Open the log; the journal holds everything up to the sequence ``journaled``.
+
+        ``durable`` is given each batch once it is durable and before anybody is answered, in order.
 
         Raises:
             DiskFull, DiskFailed: it cannot be written.
         """
         make_directory(disk, directory)
-        log = cls(directory, disk, segment_bytes)
+        log = cls(directory, disk, segment_bytes, durable)
         for draft in directory.glob(f"*{_DRAFT}"):
             disk.remove(draft)
         faults = log._look(journaled)
@@ -178,6 +189,8 @@ class MessageLog:
             for one in batch:
                 one.failure = MessageLogClosed()
             raise
+        if self._durable is not None:
+            self._durable(logged)
         for one, message in zip(batch, logged, strict=True):
             one.logged = message
 

@@ -124,7 +124,35 @@ def _evidence_export(site: Site, told: Mapping[str, Any], report: Report) -> Map
     return export_evidence(site, told)
 
 
+def _queue_hold(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.hl7_queue import hold
+
+    return hold(site, told, report)
+
+
+def _queue_release(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.hl7_queue import release
+
+    return release(site, told, report)
+
+
+def _queue_skip(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.hl7_queue import skip
+
+    return skip(site, told, report)
+
+
+def _queue_replay(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.hl7_queue import replay
+
+    return replay(site, told, report)
+
+
 ACTS: Final[Mapping[str, Act]] = {
+    "gateway.queue.hold": _queue_hold,
+    "gateway.queue.release": _queue_release,
+    "gateway.queue.skip": _queue_skip,
+    "gateway.queue.replay": _queue_replay,
     "protection.seed": _seed,
     "protection.pull": _pull,
     "protection.census": _census,

@@ -18,6 +18,18 @@ HINT_OF: Final[Mapping[str, str]] = {
     "vault.digest-mismatch": "Delete nothing. The instance stays in the landing log; look at memory and disk.",
     "journal.damaged": "Run: safelight vault verify; sealed entries are healed from the vault.",
     "catalog.damaged": "It was computed again. Look at this machine's disk.",
+    "gateway.hl7-no-control-id": "Ask the sender's owner to fill MSH-10: repeats cannot be told without it.",
+    "gateway.hl7-control-id-reused": "Both are kept and forwarded. Ask the sender's owner for unique control ids.",
+    "gateway.hl7-charset": "Ask the sender's owner for the character set it writes, and that MSH-18 names it.",
+    "gateway.hl7-unreadable": "The bytes are kept and were rejected. Ask the sender's owner why no MSH begins them.",
+    "gateway.hl7-unterminated": "The beginning is kept; nobody was answered. Ask why the sender gives up midway.",
+    "gateway.hl7-stray": "The bytes are kept. Ask whether the sender wraps its messages in MLLP blocks.",
+    "gateway.hl7-oversized": "Raise message_bytes_max under [gateway.hl7], and have the sender send it again.",
+    "gateway.hl7-message-log-damaged": "Look at this machine's disk; ask the senders for that time's messages again.",
+    "gateway.hl7-message-log-unfinished": "Nothing: the sender had no answer and sends again.",
+    "gateway.hl7-sender-trouble": "Free space or mend the disk; senders keep their messages until we answer.",
+    "gateway.hl7-destination-unreachable": "Messages wait in order and go on when the receiver listens again.",
+    "gateway.hl7-dead-letter": "See: safelight gateway queue list DESTINATION; then gateway queue replay or skip it.",
     "recovery.study-open": "See: safelight recovery status",
 }
 

@@ -29,6 +29,7 @@ class Founding:
     port: int
     second: Path | None = None
     accept_any: bool = False
+    hl7_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,14 @@ class Made:
     sheet: str
 
 
-def settings_text(*, site: str, title: AETitle, port: int, second: str, accept_any: bool) -> str:
+def settings_text(*, site: str, title: AETitle, port: int, second: str, accept_any: bool, hl7_port: int = 0) -> str:
     """Return the text of safelight.toml for a new home."""
     template = files("safelight.site").joinpath("settings_template.toml").read_text(encoding="utf-8")
     return template.format(
         site=json.dumps(site, ensure_ascii=False),
         ae_title=json.dumps(title.text),
         port=port,
+        hl7_port=hl7_port,
         bind=json.dumps("127.0.0.1" if accept_any else "0.0.0.0"),  # noqa: S104 - unknown callers are refused
         accept_any_ae=json.dumps(accept_any),
         second=json.dumps(second, ensure_ascii=False),
@@ -87,7 +89,12 @@ def found(asked: Founding, disk: Disk | None = None) -> Made:
         records.open_finding(KEY_UNCONFIRMED, "recovery-key")
     second = str(asked.second.absolute()) if asked.second else ""
     text = settings_text(
-        site=asked.site, title=asked.title, port=asked.port, second=second, accept_any=asked.accept_any
+        site=asked.site,
+        title=asked.title,
+        port=asked.port,
+        second=second,
+        accept_any=asked.accept_any,
+        hl7_port=asked.hl7_port,
     )
     # The settings come last: a directory without them is no home, and init can be tried again after a crash.
     write_file(disk, home.settings_file, text.encode())

@@ -87,6 +87,21 @@ class Home:
         return self.directory / "peers.toml"
 
     @property
+    def destinations(self) -> Path:
+        """Systems that get messages from us, by name."""
+        return self.directory / "destinations.toml"
+
+    @property
+    def messages(self) -> Path:
+        """Messages that are durable and not in the journal yet."""
+        return self.directory / "messages"
+
+    @property
+    def messages_index(self) -> Path:
+        """Computed from the journal; may be deleted."""
+        return self.directory / "messages.db"
+
+    @property
     def run(self) -> Path:
         """Lock and control socket; holds nothing that must survive."""
         return self.directory / "run"

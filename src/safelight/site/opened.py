@@ -23,6 +23,8 @@ from safelight.site.arrivals import Arrivals
 from safelight.site.copies import NO_SECOND, UNREACHABLE, Copies
 from safelight.site.follow_up import FollowUp
 from safelight.site.heads import head_of
+from safelight.site.hl7_large import PackedLargeMessages
+from safelight.site.hl7_records import MessageRecords
 from safelight.site.holdings import Holdings
 from safelight.site.home import Home, locked
 from safelight.site.inflow import Inflow
@@ -118,6 +120,10 @@ class Site:
         follow = FollowUp(self.records, self.holdings, self.landing)
         self.arrivals = Arrivals(self.records, follow, self.inflow, self.log.failure)
         self._catch_up(recovery)
+        self.large_messages = PackedLargeMessages(
+            home.vault / "packs", self.disk, self.public.recipients, self.secret.node, self.records, self.placements
+        )
+        self.messages = MessageRecords.open(self.records, home.messages_index, self.large_messages)
 
     @classmethod
     def open(cls, home: Home, *, quiet: bool = True) -> Self:
@@ -143,6 +149,7 @@ class Site:
         self.arrivals.stop()
         self.packing.stop(at_once=at_once)
         self.landing.close()
+        self.messages.close()
         self.records.close()
         self._stack.close()
 

@@ -16,6 +16,7 @@ from safelight.gateway.dicom.ports import Refusal
 from safelight.gateway.dicom.server import Listener, ListenerSettings
 from safelight.journal.kinds import FactKind
 from safelight.site.acts import act
+from safelight.site.hl7_door import MessageDoor
 from safelight.site.home import Home
 from safelight.site.intake import LandingIntake
 from safelight.site.opened import Site
@@ -105,12 +106,14 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
     with Site.open(home, quiet=False) as site:
         book = CallerBook(site.records, site.clock)
         listener = make_listener(site, book)
+        messages = MessageDoor(site)
         upkeep = Upkeep(site, book)
         control = ControlServer(home.control_socket, lambda name, told, report: _do(site, name, told, report))
         site.records.record(FactKind.SERVED_START, {"port": listener.port})
         upkeep.start()
         control.start()
         listener.start()
+        messages.start()
         site.log("gateway.ready", port=listener.port)
         ready()
         try:
@@ -118,6 +121,7 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
         finally:
             site.log("gateway.stopping")
             listener.stop(GRACE)
+            messages.stop()
             control.stop()
             site.arrivals.settle()
             upkeep.stop()

@@ -11,7 +11,15 @@ from safelight.core.names import AETitle
 
 FILE_NAME: Final = "safelight.toml"
 
-Section = TypeVar("Section", "SiteSettings", "DicomSettings", "VaultSettings", "ProtectionSettings", "RecoverySettings")
+Section = TypeVar(
+    "Section",
+    "SiteSettings",
+    "DicomSettings",
+    "Hl7Settings",
+    "VaultSettings",
+    "ProtectionSettings",
+    "RecoverySettings",
+)
 
 
 class BadSettings(UsageError):
@@ -41,6 +49,19 @@ class DicomSettings:
     idle_seconds: int = 60
     pdu_bytes_max: int = 131072
     data_set_bytes_max: int = 16 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Hl7Settings:
+    """What stands under ``[gateway.hl7]``."""
+
+    port: int = 0
+    bind: str = "0.0.0.0"  # noqa: S104 - interface engines are on other hosts; `senders` narrows it
+    senders: list[str] = field(default_factory=list)
+    connections_max: int = 128
+    message_bytes_max: int = 64 * 2**20
+    application: str = "SAFELIGHT"
+    facility: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +108,7 @@ class Settings:
 
     site: SiteSettings = field(default_factory=SiteSettings)
     dicom: DicomSettings = field(default_factory=DicomSettings)
+    hl7: Hl7Settings = field(default_factory=Hl7Settings)
     vault: VaultSettings = field(default_factory=VaultSettings)
     protection: ProtectionSettings = field(default_factory=ProtectionSettings)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
@@ -108,6 +130,7 @@ def read_settings(path: Path) -> Settings:
     settings = Settings(
         site=_section(SiteSettings(), document.pop("site", {}), "site"),
         dicom=_section(DicomSettings(), gateway.pop("dicom", {}), "gateway.dicom"),
+        hl7=_section(Hl7Settings(), gateway.pop("hl7", {}), "gateway.hl7"),
         vault=_section(VaultSettings(), document.pop("vault", {}), "vault"),
         protection=_section(ProtectionSettings(), document.pop("protection", {}), "protection"),
         recovery=_section(RecoverySettings(), document.pop("recovery", {}), "recovery"),
@@ -145,6 +168,8 @@ def _value(default: object, value: object, key: str) -> object:
 def _judge(settings: Settings) -> None:
     if settings.vault.profile not in ("default", "small"):
         raise BadSettings(key="vault.profile", why="default or small is expected")
+    if settings.hl7.port > 65535 or not all(isinstance(one, str) for one in settings.hl7.senders):
+        raise BadSettings(key="gateway.hl7", why="port is 0 to 65535, senders are addresses")
     if not 1 <= settings.dicom.port <= 65535:
         raise BadSettings(key="gateway.dicom.port", why="1 to 65535 is expected")
     if settings.vault.copies_min < 1 or settings.vault.packers < 1:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+from safelight.catalog.message_facts import MESSAGE_KINDS
 from safelight.core.errors import SafelightError
 from safelight.site.opened import Site
 from safelight.site.register import CallerBook
@@ -31,7 +32,7 @@ class Upkeep:
         ]
         self._scrubbed_at: timedelta | None = None
         self._released_at: timedelta | None = None
-        self._sealed_at = site.clock.elapsed()
+        self._sealed_at = self._looked_at = site.clock.elapsed()
 
     def start(self) -> None:
         """Begin."""
@@ -71,7 +72,12 @@ class Upkeep:
         if site.sealed.is_set():
             site.sealed.clear()
             self._sealed_at = min(self._sealed_at, now)
-        if (quiet and now - self._sealed_at >= SEAL_QUIET) or now - self._sealed_at >= SEAL_AFTER:
+        worth_it = False
+        if quiet and now - max(self._sealed_at, self._looked_at) >= SEAL_QUIET:
+            self._looked_at = now
+            # A feed of messages never pauses; they alone are not worth a pack every few seconds.
+            worth_it = site.records.journal.unsealed(MESSAGE_KINDS)[0] > 0
+        if worth_it or now - self._sealed_at >= SEAL_AFTER:
             seal_journal(site)
             self._sealed_at = now
         if self._scrubbed_at is None or now - self._scrubbed_at >= SCRUB_EVERY:

@@ -1,0 +1,126 @@
+"""Folding facts about messages into the index; in journal order, and harmless when repeated."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, select, update
+
+from safelight.catalog.findings import Fact
+from safelight.catalog.message_rows import DeliveryState
+from safelight.catalog.message_tables import about_table, delivery_table, hold_table, message_table
+from safelight.core.clock import from_text
+from safelight.core.database import insert_or_replace, insert_or_skip
+
+MESSAGE_KINDS: Final = (
+    "hl7-received",
+    "hl7-delivered",
+    "hl7-refused",
+    "hl7-held",
+    "hl7-released",
+    "hl7-skipped",
+    "hl7-replayed",
+)
+
+
+def apply_all(connection: Connection, facts: list[Fact]) -> None:
+    """Take facts into account; receipts that stand side by side go in together."""
+    received = [fact for fact in facts if fact.kind == "hl7-received"]
+    if received:
+        connection.execute(insert_or_skip(connection, message_table), [_message(fact) for fact in received])
+        waiting = [
+            _waiting(destination, fact.position, fact.position)
+            for fact in received
+            for destination in fact.facts.get("to", [])
+        ]
+        if waiting:
+            connection.execute(insert_or_skip(connection, delivery_table), waiting)
+    for fact in facts:
+        _apply(connection, fact)
+    if facts:
+        connection.execute(
+            update(about_table)
+            .where(about_table.c.journal_position < facts[-1].position)
+            .values(journal_position=facts[-1].position)
+        )
+
+
+def _apply(connection: Connection, fact: Fact) -> None:
+    told = fact.facts
+    if fact.kind == "hl7-delivered":
+        values = {"attempts": told["attempt"], "code": told["code"], "settled_at": fact.at}
+        _settle(connection, told, DeliveryState.DELIVERED, values)
+    elif fact.kind == "hl7-refused":
+        values = {"attempts": told["attempt"], "code": told["code"], "told": told.get("error", "")}
+        if told["final"]:
+            _settle(connection, told, DeliveryState.DEAD, values | {"settled_at": fact.at})
+        else:
+            connection.execute(update(delivery_table).where(*_row(told)).values(**values))
+    elif fact.kind == "hl7-skipped":
+        _settle(connection, told, DeliveryState.SKIPPED, {"told": told["reason"], "settled_at": fact.at})
+    elif fact.kind == "hl7-held":
+        row = {"destination": told["destination"], "since": fact.at, "reason": told["reason"], "by": told["by"]}
+        connection.execute(insert_or_replace(connection, hold_table), row)
+    elif fact.kind == "hl7-released":
+        _release(connection, told)
+    elif fact.kind == "hl7-replayed":
+        rows = [_waiting(told["destination"], fact.position, message) for message in told["messages"]]
+        connection.execute(insert_or_skip(connection, delivery_table), rows)
+
+
+def _message(fact: Fact) -> dict[str, Any]:
+    told = fact.facts
+    patients = told.get("patients")
+    return {
+        "position": fact.position,
+        "sequence": told["sequence"],
+        "received_at": from_text(told["received_at"]),
+        "arrived": told["arrived"],
+        "host": told["host"],
+        "sender": told.get("sender", ""),
+        "event": told.get("event", ""),
+        "control_id": told.get("control_id", ""),
+        "digest": bytes.fromhex(told["digest"]),
+        "size_bytes": told["size_bytes"],
+        "duplicate_of": told.get("duplicate_of"),
+        "patients": None if patients is None else json.dumps(patients),
+    }
+
+
+def _waiting(destination: str, queued: int, message: int) -> dict[str, Any]:
+    return {
+        "destination": destination,
+        "queued": queued,
+        "message": message,
+        "state": DeliveryState.WAITING,
+        "released": False,
+        "attempts": 0,
+        "code": "",
+        "told": "",
+        "settled_at": None,
+    }
+
+
+def _row(told: Mapping[str, Any]) -> tuple[Any, ...]:
+    table = delivery_table.c
+    return (
+        table.destination == told["destination"],
+        table.queued == told["queued"],
+        table.message == told["message"],
+    )
+
+
+def _settle(connection: Connection, told: Mapping[str, Any], state: DeliveryState, values: Mapping[str, Any]) -> None:
+    connection.execute(update(delivery_table).where(*_row(told)).values(state=state, **values))
+
+
+def _release(connection: Connection, told: Mapping[str, Any]) -> None:
+    if told.get("message") is not None:
+        connection.execute(update(delivery_table).where(*_row(told)).values(released=True))
+        return
+    connection.execute(delete(hold_table).where(hold_table.c.destination == told["destination"]))
+
+
+def journal_position(connection: Connection) -> int:
+    """Return up to where the journal was taken into account."""
+    return int(connection.execute(select(about_table.c.journal_position)).scalar_one())

@@ -1,0 +1,234 @@
+"""The index of messages: one object to record in and to ask. Computed from the journal; may be deleted.
+
+It has a file of its own, so that messages never wait for what happens to images.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+from sqlalchemy import Connection, func, select
+
+from safelight.catalog import message_facts
+from safelight.catalog.errors import CatalogDamaged
+from safelight.catalog.findings import Fact
+from safelight.catalog.message_rows import DeliveryRow, DeliveryState, Hold, MessageRow, QueueTally
+from safelight.catalog.message_tables import (
+    FORMAT,
+    about_table,
+    delivery_table,
+    hold_table,
+    message_schema,
+    message_table,
+)
+from safelight.core.database import Database, Durability, is_database
+
+ROWS_MAX: Final = 1000
+_MESSAGE: Final = tuple(message_table.columns)
+_DELIVERY: Final = tuple(
+    delivery_table.c[name]
+    for name in ("destination", "queued", "state", "released", "attempts", "code", "told", "settled_at")
+)
+
+
+class MessageIndex:
+    """What came, to whom it goes, and how far each destination is. Safe to use from many threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Self:
+        """Open the index; where there is none, or none that can be read, an empty one is begun.
+
+        Raises:
+            CatalogDamaged: it was to be read only, and there is none that can be.
+        """
+        try:
+            return cls(_opened(path, read_only=read_only))
+        except CatalogDamaged:
+            if read_only:
+                raise
+        for leftover in (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm"))):
+            leftover.unlink(missing_ok=True)
+        database = Database(path, Durability.NORMAL, CatalogDamaged, read_only=False)
+        with database.writing() as connection:
+            message_schema.create_all(connection)
+            connection.execute(about_table.insert().values(format=FORMAT, journal_position=0))
+        path.chmod(0o600)
+        return cls(database)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def apply(self, facts: Sequence[Fact]) -> None:
+        """Take journal entries about messages into account, in journal order."""
+        with self._database.writing() as connection:
+            message_facts.apply_all(connection, list(facts))
+
+    @property
+    def journal_position(self) -> int:
+        """Up to where the journal was taken into account."""
+        with self._database.reading() as connection:
+            return message_facts.journal_position(connection)
+
+    @property
+    def last_sequence(self) -> int:
+        """The highest sequence of the message log that is a fact of the journal."""
+        with self._database.reading() as connection:
+            return int(connection.execute(select(func.coalesce(func.max(message_table.c.sequence), 0))).scalar_one())
+
+    def named(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, bytes]]:
+        """Return for sender and control id the newest message of that name that is no duplicate: position, digest."""
+        found = {}
+        with self._database.reading() as connection:
+            for sender, control_id in set(names):
+                row = connection.execute(
+                    select(message_table.c.position, message_table.c.digest)
+                    .where(
+                        message_table.c.sender == sender,
+                        message_table.c.control_id == control_id,
+                        message_table.c.duplicate_of.is_(None),
+                    )
+                    .order_by(message_table.c.position.desc())
+                    .limit(1)
+                ).first()
+                if row is not None:
+                    found[sender, control_id] = (row[0], row[1])
+        return found
+
+    def waiting(self, destination: str, limit: int) -> list[DeliveryRow]:
+        """Return what waits for a destination, the oldest first; while it is held, only what was let through."""
+        with self._database.reading() as connection:
+            statement = _deliveries(destination, DeliveryState.WAITING)
+            if _hold(connection, destination) is not None:
+                statement = statement.where(delivery_table.c.released.is_(True))
+            return [_delivery(row) for row in connection.execute(statement.limit(limit))]
+
+    def deliveries(
+        self, destination: str, state: DeliveryState | None = None, limit: int = ROWS_MAX
+    ) -> list[DeliveryRow]:
+        """Return what was or is to be sent to a destination, the oldest first."""
+        with self._database.reading() as connection:
+            return [_delivery(row) for row in connection.execute(_deliveries(destination, state).limit(limit))]
+
+    def delivery(self, destination: str, message: int) -> DeliveryRow | None:
+        """Return the newest delivery of a message to a destination."""
+        statement = _deliveries(destination, None).where(delivery_table.c.message == message)
+        with self._database.reading() as connection:
+            rows = [_delivery(row) for row in connection.execute(statement)]
+        return rows[-1] if rows else None
+
+    def messages(
+        self,
+        since: datetime | None = None,
+        first: int | None = None,
+        until: datetime | None = None,
+        limit: int = ROWS_MAX,
+    ) -> list[MessageRow]:
+        """Return messages in the order of receipt, from a moment or a position on; fragments are left out."""
+        statement = select(*_MESSAGE).where(message_table.c.arrived == "message")
+        if since is not None:
+            statement = statement.where(message_table.c.received_at >= since)
+        if until is not None:
+            statement = statement.where(message_table.c.received_at <= until)
+        if first is not None:
+            statement = statement.where(message_table.c.position >= first)
+        with self._database.reading() as connection:
+            rows = connection.execute(statement.order_by(message_table.c.position).limit(limit))
+            return [_message(row) for row in rows]
+
+    def message(self, position: int) -> MessageRow | None:
+        """Return one message."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(*_MESSAGE).where(message_table.c.position == position)).first()
+        return None if row is None else _message(row)
+
+    def count(self) -> int:
+        """Return how many messages came, duplicates and fragments too."""
+        with self._database.reading() as connection:
+            return int(connection.execute(select(func.count()).select_from(message_table)).scalar_one())
+
+    def queue(self, destination: str) -> QueueTally:
+        """Return how a destination's queue stands."""
+        with self._database.reading() as connection:
+            counted = connection.execute(
+                select(delivery_table.c.state, func.count())
+                .where(delivery_table.c.destination == destination)
+                .group_by(delivery_table.c.state)
+            ).all()
+            first = connection.execute(_deliveries(destination, DeliveryState.WAITING).limit(1)).first()
+            counts = dict.fromkeys(DeliveryState, 0) | {DeliveryState(state): count for state, count in counted}
+            oldest = None if first is None else _delivery(first).message.received_at
+            return QueueTally(destination, counts, oldest, _hold(connection, destination))
+
+    def destinations(self) -> list[str]:
+        """Return every destination that ever had a message, or is held."""
+        with self._database.reading() as connection:
+            sent = connection.execute(select(delivery_table.c.destination).distinct()).scalars().all()
+            held = connection.execute(select(hold_table.c.destination)).scalars().all()
+        return sorted({*sent, *held})
+
+
+def _opened(path: Path, *, read_only: bool) -> Database:
+    if not path.is_file() or path.stat().st_size == 0 or not is_database(path):
+        raise CatalogDamaged(path=str(path), error="not a database")
+    database = Database(path, Durability.NORMAL, CatalogDamaged, read_only=read_only)
+    try:
+        with database.reading() as connection:
+            found = connection.execute(select(about_table.c.format)).scalar()
+            for table in message_schema.sorted_tables:
+                connection.execute(select(table).limit(1)).first()
+        if found != FORMAT:
+            raise CatalogDamaged(path=str(path), format=found)
+    except CatalogDamaged:
+        database.close()
+        raise
+    return database
+
+
+def _deliveries(destination: str, state: DeliveryState | None) -> Any:
+    source = delivery_table.join(message_table, message_table.c.position == delivery_table.c.message)
+    statement = select(*_DELIVERY, *_MESSAGE).select_from(source).where(delivery_table.c.destination == destination)
+    if state is not None:
+        statement = statement.where(delivery_table.c.state == state)
+    return statement.order_by(delivery_table.c.queued, delivery_table.c.message)
+
+
+def _delivery(row: Sequence[Any]) -> DeliveryRow:
+    return DeliveryRow(
+        destination=row[0],
+        queued=row[1],
+        state=DeliveryState(row[2]),
+        released=row[3],
+        attempts=row[4],
+        code=row[5],
+        told=row[6],
+        settled_at=row[7],
+        message=_message(row[len(_DELIVERY) :]),
+    )
+
+
+def _message(row: Sequence[Any]) -> MessageRow:
+    return MessageRow(
+        position=row[0],
+        sequence=row[1],
+        received_at=row[2],
+        arrived=row[3],
+        host=row[4],
+        sender=row[5],
+        event=row[6],
+        control_id=row[7],
+        digest=row[8],
+        size_bytes=row[9],
+        duplicate_of=row[10],
+        patients=None if row[11] is None else tuple(json.loads(row[11])),
+    )
+
+
+def _hold(connection: Connection, destination: str) -> Hold | None:
+    row = connection.execute(select(hold_table).where(hold_table.c.destination == destination)).first()
+    return None if row is None else Hold(*row)

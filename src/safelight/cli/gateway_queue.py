@@ -1,0 +1,145 @@
+"""Queues of messages: what waits for each destination, hold it, release it, skip, replay."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from safelight.cli.options import act_options, home_option, json_option, print_json, run_act
+
+STATES = click.Choice(["waiting", "delivered", "skipped", "dead"])
+
+
+@click.group()
+def queue() -> None:
+    """What waits for each destination of messages; hold it, release it, skip, replay."""
+
+
+@queue.command("list")
+@click.argument("destination", required=False)
+@click.option("--state", type=STATES, help="Only messages in this state; else what waits and what is dead.")
+@home_option
+@json_option
+def queue_list(destination: str | None, state: str | None, home_directory: Path, as_json: bool) -> None:
+    """Show every queue in numbers, or the messages of one DESTINATION."""
+    from safelight.site.hl7_queue import queue_document, queues_document
+    from safelight.site.home import Home
+
+    home = Home.at(home_directory)
+    document = queues_document(home) if destination is None else queue_document(home, destination, state)
+    if as_json:
+        print_json(document)
+        return
+    for one in document["queues"] if destination is None else [document]:
+        held = f"  HELD by {one['held_by']}: {one['held_reason']}" if one["held"] else ""
+        click.echo(
+            f"{one['destination']:<20} {one['waiting']:>8,} waiting {one['dead']:>6,} dead "
+            f"{one['delivered']:>10,} delivered{held}"
+        )
+    for row in document.get("messages", []):
+        click.echo(
+            f"  {row['message']:>9} {row['state']:<9} {row['event']:<8} {row['control_id']:<20} "
+            f"{row['received_at']}  {row['attempts']} attempts {row['code']}"
+        )
+
+
+@queue.command("hold")
+@click.argument("destination")
+@act_options
+@home_option
+@json_option
+def queue_hold(destination: str, reason: str, by: str, home_directory: Path, as_json: bool) -> None:
+    """Let nothing more go to DESTINATION; what comes is kept for it, in order."""
+    told = {"destination": destination, "reason": reason, "by": by}
+    _tell(run_act(home_directory, "gateway.queue.hold", told, as_json=as_json), as_json, f"{destination} is held.")
+
+
+@queue.command("release")
+@click.argument("destination")
+@click.option("--one", is_flag=True, help="Let only the oldest message through; the rest stays held.")
+@click.option("--message", type=int, help="Let only this message through, by its number in the list.")
+@act_options
+@home_option
+@json_option
+def queue_release(
+    destination: str, one: bool, message: int | None, reason: str, by: str, home_directory: Path, as_json: bool
+) -> None:
+    """Let everything that is held for DESTINATION go, or one message of it to see how it is taken."""
+    told = {"destination": destination, "one": one, "message": message, "reason": reason, "by": by}
+    result = run_act(home_directory, "gateway.queue.release", told, as_json=as_json)
+    what = f"Message {result['message']} may go" if result["message"] else "Everything may go"
+    _tell(result, as_json, f"{what} to {destination}.")
+
+
+@queue.command("skip")
+@click.argument("destination")
+@click.option("--message", type=int, required=True, help="Which message, by its number in the list.")
+@act_options
+@home_option
+@json_option
+def queue_skip(destination: str, message: int, reason: str, by: str, home_directory: Path, as_json: bool) -> None:
+    """Decide that a message that waits for DESTINATION, or a dead letter, does not go there."""
+    told = {"destination": destination, "message": message, "reason": reason, "by": by}
+    result = run_act(home_directory, "gateway.queue.skip", told, as_json=as_json)
+    _tell(result, as_json, f"Message {message} does not go to {destination}.")
+
+
+@queue.command("replay")
+@click.argument("destination")
+@click.option("--message", type=int, help="Only this message, by its number.")
+@click.option("--from-message", "first", type=int, help="This message and all after it.")
+@click.option("--since", help="Messages received from this moment on, as 2026-11-24T03:10:00+01:00.")
+@click.option("--until", help="Messages received up to this moment.")
+@click.option("--event", "events", multiple=True, help="Only these events, for example 'ORM^*'; may be repeated.")
+@click.option("--dry-run", is_flag=True, help="Only show what it would do: numbers, orders, merges.")
+@act_options
+@home_option
+@json_option
+def queue_replay(
+    destination: str,
+    message: int | None,
+    first: int | None,
+    since: str | None,
+    until: str | None,
+    events: tuple[str, ...],
+    dry_run: bool,
+    reason: str,
+    by: str,
+    home_directory: Path,
+    as_json: bool,
+) -> None:
+    """Send messages to DESTINATION again, in the order of receipt; look with --dry-run first."""
+    if message is None and first is None and since is None:
+        raise click.UsageError("Say from where: --message, --from-message or --since.")
+    told = {
+        "destination": destination,
+        "message": message,
+        "first": first,
+        "since": since,
+        "until": until,
+        "events": list(events),
+        "dry_run": dry_run,
+        "reason": reason,
+        "by": by,
+    }
+    result = run_act(home_directory, "gateway.queue.replay", told, as_json=as_json)
+    if dry_run and not as_json:
+        _show_effect(result)
+        return
+    _tell(result, as_json, f"{result['messages']:,} messages go to {destination} again.")
+
+
+def _show_effect(result: dict[str, Any]) -> None:
+    click.echo(f"{result['messages']:,} messages, {result['delivered_before']:,} of them delivered before")
+    for event, count in result["by_event"].items():
+        click.echo(f"  {event:<10} {count:>8,}")
+    click.echo(f"{result['patients']:,} patients, {result['merges']:,} merges, {result['orders']:,} orders that end as")
+    for status, count in result["orders_end_as"].items():
+        click.echo(f"  {status:<10} {count:>8,}")
+
+
+def _tell(result: dict[str, Any], as_json: bool, words: str) -> None:
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(words)

@@ -1,0 +1,241 @@
+"""What people do with queues of messages: look, hold, release, skip, replay; each act is a fact with a reason."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from safelight.catalog.errors import CatalogDamaged
+from safelight.catalog.message_index import MessageIndex
+from safelight.catalog.message_rows import DeliveryRow, DeliveryState, MessageRow, QueueTally
+from safelight.core.clock import to_text
+from safelight.core.errors import StateError, UsageError
+from safelight.core.progress import Report
+from safelight.gateway.hl7.forwarding import is_for
+from safelight.journal.kinds import FactKind
+from safelight.site.hl7_destinations import Destination, UnknownDestination, read_destinations
+from safelight.site.hl7_forwarding import DEAD_LETTER
+from safelight.site.hl7_preview import Replayed, net_effect
+from safelight.site.home import Home
+
+if TYPE_CHECKING:
+    from safelight.site.opened import Site
+
+REPLAYED_AT_ONCE: Final = 1000
+SHOWN_MAX: Final = 1000
+
+
+class MessageNotInQueue(StateError):
+    """This message neither waits for that destination nor is a dead letter there."""
+
+    code: ClassVar[str] = "gateway.hl7-not-in-queue"
+    hint: ClassVar[str] = (
+        "See what is: safelight gateway queue list DESTINATION. To send it again: gateway queue replay."
+    )
+
+
+class QueueNotHeld(StateError):
+    """Nothing holds this queue, so that there is nothing to release."""
+
+    code: ClassVar[str] = "gateway.hl7-queue-not-held"
+    hint: ClassVar[str] = "Messages go out by themselves; see: safelight gateway queue list."
+
+
+class BadMoment(UsageError):
+    """A moment is not written as date and time with an offset."""
+
+    code: ClassVar[str] = "gateway.hl7-bad-moment"
+    hint: ClassVar[str] = "Write it as 2026-11-24T03:10:00+01:00."
+
+
+def queues_document(home: Home) -> dict[str, Any]:
+    """Return what `safelight gateway queue list --json` prints: every queue in numbers."""
+    known = read_destinations(home.destinations)
+    index = _index(home)
+    if index is None:
+        return {"queues": [_queue_document(known[name], name, None) for name in sorted(known)]}
+    try:
+        names = sorted({*known, *index.destinations()})
+        return {"queues": [_queue_document(known.get(name), name, index.queue(name)) for name in names]}
+    finally:
+        index.close()
+
+
+def queue_document(home: Home, name: str, state: str | None) -> dict[str, Any]:
+    """Return one queue, message by message; without a state, what waits and what is dead."""
+    known = read_destinations(home.destinations).get(name)
+    index = _index(home)
+    if index is None:
+        if known is None:
+            raise UnknownDestination(name=name)
+        return {**_queue_document(known, name, None), "messages": []}
+    try:
+        if known is None and name not in index.destinations():
+            raise UnknownDestination(name=name)
+        states = [DeliveryState(state)] if state else [DeliveryState.DEAD, DeliveryState.WAITING]
+        rows = [row for one in states for row in index.deliveries(name, one, SHOWN_MAX)]
+        return {**_queue_document(known, name, index.queue(name)), "messages": [_row_document(row) for row in rows]}
+    finally:
+        index.close()
+
+
+def hold(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Let nothing more go to a destination; what comes is kept for it in order."""
+    del report
+    name = _destination(site, told).name
+    facts = {"destination": name, "reason": told["reason"], "by": told["by"]}
+    entry = site.messages.record(FactKind.HL7_HELD, facts)
+    return {"destination": name, "held": True, "position": entry.position}
+
+
+def release(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Let one message through, or everything again.
+
+    Raises:
+        QueueNotHeld: nothing holds it.
+        MessageNotInQueue: the message named does not wait there.
+    """
+    del report
+    name = _destination(site, told).name
+    index = site.messages.index
+    tally = index.queue(name)
+    if tally.hold is None:
+        raise QueueNotHeld(destination=name)
+    facts: dict[str, Any] = {"destination": name, "reason": told["reason"], "by": told["by"]}
+    if told.get("message") is not None or told.get("one"):
+        row = _first_held(index, name) if told.get("message") is None else index.delivery(name, told["message"])
+        if row is None or row.state is not DeliveryState.WAITING:
+            raise MessageNotInQueue(destination=name, message=told.get("message"))
+        facts |= {"message": row.message.position, "queued": row.queued}
+    entry = site.messages.record(FactKind.HL7_RELEASED, facts)
+    held = "message" in facts
+    return {"destination": name, "held": held, "message": facts.get("message"), "position": entry.position}
+
+
+def skip(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Decide that a message that waits, or a dead letter, does not go to a destination.
+
+    Raises:
+        MessageNotInQueue: it is neither.
+    """
+    del report
+    name = _destination(site, told).name
+    row = site.messages.index.delivery(name, told["message"])
+    if row is None or row.state not in (DeliveryState.WAITING, DeliveryState.DEAD):
+        raise MessageNotInQueue(destination=name, message=told["message"])
+    facts = {
+        "destination": name,
+        "queued": row.queued,
+        "message": row.message.position,
+        "reason": told["reason"],
+        "by": told["by"],
+    }
+    entry = site.messages.record(FactKind.HL7_SKIPPED, facts)
+    site.records.close_finding(DEAD_LETTER, f"{name}/{row.message.position}", "somebody decided to skip it")
+    return {"destination": name, "message": row.message.position, "position": entry.position}
+
+
+def replay(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Send messages to a destination again, in order; with ``dry_run``, say only what that would do there."""
+    del report
+    destination = _destination(site, told)
+    chosen = list(_chosen(site.messages.index, destination, told))
+    index, name = site.messages.index, destination.name
+    if told.get("dry_run"):
+        previewed = (
+            Replayed(row, site.messages.raw(row.position), _was_delivered(index, name, row.position)) for row in chosen
+        )
+        return {"destination": name, "dry_run": True, **net_effect(previewed)}
+    for start in range(0, len(chosen), REPLAYED_AT_ONCE):
+        positions = [row.position for row in chosen[start : start + REPLAYED_AT_ONCE]]
+        facts = {"destination": name, "messages": positions, "reason": told["reason"], "by": told["by"]}
+        site.messages.record(FactKind.HL7_REPLAYED, facts)
+        for position in positions:
+            site.records.close_finding(DEAD_LETTER, f"{name}/{position}", "sent again")
+    return {"destination": name, "dry_run": False, "messages": len(chosen)}
+
+
+def _chosen(index: MessageIndex, destination: Destination, told: Mapping[str, Any]) -> Iterator[MessageRow]:
+    events: Sequence[str] = told.get("events") or ()
+    if told.get("message") is not None:
+        row = index.message(told["message"])
+        if row is None or row.arrived != "message":
+            raise MessageNotInQueue(destination=destination.name, message=told["message"])
+        yield row
+        return
+    since, until, first = _moment(told.get("since")), _moment(told.get("until")), told.get("first")
+    while rows := index.messages(since, first, until, REPLAYED_AT_ONCE):
+        for row in rows:
+            if row.duplicate_of is None and is_for(destination.events, row.event) and is_for(events, row.event):
+                yield row
+        first = rows[-1].position + 1
+
+
+def _was_delivered(index: MessageIndex, destination: str, message: int) -> bool:
+    row = index.delivery(destination, message)
+    return row is not None and row.state is DeliveryState.DELIVERED
+
+
+def _first_held(index: MessageIndex, name: str) -> DeliveryRow | None:
+    rows = index.deliveries(name, DeliveryState.WAITING, SHOWN_MAX)
+    return next((row for row in rows if not row.released), None)
+
+
+def _destination(site: "Site", told: Mapping[str, Any]) -> Destination:
+    known = read_destinations(site.home.destinations)
+    if told["destination"] not in known:
+        raise UnknownDestination(name=told["destination"])
+    return known[told["destination"]]
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadMoment(given=text) from error
+    if moment.tzinfo is None:
+        raise BadMoment(given=text)
+    return moment.astimezone(UTC)
+
+
+def _index(home: Home) -> MessageIndex | None:
+    try:
+        return MessageIndex.open(home.messages_index, read_only=True)
+    except CatalogDamaged:
+        # Nothing ever came, or `serve` is about to compute it again.
+        return None
+
+
+def _queue_document(known: Destination | None, name: str, tally: QueueTally | None) -> dict[str, Any]:
+    counts = {str(state): tally.counts[state] if tally else 0 for state in DeliveryState}
+    held = tally.hold if tally else None
+    return {
+        "destination": name,
+        "address": known.address if known else None,
+        **counts,
+        "oldest_waiting_at": to_text(tally.oldest_waiting_at) if tally and tally.oldest_waiting_at else None,
+        "held": held is not None,
+        "held_since": to_text(held.since) if held else None,
+        "held_reason": held.reason if held else None,
+        "held_by": held.by if held else None,
+    }
+
+
+def _row_document(row: DeliveryRow) -> dict[str, Any]:
+    message = row.message
+    return {
+        "message": message.position,
+        "state": str(row.state),
+        "event": message.event,
+        "sender": message.sender,
+        "control_id": message.control_id,
+        "digest": message.digest.hex(),
+        "size_bytes": message.size_bytes,
+        "received_at": to_text(message.received_at),
+        "attempts": row.attempts,
+        "code": row.code,
+        "told": row.told,
+        "released": row.released,
+        "settled_at": to_text(row.settled_at) if row.settled_at else None,
+    }

@@ -1,0 +1,91 @@
+"""Facts about messages: durable in the journal, then findable in the index of messages."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol, cast
+
+from safelight.catalog.message_facts import MESSAGE_KINDS
+from safelight.catalog.message_index import MessageIndex
+from safelight.core.errors import IntegrityError
+from safelight.journal.entry import Entry
+from safelight.journal.kinds import FactKind
+from safelight.site.records import Records
+
+CAUGHT_UP_AT_ONCE: Final = 500
+RAW_CODEC: Final = "latin-1"
+"""A message stands in its fact as text in which each character is one byte."""
+WAKING: Final = frozenset({FactKind.HL7_RECEIVED, FactKind.HL7_RELEASED, FactKind.HL7_REPLAYED})
+
+
+class KeptMessageMissing(IntegrityError):
+    """The journal no longer has the bytes of a message that the index speaks of."""
+
+    code = "gateway.hl7-message-missing"
+    hint = "Delete nothing. Run: safelight check, then safelight vault verify."
+
+
+class PackedMessages(Protocol):
+    """Where messages lie that are too large for the journal."""
+
+    def read(self, pack: str) -> bytes:
+        """Return the message in a pack."""
+
+
+class MessageRecords:
+    """Records facts about messages, one commit at a time. Used by many threads."""
+
+    def __init__(self, records: Records, index: MessageIndex, packed: PackedMessages) -> None:
+        self.index = index
+        self.more_to_send: Callable[[], None] = lambda: None
+        """Called when a queue may have got longer or opened."""
+        self._records = records
+        self._packed = packed
+        # The index takes facts in the journal's order, or a crash could leave one out for good.
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, records: Records, index: Path, packed: PackedMessages) -> "MessageRecords":
+        """Open the index and take into account what a crash, or its loss, kept from it."""
+        opened = cls(records, MessageIndex.open(index), packed)
+        batch: list[Entry] = []
+        for entry in records.journal.entries(after=opened.index.journal_position, kinds=MESSAGE_KINDS):
+            batch.append(entry)
+            if len(batch) == CAUGHT_UP_AT_ONCE:
+                opened.index.apply(batch)
+                batch = []
+        opened.index.apply(batch)
+        return opened
+
+    def record(self, kind: str, facts: Mapping[str, Any]) -> Entry:
+        """Record one fact."""
+        return self.record_all([(kind, facts)])[0]
+
+    def record_all(self, facts: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Entry]:
+        """Record facts; they are durable and findable when this returns."""
+        with self._lock:
+            entries = self._records.record_all(list(facts))
+            self.index.apply([entry for entry in entries if entry.kind in MESSAGE_KINDS])
+        if any(entry.kind in WAKING for entry in entries):
+            self.more_to_send()
+        return entries
+
+    def raw(self, position: int) -> bytes:
+        """Return the bytes of a message as they came.
+
+        Raises:
+            KeptMessageMissing, JournalDamaged: they cannot be read.
+        """
+        for entry in self._records.journal.entries(after=position - 1, until=position):
+            told = entry.facts
+            if "raw" in told:
+                return str(told["raw"]).encode(RAW_CODEC)
+            if "pack" in told:
+                return self._packed.read(str(told["pack"]))
+            if "duplicate_of" in told:
+                return self.raw(cast("int", told["duplicate_of"]))
+        raise KeptMessageMissing(message=position)
+
+    def close(self) -> None:
+        """Close the index."""
+        self.index.close()
