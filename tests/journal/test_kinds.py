@@ -29,9 +29,12 @@ def _writes(called: ast.Attribute) -> bool:
 
 def _of_class(node: ast.ClassDef) -> Iterator[str]:
     for line in node.body:
-        named = isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.target.id == "kind"
-        if named and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str):  # type: ignore[attr-defined]
-            yield line.value.value  # type: ignore[attr-defined]
+        if (
+            isinstance(line, ast.AnnAssign)
+            and ast.unparse(line.target) == "kind"
+            and isinstance(line.value, ast.Constant)
+        ) and ast.unparse(line.annotation).startswith("ClassVar"):
+            yield str(line.value.value)
 
 
 def _of_argument(node: ast.expr) -> Iterator[str]:
