@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.core.clock import SetClock
-from safelight.protection.census import CensusScope, CensusSummary, take_census
+from safelight.protection.census import CensusScope, CensusSummary, Listed, take_census
 from safelight.protection.comparison import Depth, Standing
 from safelight.protection.enumeration import EnumerationSettings, begin_days, begin_whole
 from safelight.protection.finding import FindingCode
@@ -34,13 +34,13 @@ class Census:
     def take(self, depth: Depth = Depth.DIFFERING, row_limit: int | None = None) -> CensusSummary:
         self.clock.advance(timedelta(hours=1))
         scope = CensusScope(begin_whole(SETTINGS, TODAY), depth=depth, row_limit=row_limit)
-        return take_census(self.source, self.book, scope, self.clock, pause=lambda: None)
+        return take_census(self.source, self.book, scope, self.clock)
 
     def take_days(self, first: date, last: date) -> CensusSummary:
         self.clock.advance(timedelta(hours=1))
         days = ((first, last),)
         scope = CensusScope(begin_days(SETTINGS, days), days)
-        return take_census(self.source, self.book, scope, self.clock, pause=lambda: None)
+        return take_census(self.source, self.book, scope, self.clock)
 
     @property
     def claimed(self) -> set[str]:
@@ -89,7 +89,7 @@ def test_an_open_source_is_asked_few_questions() -> None:
 
 def test_an_empty_source_is_known_to_be_empty() -> None:
     summary = Census([]).take()
-    assert (summary.complete, summary.studies, summary.only_in_vault) == (True, 0, ())
+    assert (summary.complete, summary.studies, summary.only_in_vault) == (True, 0, Listed())
     assert summary.queries < 30
 
 
@@ -195,7 +195,7 @@ def test_studies_stand_protected_unprotected_differing_empty_or_only_in_the_vaul
         part.uid: Standing.DIFFERING,
         empty.uid: Standing.EMPTY,
     }
-    assert summary.only_in_vault == (gone.uid,)
+    assert summary.only_in_vault == Listed(1, (gone.uid,))
     assert (summary.instances_claimed, summary.instances_missing) == (9, 4)
     assert summary.facts()["studies_only_in_vault"] == 1
 
@@ -255,7 +255,7 @@ def test_a_census_of_one_day_asks_for_that_day_only_and_does_not_speak_for_the_s
     summary = census.take_days(date(2026, 2, 28), date(2026, 2, 28))
     assert (summary.complete, summary.whole, summary.speaks_for_source) == (True, False, False)
     assert summary.queries == 1
-    assert summary.only_in_vault == (gone.uid,)
+    assert summary.only_in_vault == Listed(1, (gone.uid,))
 
 
 def test_days_of_a_source_that_ignores_dates_are_unknown() -> None:

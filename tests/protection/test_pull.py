@@ -28,8 +28,17 @@ from safelight.protection.pull import (
     take_turn,
 )
 from safelight.protection.pull_record import from_record, to_record
+from safelight.protection.rate import TokenBucket
 from safelight.protection.source import QueryKey, RetrieveWay, StudyClaim, StudyQuery
-from support.source_model import MemoryBook, Misbehaviour, ModelSource, ModelStudy, SourceModel, make_study
+from support.source_model import (
+    INSTANCE_BYTES,
+    MemoryBook,
+    Misbehaviour,
+    ModelSource,
+    ModelStudy,
+    SourceModel,
+    make_study,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -202,12 +211,53 @@ def test_nothing_is_asked_outside_the_windows() -> None:
     assert open_hours == {(4, 22), (4, 23), *((5, hour) for hour in range(6))}
 
 
-def test_the_rate_holds_over_a_pull() -> None:
-    pulling = Pulling(spread(20), settings=PullSettings(instances_per_second_max=2.0, settle_seconds=0.01))
+@pytest.mark.parametrize("way", RetrieveWay)
+def test_the_rate_holds_over_a_pull(way: RetrieveWay) -> None:
+    settings = PullSettings(
+        ways=(way,), bytes_per_second_max=2.0 * INSTANCE_BYTES, settle_seconds=0.01, settling_studies_max=1
+    )
+    pulling = Pulling(spread(20), Misbehaviour(early_move=True), settings)
     pulling.go()
+    assert pulling.whole
     instances = sum(study.instance_count for study in pulling.studies)
     last = pulling.studies[-1].instance_count
-    assert pulling.clock.elapsed() >= timedelta(seconds=(instances - last) / 2.0)
+    seconds = pulling.clock.elapsed() / timedelta(seconds=1)
+    assert seconds >= (instances - last) / 2.0
+    assert seconds <= 1.2 * instances / 2.0
+
+
+def test_what_was_held_before_costs_no_rate() -> None:
+    (study,) = studies = [make_study(1, "20260101", series=2, instances=100)]
+    pulling = Pulling(studies, settings=PullSettings(bytes_per_second_max=INSTANCE_BYTES))
+    for instance in study.series[f"{study.uid}.1"]:
+        pulling.book.arrive(study.uid, f"{study.uid}.1", instance)
+    state = pulling.go()
+    assert pulling.whole
+    assert state.rate_until is not None
+    assert state.rate_until - NOW == timedelta(seconds=100)
+
+
+@pytest.mark.parametrize(
+    ("idle", "taken", "waits"),
+    [
+        (0, [500, 500, 1000, 500], [0, 0, 1, 1.5]),
+        (60, [1000, 1, 999], [0, 0.001, 1]),
+        (0, [10_000], [9]),
+    ],
+)
+def test_the_bucket_gives_the_delays_of_its_rate(idle: int, taken: list[int], waits: list[float]) -> None:
+    clock = SetClock(NOW)
+    bucket = TokenBucket(1000.0, clock)
+    clock.advance(timedelta(seconds=idle))
+    assert [bucket.take(count) / timedelta(seconds=1) for count in taken] == waits
+
+
+def test_whoever_waits_as_the_bucket_says_reads_at_its_rate() -> None:
+    clock = SetClock(NOW)
+    bucket = TokenBucket(1000.0, clock)
+    for _ in range(100):
+        clock.advance(bucket.take(131))
+    assert clock.elapsed() == timedelta(seconds=13.1 - 1)
 
 
 def test_a_large_study_is_fetched_by_series() -> None:
@@ -247,7 +297,7 @@ def test_a_question_that_is_refused_stays_unknown_and_is_not_asked_for_ever() ->
             ((StudyClaim("1.2", "20260101", "12", series_count=1, instance_count=None), True),),
         ),
         RangeAnswered(NOW, Answer(StudyQuery(), 0, failed=True), ()),
-        StudyCompared(NOW, "1.2", None, ("1.2.1",), 4),
+        StudyCompared(NOW, "1.2", None, ("1.2.1",), 4, 4000),
         RetrieveEnded(NOW, NOW, "1.2", None, accepted=True, completed=3, failed=1),
         SourceFailed(NOW, "test.failed", "1.2"),
         SourceFailed(NOW, "test.failed", None),

@@ -175,7 +175,7 @@ def test_the_census_of_a_hostile_source_is_complete(open_archive: type) -> None:
     misbehaviour = Misbehaviour(row_limit=200, duplicate_rows=True, early_move=True)
     with open_archive(studies, misbehaviour) as archive:
         scope = CensusScope(begin_whole(EnumerationSettings(), NOW.date()))
-        summary = take_census(archive.source, archive.book, scope, SetClock(NOW), pause=lambda: None)
+        summary = take_census(archive.source, archive.book, scope, SetClock(NOW))
         assert {study for _, study in archive.book.kept} == {study.uid for study in studies}
         assert summary.complete, summary.unknown
         assert summary.row_limit == 200
@@ -187,7 +187,7 @@ def test_the_census_of_a_source_that_cannot_be_split_says_what_it_does_not_know(
     ignores = frozenset({QueryKey.PATIENT, QueryKey.MODALITY})
     with open_archive(a_department(), Misbehaviour(row_limit=200, ignores=ignores)) as archive:
         scope = CensusScope(begin_whole(EnumerationSettings(), NOW.date()))
-        summary = take_census(archive.source, archive.book, scope, SetClock(NOW), pause=lambda: None)
+        summary = take_census(archive.source, archive.book, scope, SetClock(NOW))
         assert not summary.complete
         assert summary.unknown
 

@@ -5,14 +5,14 @@ model behind a real association (`support.hostile_source`).
 """
 
 import fnmatch
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 
 from safelight.core.errors import PeerError
 from safelight.core.names import Personal
-from safelight.protection.census import ClaimRow
+from safelight.protection.census import ClaimRow, Days, Listed
 from safelight.protection.source import (
     HeldCount,
     InstanceClaim,
@@ -26,6 +26,8 @@ from safelight.protection.source import (
     StudyRows,
     read_date,
 )
+
+INSTANCE_BYTES = 1000
 
 
 class QueryRefused(PeerError):
@@ -124,6 +126,7 @@ class MemoryBook:
         self.arrived: dict[str, dict[str, set[str]]] = {}
         self.dates: dict[str, str] = {}
         self.kept: dict[tuple[str, str], ClaimRow] = {}
+        self.first: dict[tuple[str, str], datetime] = {}
 
     def arrive(self, study: str, series: str, instance: str, day: str = "") -> None:
         self.arrived.setdefault(study, {}).setdefault(series, set()).add(instance)
@@ -131,9 +134,9 @@ class MemoryBook:
 
     def counts(self, studies: Sequence[str]) -> Mapping[str, HeldCount]:
         return {
-            study: HeldCount(len(held), sum(len(instances) for instances in held.values()))
+            study: HeldCount(len(held), instances, instances * INSTANCE_BYTES)
             for study in studies
-            if (held := self.arrived.get(study))
+            if (held := self.arrived.get(study)) and (instances := sum(len(part) for part in held.values()))
         }
 
     def instances(self, study: str) -> Mapping[str, AbstractSet[str]]:
@@ -145,14 +148,31 @@ class MemoryBook:
     def record_claims(self, source: str, rows: Sequence[ClaimRow]) -> None:
         for row in rows:
             self.kept[source, row.claim.study] = row
+            self.first.setdefault((source, row.claim.study), row.at)
 
-    def unclaimed(self, source: str, since: datetime, days: Sequence[tuple[date, date]] | None) -> Iterable[str]:
+    def claimed_before(self, source: str, since: datetime, days: Days) -> int:
+        return sum(self.first[key] < since for key, row in self.kept.items() if key[0] == source and _dated(row, days))
+
+    def vanished(self, source: str, since: datetime, days: Days) -> Listed:
+        gone = sorted(
+            study for (of, study), row in self.kept.items() if of == source and row.at < since and _dated(row, days)
+        )
+        return Listed(len(gone), tuple(gone))
+
+    def unclaimed(self, source: str, since: datetime, days: Days) -> Listed:
+        found = []
         for study in self.arrived:
             row = self.kept.get((source, study))
             day = read_date(self.dates[study])
             in_scope = days is None or (day is not None and any(first <= day <= last for first, last in days))
             if in_scope and (row is None or row.at < since):
-                yield study
+                found.append(study)
+        return Listed(len(found), tuple(sorted(found)))
+
+
+def _dated(row: ClaimRow, days: Days) -> bool:
+    day = row.claim.date
+    return days is None or (day is not None and any(first <= day <= last for first, last in days))
 
 
 class ModelSource:

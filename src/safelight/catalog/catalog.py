@@ -11,10 +11,11 @@ from typing import Self
 
 from sqlalchemy import Connection, select
 
-from safelight.catalog import callers, census_rows, findings, landing_rows, packs, search, versions
+from safelight.catalog import callers, census_rows, claims, findings, landing_rows, packs, search, versions
 from safelight.catalog.callers import CallerRow, CallerSighting
 from safelight.catalog.census_outcome import CensusOutcome
 from safelight.catalog.census_rows import CensusRow, CensusRun, ClaimChange, SeriesClaim, StudyClaim
+from safelight.catalog.claims import Counted, Dates, HeldStudy, KeptClaim
 from safelight.catalog.dump import dump
 from safelight.catalog.errors import CatalogDamaged, CatalogMissing, CatalogThere
 from safelight.catalog.exposure import ExposureInputs, exposure_inputs
@@ -295,10 +296,10 @@ class Catalog:
 
     # What sources claim
 
-    def record_claims(self, source: str, run: str, claims: Sequence[StudyClaim], at: datetime) -> list[ClaimChange]:
+    def record_claims(self, source: str, run: str, told: Sequence[StudyClaim], at: datetime) -> list[ClaimChange]:
         """Record what a source says of some studies, compare those studies, and tell what changed."""
         with self._database.writing() as connection:
-            return census_rows.record_claims(connection, source, run, claims, at)
+            return census_rows.record_claims(connection, source, run, told, at)
 
     def end_census(self, run: CensusRun, dates: tuple[str, str] | None = None) -> list[str]:
         """Record that a census run ended, and return the studies that the source no longer claims."""
@@ -316,6 +317,36 @@ class Catalog:
         """Return compared studies, newest study date first; how many there are of each stands in the tally."""
         with self._database.reading() as connection:
             return census_rows.census_rows(connection, outcomes, dates, source, limit=limit, offset=offset)
+
+    def held_studies(self, studies: Iterable[str]) -> dict[str, HeldStudy]:
+        """Count what is held of studies, landed or packed; one that is not held is absent."""
+        with self._database.reading() as connection:
+            return claims.held_studies(connection, studies)
+
+    def kept_claims(self, source: str, studies: Iterable[str]) -> dict[str, KeptClaim]:
+        """Return what a source claimed of studies when it was last asked; what is gone is absent."""
+        with self._database.reading() as connection:
+            return claims.kept_claims(connection, source, studies)
+
+    def claims_before(self, source: str, moment: datetime, dates: Dates | None = None) -> int:
+        """Count the studies that a source claimed for the first time before a moment and has not taken back."""
+        with self._database.reading() as connection:
+            return claims.claims_before(connection, source, moment, dates)
+
+    def vanished(self, source: str, moment: datetime, dates: Dates | None = None, limit: int = 1000) -> Counted:
+        """Return the studies that a source claimed before a moment and not since."""
+        with self._database.reading() as connection:
+            return claims.vanished(connection, source, moment, dates, limit)
+
+    def unclaimed(self, source: str, moment: datetime, dates: Dates | None = None, limit: int = 1000) -> Counted:
+        """Return the studies that are held and that a source has not claimed since a moment."""
+        with self._database.reading() as connection:
+            return claims.unclaimed(connection, source, moment, dates, limit)
+
+    def row_limit(self, source: str) -> int:
+        """Return how many rows a source seemed to give at most at its last census; nought where nothing says so."""
+        with self._database.reading() as connection:
+            return census_rows.row_limit(connection, source)
 
     def series_claims(self, source: str, study: str) -> list[SeriesClaim]:
         """Return what a source says of the series of a study, as far as it was asked."""

@@ -5,12 +5,12 @@ A claim says what a source told us; a holding says what a pack contains. They ar
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, select, update
+from sqlalchemy import Connection, Row, and_, delete, distinct, func, select, update
 
 from safelight.catalog.census_outcome import CensusOutcome
 from safelight.catalog.reading import chunks
@@ -28,6 +28,8 @@ from safelight.catalog.tallies import CENSUS, add_to_tallies
 from safelight.core.database import insert_or_replace
 
 NO_SOURCE = ""
+VERDICT_COLUMNS = ("verdict", "verdict_claimed", "verdict_held", "verdict_missing", "verdict_by_name")
+CLAIMS_LOST = "what this census found was lost with the catalog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,19 @@ class SeriesClaim:
     instances: int | None = None
     sop_instances: tuple[str, ...] | None = None
     """Every SOP Instance UID, where the source was asked down to that level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of comparing a claim with what was held then, by UID where numbers did not settle it."""
+
+    outcome: CensusOutcome
+    claimed: int | None
+    """None where the source does not tell all its instances."""
+    held: int
+    """Landed or packed."""
+    missing: int
+    by_name: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,8 @@ class StudyClaim:
     instances: int | None = None
     detail: tuple[SeriesClaim, ...] | None = None
     """Every series, where the source was asked down to that level."""
+    verdict: Verdict | None = None
+    """Where whoever asked has compared; without it, numbers and listed UIDs are compared here."""
 
 
 class ClaimChange(StrEnum):
@@ -88,8 +105,14 @@ class CensusRun:
     run: str
     ended_at: datetime
     complete: bool
+    """Whether everything in its scope is known."""
     studies: int
     not_covered: str = ""
+    whole: bool = True
+    """Whether its scope was all the source has, and not some days only."""
+    began_at: datetime | None = None
+    row_limit: int = 0
+    """How many rows the source seems to give at most; nought where nothing points to a limit."""
 
 
 def record_claims(
@@ -98,6 +121,7 @@ def record_claims(
     """Record what a source says of some studies, compare those studies, and tell what changed."""
     known = _known_claims(connection, source, [claim.study for claim in claims])
     changes = []
+    unsettled = set()
     for claim in claims:
         before = known.get(claim.study)
         row = {
@@ -113,6 +137,7 @@ def record_claims(
             "first_claimed_at": at if before is None else before.first_claimed_at,
             "claimed_at": at,
             "gone_at": None,
+            **_verdict_columns(claim.verdict),
         }
         connection.execute(insert_or_replace(connection, claim_table), row)
         change = _change(before, row)
@@ -122,8 +147,10 @@ def record_claims(
         elif change is ClaimChange.CHANGED:
             # What was said of its series is no longer what the source has.
             _record_detail(connection, source, claim.study, ())
+        if change is not ClaimChange.SAME or claim.detail is not None or verdict_of(before) != claim.verdict:
+            unsettled.add(claim.study)
         known[claim.study] = connection.execute(_claim(source, claim.study)).one()
-    settle(connection, {claim.study for claim in claims})
+    settle(connection, unsettled)
     return changes
 
 
@@ -132,16 +159,13 @@ def end_census(connection: Connection, run: CensusRun, dates: tuple[str, str] | 
 
     Only a complete run can say that something is gone; ``dates`` (first and last, inclusive) is what
     it covered, ``None`` is everything. Nothing held is touched: a deletion at the source is a
-    tombstone here.
+    tombstone here. A run whose claims were lost with an older catalog counts for nothing: what it found
+    unprotected is not known any more.
     """
-    row = {
-        "source": run.source,
-        "run": run.run,
-        "ended_at": run.ended_at,
-        "complete": run.complete,
-        "studies": run.studies,
-        "not_covered": run.not_covered,
-    }
+    of_run = select(func.count()).where(claim_table.c.source == run.source, claim_table.c.run == run.run)
+    if run.complete and connection.execute(of_run).scalar_one() < run.studies:
+        run = replace(run, complete=False, not_covered=CLAIMS_LOST)
+    row = {column.name: getattr(run, column.name) for column in census_run_table.columns}
     connection.execute(insert_or_replace(connection, census_run_table), row)
     if not run.complete:
         return []
@@ -207,10 +231,10 @@ def series_claims(connection: Connection, source: str, study: str) -> list[Serie
 
 
 def last_runs(connection: Connection) -> list[CensusRun]:
-    """Return the last complete run of each source."""
+    """Return the last run of each source that was complete and spoke of all that it has."""
     newest = (
         select(census_run_table.c.source, func.max(census_run_table.c.ended_at).label("ended_at"))
-        .where(census_run_table.c.complete.is_(True))
+        .where(census_run_table.c.complete.is_(True), census_run_table.c.whole.is_(True))
         .group_by(census_run_table.c.source)
         .subquery()
     )
@@ -218,9 +242,16 @@ def last_runs(connection: Connection) -> list[CensusRun]:
         newest,
         and_(census_run_table.c.source == newest.c.source, census_run_table.c.ended_at == newest.c.ended_at),
     )
-    found = connection.execute(statement.where(census_run_table.c.complete.is_(True)).order_by(census_run_table.c.run))
+    counted = statement.where(census_run_table.c.complete.is_(True), census_run_table.c.whole.is_(True))
+    found = connection.execute(counted.order_by(census_run_table.c.run))
     by_source = {row.source: CensusRun(*row) for row in found}
     return [by_source[source] for source in sorted(by_source)]
+
+
+def row_limit(connection: Connection, source: str) -> int:
+    """Return the row limit that the last run of a source saw."""
+    last = select(census_run_table.c.row_limit).where(census_run_table.c.source == source)
+    return connection.execute(last.order_by(census_run_table.c.run.desc()).limit(1)).scalar() or 0
 
 
 def _row(row: Row[Any]) -> CensusRow:
@@ -247,6 +278,26 @@ def _change(before: Row[Any] | None, now: dict[str, Any]) -> ClaimChange:
     told = ("study_date", "study_time", "modalities", "accession", "series_count", "instance_count")
     same = all(getattr(before, name) == now[name] for name in told)
     return ClaimChange.SAME if same else ClaimChange.CHANGED
+
+
+def _verdict_columns(verdict: Verdict | None) -> dict[str, Any]:
+    if verdict is None:
+        return dict.fromkeys(VERDICT_COLUMNS)
+    told = (verdict.outcome.value, verdict.claimed, verdict.held, verdict.missing, verdict.by_name)
+    return dict(zip(VERDICT_COLUMNS, told, strict=True))
+
+
+def verdict_of(claim: Row[Any] | None) -> Verdict | None:
+    """Read what came of the last comparison, if there was one."""
+    if claim is None or claim.verdict is None:
+        return None
+    return Verdict(
+        CensusOutcome(claim.verdict),
+        claim.verdict_claimed,
+        claim.verdict_held,
+        claim.verdict_missing,
+        claim.verdict_by_name,
+    )
 
 
 def _record_detail(connection: Connection, source: str, study: str, detail: Sequence[SeriesClaim]) -> None:
@@ -277,23 +328,25 @@ def _record_detail(connection: Connection, source: str, study: str, detail: Sequ
 def _compared(connection: Connection, study: str) -> list[dict[str, Any]]:
     """Return the census rows of one study: one for each source that claims it, or one for none."""
     vault = connection.execute(
-        select(study_table.c.key, study_table.c.study_date, study_table.c.packed_count).where(
-            study_table.c.study == study
-        )
+        select(
+            study_table.c.key,
+            study_table.c.study_date,
+            study_table.c.instance_count,
+            study_table.c.version_count,
+            study_table.c.packed_count,
+        ).where(study_table.c.study == study)
     ).first()
-    held = {} if vault is None or vault.packed_count == 0 else _held_instances(connection, vault.key)
-    held_count = len({uid for uids in held.values() for uid in uids})
+    held_count = 0 if vault is None else _packed_instances(connection, vault)
     claims = connection.execute(
         select(claim_table).where(claim_table.c.study == study, claim_table.c.gone_at.is_(None))
     ).all()
     rows = []
     for claim in claims:
-        detail = series_claims(connection, claim.source, study)
-        claimed = _claimed_count(claim.instance_count, detail)
+        claimed, outcome = _judged(connection, claim, vault, held_count)
         row = {
             "study": study,
             "source": claim.source,
-            "outcome": judge(claimed, detail, held).value,
+            "outcome": outcome.value,
             "claimed": claimed,
             "held": held_count,
             "study_date": claim.study_date,
@@ -315,20 +368,64 @@ def _compared(connection: Connection, study: str) -> list[dict[str, Any]]:
     return rows
 
 
+def _packed_instances(connection: Connection, study: Any) -> int:
+    """Return how many instances of a study lie in packs, without reading them where all do or none does."""
+    if study.packed_count in (0, study.version_count):
+        return int(study.instance_count) if study.packed_count else 0
+    packed = select(func.count(distinct(version_table.c.sop_instance))).where(
+        version_table.c.study_key == study.key, version_table.c.packed.is_(True)
+    )
+    return int(connection.execute(packed).scalar_one())
+
+
+def _judged(connection: Connection, claim: Any, study: Any, packed: int) -> tuple[int | None, CensusOutcome]:
+    verdict = verdict_of(claim)
+    if verdict is not None:
+        held = 0 if study is None else study.instance_count
+        return verdict.claimed, judge_verdict(verdict, held, packed)
+    detail = series_claims(connection, claim.source, claim.study)
+    claimed = _claimed_count(claim.instance_count, detail)
+    if not detail or study is None or not packed:
+        return claimed, _judge_number(claimed, packed)
+    return claimed, judge(claimed, detail, _held_instances(connection, study.key))
+
+
+def judge_verdict(verdict: Verdict, held: int, packed: int) -> CensusOutcome:
+    """Carry a verdict on to now: ``held`` instances have landed, of which ``packed`` lie in packs.
+
+    What came since counts for what was missing; the next census looks closer.
+    """
+    if not packed:
+        return CensusOutcome.EMPTY if verdict.claimed == 0 else CensusOutcome.UNPROTECTED
+    if verdict.claimed is None:
+        return CensusOutcome.UNCOUNTED
+    lacking = max(verdict.missing - max(held - verdict.held, 0), 0)
+    # Numbers that differ although nothing is missing say that nobody has looked at the names.
+    looked_at = verdict.outcome is not CensusOutcome.DIFFERING or verdict.missing > 0
+    whole = looked_at and not lacking and packed == held
+    return CensusOutcome.PROTECTED if whole else CensusOutcome.DIFFERING
+
+
 def judge(claimed: int | None, detail: Sequence[SeriesClaim], held: dict[str, set[str]]) -> CensusOutcome:
     """Compare a claim with the SOP Instance UIDs held by series, as deep as the claim goes."""
     everything = {uid for uids in held.values() for uid in uids}
     if not everything:
-        return CensusOutcome.EMPTY if claimed == 0 else CensusOutcome.UNPROTECTED
+        return _judge_number(claimed, 0)
     if detail and all(one.sop_instances is not None for one in detail):
         listed = {uid for one in detail for uid in one.sop_instances or ()}
         return CensusOutcome.PROTECTED if listed <= everything else CensusOutcome.DIFFERING
     by_series = [(one.instances, len(held.get(one.series, ()))) for one in detail]
     if any(count is not None and count != found for count, found in by_series):
         return CensusOutcome.DIFFERING
+    return _judge_number(claimed, len(everything))
+
+
+def _judge_number(claimed: int | None, held: int) -> CensusOutcome:
+    if not held:
+        return CensusOutcome.EMPTY if claimed == 0 else CensusOutcome.UNPROTECTED
     if claimed is None:
         return CensusOutcome.UNCOUNTED
-    return CensusOutcome.PROTECTED if claimed == len(everything) else CensusOutcome.DIFFERING
+    return CensusOutcome.PROTECTED if claimed == held else CensusOutcome.DIFFERING
 
 
 def _claimed_count(told: int | None, detail: Sequence[SeriesClaim]) -> int | None:

@@ -13,6 +13,7 @@ from safelight.catalog.reading import chunks
 from safelight.catalog.rows import CopyState, Finding, Rejection
 from safelight.catalog.schema import choice_table, finding_table, rejection_table
 from safelight.catalog.tallies import add_to_tallies, raise_tally
+from safelight.core.clock import from_text
 from safelight.core.database import insert_or_replace, insert_or_skip
 
 COPY_FACTS = {
@@ -82,7 +83,15 @@ def apply(connection: Connection, fact: Fact) -> None:
         connection.execute(insert_or_replace(connection, choice_table), row)
     elif fact.kind == "source-claimed":
         run = CensusRun(
-            told["source"], told["run"], fact.at, told["complete"], told.get("studies", 0), told.get("not_covered", "")
+            told["source"],
+            told["run"],
+            fact.at,
+            told["complete"],
+            told.get("studies", 0),
+            told.get("not_covered", ""),
+            told.get("whole", True),
+            from_text(told["began_at"]) if told.get("began_at") else None,
+            told.get("row_limit") or 0,
         )
         end_census(connection, run, (told["date_from"], told["date_to"]) if told.get("date_from") else None)
     raise_tally(connection, "journal_position", fact.position)

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from safelight.catalog.errors import CatalogDamaged
 from safelight.core.clock import from_text, to_text
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 schema = MetaData()
 
@@ -327,8 +327,15 @@ claim_table = Table(
     Column("first_claimed_at", Instant, nullable=False),
     Column("claimed_at", Instant, nullable=False),
     Column("gone_at", Instant),
+    # What came of the last comparison, if there was one.
+    Column("verdict", String),
+    Column("verdict_claimed", BigInteger),
+    Column("verdict_held", BigInteger),
+    Column("verdict_missing", BigInteger),
+    Column("verdict_by_name", Boolean),
     Index("claim_by_study", "study"),
     Index("claim_by_run", "source", "gone_at", "run"),
+    Index("claim_by_date", "source", "study_date"),
 )
 
 series_claim_table = Table(
@@ -375,5 +382,8 @@ census_run_table = Table(
     Column("complete", Boolean, nullable=False),
     _number("studies"),
     _text("not_covered"),
+    Column("whole", Boolean, nullable=False),
+    Column("began_at", Instant),
+    _number("row_limit"),
     Index("census_run_by_age", "source", "complete", "ended_at"),
 )

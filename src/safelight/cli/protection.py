@@ -60,6 +60,10 @@ def _show_seed(document: dict[str, Any]) -> None:
 @click.option("--from", "date_from", default="", help="First study date, YYYYMMDD. Default: as far back as there is.")
 @click.option("--to", "date_to", default="", help="Last study date, YYYYMMDD. Default: today.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many studies now; the rest on the next call.")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Megabytes per second at most, all together.")
+@click.option(
+    "--anew", is_flag=True, help="Ask the source for everything again; do not go on where the last pull stopped."
+)
 @click.option("--dry-run", is_flag=True, help="Only ask what the source holds and say what would be pulled.")
 @home_option
 @json_option
@@ -69,9 +73,11 @@ def pull(home_directory: Path, as_json: bool, **told: Any) -> int:
     if as_json:
         print_json(document)
     else:
+        if document["resumed"]:
+            click.echo("Went on where the last pull stopped.")
         click.echo(
             f"{document['claimed']:,} studies claimed by the source; {document['pulled']:,} pulled, "
-            f"{document['held_already']:,} held already, {document['failed']:,} failed"
+            f"{document['held_already']:,} held already, {document['failed']:,} failed, {document['waiting']:,} waiting"
         )
         _show_unknown(document["unknown"])
     return 0 if not document["failed"] and document["complete"] else EXIT_OBJECTIVE_NOT_MET
@@ -86,9 +92,10 @@ def pull(home_directory: Path, as_json: bool, **told: Any) -> int:
 @click.option(
     "--level",
     type=click.Choice(["study", "series", "instance"]),
-    default="instance",
+    default="study",
     show_default=True,
-    help="How deep to compare where counts agree.",
+    help="Where the numbers of a study agree: believe them, compare those of its series, or every SOP Instance UID. "
+    "Where they differ, instances are always compared by UID.",
 )
 @home_option
 @json_option
@@ -104,10 +111,13 @@ def census(home_directory: Path, as_json: bool, **told: Any) -> int:
     else:
         click.echo(
             f"protected {document['protected']:,}   unprotected {document['unprotected']:,}   "
-            f"differing {document['differing']:,}   only in vault {document['only_in_vault']:,}"
+            f"differing {document['differing']:,}   only in vault {document['only_in_vault']:,}   "
+            f"gone from the source {document['vanished']:,}"
         )
         for study in document["studies"][:20]:
             click.echo(f"  {study['state']:<12} {study['study']}  {study['told']}")
+        for gone in document["vanished_studies"][:20]:
+            click.echo(f"  {'gone':<12} {gone}  the source claims it no more; what is held stays")
         if len(document["studies"]) > 20:
             click.echo(f"  ... and {len(document['studies']) - 20:,} more; --json lists all")
         _show_unknown(document["unknown"])

@@ -1,7 +1,7 @@
 """Counting what the source says it holds against what we hold, and saying what could not be counted."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final, Protocol
@@ -43,6 +43,18 @@ class ClaimRow:
     comparison: StudyComparison
 
 
+Days = Sequence[tuple[date, date]] | None
+"""Ranges of study dates, both ends included; None is everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """How many studies there are, and the first of them by UID."""
+
+    count: int = 0
+    first: tuple[str, ...] = ()
+
+
 class CensusBook(HeldStudies, Protocol):
     """Where claims are kept, beside what is held."""
 
@@ -52,7 +64,16 @@ class CensusBook(HeldStudies, Protocol):
     def record_claims(self, source: str, rows: Sequence[ClaimRow]) -> None:
         """Keep rows, each in place of an older one of its study; doing it twice is harmless."""
 
-    def unclaimed(self, source: str, since: datetime, days: Sequence[tuple[date, date]] | None) -> Iterable[str]:
+    def claimed_before(self, source: str, since: datetime, days: Days) -> int:
+        """Count studies that this source claimed for the first time before ``since`` and has not taken back."""
+
+    def vanished(self, source: str, since: datetime, days: Days) -> Listed:
+        """Name studies that this source claimed before ``since``, and not since.
+
+        With ``days``, only studies dated within them.
+        """
+
+    def unclaimed(self, source: str, since: datetime, days: Days) -> Listed:
         """Name studies that are held and have no claim of this source made at or after ``since``.
 
         With ``days``, only studies dated within them.
@@ -87,8 +108,12 @@ class CensusSummary:
     standings: Mapping[Standing, int]
     instances_claimed: int
     instances_missing: int
-    only_in_vault: tuple[str, ...] | None
-    """Studies that the source claims no more; None where an incomplete census cannot tell."""
+    only_in_vault: Listed | None
+    """Studies that are held and not claimed; None where an incomplete census cannot tell."""
+    claimed_before: int
+    """Studies in scope that the source claimed at an earlier census."""
+    vanished: Listed | None
+    """Of these, the studies that it claims no more; None where an incomplete census cannot tell."""
     queries: int
     row_limit: int | None
     """The row limit that the source seems to have; give it to the next census."""
@@ -111,7 +136,9 @@ class CensusSummary:
             **{f"studies_{standing.value}": self.standings.get(standing, 0) for standing in Standing},
             "instances_claimed": self.instances_claimed,
             "instances_missing": self.instances_missing,
-            "studies_only_in_vault": None if self.only_in_vault is None else len(self.only_in_vault),
+            "studies_only_in_vault": None if self.only_in_vault is None else self.only_in_vault.count,
+            "studies_claimed_before": self.claimed_before,
+            "studies_vanished": None if self.vanished is None else self.vanished.count,
             "queries": self.queries,
             "row_limit": self.row_limit,
         }
@@ -130,15 +157,13 @@ def take_census(
     scope: CensusScope,
     clock: Clock,
     *,
-    pause: Callable[[], None],
     report: Report = silent,
 ) -> CensusSummary:
     """Ask the source for all in scope, compare, and keep the claims.
 
-    ``pause`` is called before every question and may wait, to be polite. A source that cannot be reached
-    ends the census; what was still open is then unknown.
+    A source that cannot be reached ends the census; what was still open is then unknown.
     """
-    run = _Run(source, book, scope, clock.now(), pause)
+    run = _Run(source, book, scope, clock.now())
     state = scope.enumeration
     while queries := next_queries(state, 1):
         try:
@@ -149,10 +174,10 @@ def take_census(
     row_limit = state.row_limit or scope.row_limit
     run.doubt_uncounted(row_limit)
     unknown = (*(f"{part.query.in_words}: {part.doubt}" for part in state.unknown), *run.unknown)
-    only = None if unknown else tuple(sorted(book.unclaimed(source.name, run.began_at, scope.days)))
+    name, since, days = source.name, run.began_at, scope.days
     return CensusSummary(
-        source=source.name,
-        began_at=run.began_at,
+        source=name,
+        began_at=since,
         ended_at=clock.now(),
         whole=state.whole,
         complete=not unknown,
@@ -162,7 +187,9 @@ def take_census(
         standings=dict(run.standings),
         instances_claimed=run.instances_claimed,
         instances_missing=run.instances_missing,
-        only_in_vault=only,
+        only_in_vault=None if unknown else book.unclaimed(name, since, days),
+        claimed_before=book.claimed_before(name, since, days),
+        vanished=None if unknown else book.vanished(name, since, days),
         queries=state.asked,
         row_limit=row_limit,
     )
@@ -176,7 +203,6 @@ class _Run:
     book: CensusBook
     scope: CensusScope
     began_at: datetime
-    pause: Callable[[], None]
     standings: Counter[Standing] = field(default_factory=Counter)
     instances_claimed: int = 0
     instances_missing: int = 0
@@ -195,7 +221,6 @@ class _Run:
         Raises:
             SourceUnreachable: the source is gone.
         """
-        self.pause()
         try:
             found = self.source.find_studies(query)
         except SourceUnreachable:
@@ -222,7 +247,6 @@ class _Run:
     ) -> StudyComparison:
         if kept is not None and self.scope.depth is not Depth.ALL and _unchanged(kept, claim, count):
             return kept.comparison
-        self.pause()
         try:
             return compare_study(self.source, self.book, claim, count, depth=self.scope.depth, row_limit=limit)
         except SourceUnreachable:

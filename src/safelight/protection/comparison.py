@@ -26,9 +26,13 @@ class Depth(StrEnum):
     """How far down a comparison looks."""
 
     COUNTS = "counts"
+    """Counts of studies only: nothing more is asked."""
     DIFFERING = "differing"
-    """Instances are named where the counts differ or are not given."""
+    """Instances are named where the counts of a study differ or are not given."""
+    SERIES = "series"
+    """The counts of the series of every study that is held are compared as well."""
     ALL = "all"
+    """Every instance is named."""
 
 
 class ComparedLevel(StrEnum):
@@ -92,10 +96,7 @@ def compare_study(
         PeerError: the source did not answer.
     """
     by_counts = compare_counts(claim, count)
-    if depth is Depth.COUNTS:
-        return by_counts
-    settled = by_counts.standing is Standing.PROTECTED or (by_counts.standing is Standing.UNPROTECTED and not by_series)
-    if depth is Depth.DIFFERING and settled:
+    if _is_settled(by_counts.standing, depth, by_series=by_series):
         return by_counts
     ours = held.instances(claim.study) if count else {}
     comparisons = [
@@ -105,6 +106,19 @@ def compare_study(
         for series in one_row_each(source.find_series(claim.study))
     ]
     return _sum_up(claim, ours, comparisons)
+
+
+def _is_settled(standing: Standing, depth: Depth, *, by_series: bool) -> bool:
+    """Whether the counts of the study say all that is asked for."""
+    match depth:
+        case Depth.COUNTS:
+            return True
+        case Depth.DIFFERING:
+            return standing is Standing.PROTECTED or (standing is Standing.UNPROTECTED and not by_series)
+        case Depth.SERIES:
+            return standing is Standing.UNPROTECTED and not by_series
+        case Depth.ALL:
+            return False
 
 
 def compare_counts(claim: StudyClaim, count: HeldCount | None) -> StudyComparison:

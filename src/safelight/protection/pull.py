@@ -64,7 +64,8 @@ class PullSettings:
     """Tried in turn, from one attempt at a study to the next."""
     windows: tuple[Window, ...] = ()
     """None means at any time."""
-    instances_per_second_max: float | None = None
+    bytes_per_second_max: float | None = None
+    """Over the whole pull, by what has arrived of each study. A source may send one study faster."""
     settle_seconds: float = 5.0
     """How long after a retrieve, or after something arrived, we look again."""
     settle_looks_max: int = 4
@@ -103,6 +104,8 @@ class StudyPull:
     attempts: int = 0
     looks: int = 0
     held: int = 0
+    held_bytes: int = 0
+    asked_at: datetime | None = None
     not_before: datetime | None = None
 
 
@@ -152,6 +155,7 @@ class StudyCompared:
     missing: int | None
     series_missing: tuple[str, ...]
     held: int
+    held_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,8 @@ class PullState:
     enumeration: Enumeration
     studies: Mapping[str, StudyPull] = field(default_factory=dict)
     """Newest first; those that are settled have left."""
+    wanted: int = 0
+    """Studies of which we lacked something, as far as the source was asked."""
     settled: int = 0
     """Studies that were asked for and have arrived."""
     unfinished: tuple[str, ...] = ()
@@ -355,11 +361,12 @@ def _compare(
     found = compare_study(source, held, claim, count, by_series=True, row_limit=row_limit)
     missing = None if found.standing is Standing.UNKNOWN else found.missing
     series = tuple(part.series for part in found.series if part.missing or part.claimed is None)
-    return StudyCompared(at, claim.study, missing, series, found.held)
+    return StudyCompared(at, claim.study, missing, series, found.held, count.bytes if count else 0)
 
 
 def _fold_range(state: PullState, fact: RangeAnswered) -> PullState:
     studies = dict(state.studies)
+    known = len(studies)
     for claim, held_any in fact.wanted:
         if claim.study in studies or claim.study in state.unfinished:
             continue
@@ -367,17 +374,15 @@ def _fold_range(state: PullState, fact: RangeAnswered) -> PullState:
         by_study = not held_any and count is not None and 0 < count <= state.settings.study_instances_max
         stage = Stage.WANTED if by_study else Stage.CLAIMED
         studies[claim.study] = StudyPull(claim, stage, whole=by_study)
-    return replace(state, enumeration=fold_answer(state.enumeration, fact.answer), studies=studies)
+    enumeration = fold_answer(state.enumeration, fact.answer)
+    return replace(state, enumeration=enumeration, studies=studies, wanted=state.wanted + len(studies) - known)
 
 
 def _fold_retrieve(state: PullState, fact: RetrieveEnded) -> PullState:
-    rate = state.settings.instances_per_second_max
-    if rate:
-        start = max(fact.began_at, state.rate_until or fact.began_at)
-        state = replace(state, rate_until=start + timedelta(seconds=fact.completed / rate))
     study = state.studies.get(fact.study)
     if study is None or study.stage is not Stage.WANTED:
         return state
+    study = replace(study, asked_at=study.asked_at or fact.began_at)
     left = tuple(series for series in study.series_left if series != fact.series)
     if fact.series is not None and left:
         return _put(state, replace(study, series_left=left))
@@ -389,17 +394,30 @@ def _fold_comparison(state: PullState, fact: StudyCompared) -> PullState:
     study = state.studies.get(fact.study)
     if study is None or study.stage is Stage.WANTED:
         return state
+    if study.stage is Stage.SETTLING:
+        state = _pay(state, study, fact)
     if fact.missing == 0:
         return replace(_drop(state, fact.study), settled=state.settled + (study.stage is Stage.SETTLING))
     if study.stage is Stage.CLAIMED:
         return _put(state, _want(study, fact))
     settings = state.settings
     looks = 0 if fact.held > study.held else study.looks + 1
-    study = replace(study, held=fact.held, looks=looks)
+    study = replace(study, held=fact.held, held_bytes=fact.held_bytes, looks=looks)
     if looks <= settings.settle_looks_max:
         wait = timedelta(seconds=settings.settle_seconds * 2**looks)
         return _put(state, replace(study, not_before=fact.at + wait))
     return _end_attempt(state, study, fact)
+
+
+def _pay(state: PullState, study: StudyPull, fact: StudyCompared) -> PullState:
+    """Let what has arrived push away the moment from which more may be asked for."""
+    rate = state.settings.bytes_per_second_max
+    arrived = fact.held_bytes - study.held_bytes
+    if not rate or arrived <= 0:
+        return state
+    began = study.asked_at or fact.at
+    start = max(began, state.rate_until or began)
+    return replace(state, rate_until=start + timedelta(seconds=arrived / rate))
 
 
 def _end_attempt(state: PullState, study: StudyPull, fact: StudyCompared) -> PullState:
@@ -414,7 +432,16 @@ def _end_attempt(state: PullState, study: StudyPull, fact: StudyCompared) -> Pul
 def _want(study: StudyPull, fact: StudyCompared) -> StudyPull:
     """Ask for the series that lack something; for the whole study where no series can be named."""
     series = fact.series_missing
-    return replace(study, stage=Stage.WANTED, whole=not series, series_left=series, held=fact.held, not_before=None)
+    return replace(
+        study,
+        stage=Stage.WANTED,
+        whole=not series,
+        series_left=series,
+        held=fact.held,
+        held_bytes=fact.held_bytes,
+        asked_at=None,
+        not_before=None,
+    )
 
 
 def _fold_failure(state: PullState, fact: SourceFailed) -> PullState:
@@ -422,7 +449,7 @@ def _fold_failure(state: PullState, fact: SourceFailed) -> PullState:
     study = state.studies.get(fact.study) if fact.study is not None else None
     if study is not None:
         # The source works but refuses this study: the study has failed an attempt, the others go on.
-        refused = StudyCompared(fact.at, study.claim.study, None, study.series_left, study.held)
+        refused = StudyCompared(fact.at, study.claim.study, None, study.series_left, study.held, study.held_bytes)
         return _end_attempt(state, study, refused)
     failures = state.failures_in_row + 1
     seconds = min(settings.backoff_seconds * 2 ** min(failures - 1, 16), settings.backoff_seconds_max)

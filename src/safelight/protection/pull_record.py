@@ -9,16 +9,18 @@ from datetime import date
 from typing import Final
 
 from safelight.core.clock import from_text, to_text
+from safelight.journal.kinds import FactKind
 from safelight.protection.enumeration import Answer
 from safelight.protection.pull import Fact, RangeAnswered, RetrieveEnded, SourceFailed, StudyCompared
 from safelight.protection.source import QueryKey, StudyClaim, StudyQuery
 
 JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 
-RANGE_ANSWERED: Final = "pull-range-answered"
-STUDY_COMPARED: Final = "pull-study-compared"
-RETRIEVE_ENDED: Final = "pull-retrieve-ended"
-SOURCE_FAILED: Final = "pull-source-failed"
+RANGE_ANSWERED: Final = FactKind.PULL_RANGE_ANSWERED.value
+STUDY_COMPARED: Final = FactKind.PULL_STUDY_COMPARED.value
+RETRIEVE_ENDED: Final = FactKind.PULL_RETRIEVE_ENDED.value
+SOURCE_FAILED: Final = FactKind.PULL_SOURCE_FAILED.value
+KINDS: Final = (RANGE_ANSWERED, STUDY_COMPARED, RETRIEVE_ENDED, SOURCE_FAILED)
 
 
 def to_record(fact: Fact) -> tuple[str, dict[str, JsonValue]]:
@@ -33,6 +35,7 @@ def to_record(fact: Fact) -> tuple[str, dict[str, JsonValue]]:
                 "missing": fact.missing,
                 "series_missing": fact.series_missing,
                 "held": fact.held,
+                "held_bytes": fact.held_bytes,
             }
         case RetrieveEnded():
             return RETRIEVE_ENDED, {
@@ -60,7 +63,12 @@ def from_record(kind: str, body: Mapping[str, object]) -> Fact:
     if kind == STUDY_COMPARED:
         missing = read.optional_count("missing")
         return StudyCompared(
-            from_text(read.text("at")), read.text("study"), missing, read.texts("series_missing"), read.count("held")
+            at=from_text(read.text("at")),
+            study=read.text("study"),
+            missing=missing,
+            series_missing=read.texts("series_missing"),
+            held=read.count("held"),
+            held_bytes=read.count("held_bytes"),
         )
     if kind == RETRIEVE_ENDED:
         return RetrieveEnded(

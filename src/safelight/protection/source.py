@@ -175,6 +175,7 @@ class HeldCount:
 
     series: int
     instances: int
+    bytes: int = 0
 
 
 class HeldStudies(Protocol):

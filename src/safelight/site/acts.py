@@ -1,14 +1,20 @@
 """Acts: what a command line asks for and an opened home does, here or in the running `serve`."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from safelight.core.errors import UsageError
 from safelight.core.progress import Report
-from safelight.site.exporting import Wanted, export
 from safelight.site.home import Home
-from safelight.site.opened import Site
+from safelight.site.workers import Workers
+
+if TYPE_CHECKING:
+    from safelight.site.opened import Site
+
+WITH_WORKERS: Final = frozenset({"protection.seed", "vault.export", "vault.pack"})
 
 
 class UnknownAct(UsageError):
@@ -18,7 +24,7 @@ class UnknownAct(UsageError):
     hint: ClassVar[str] = "Restart `safelight serve` after an upgrade."
 
 
-Act = Callable[[Site, Mapping[str, Any], Report], Mapping[str, Any]]
+Act = Callable[["Site", Mapping[str, Any], Report], Mapping[str, Any]]
 
 
 def act_alone(home: Home, name: str, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
@@ -27,8 +33,13 @@ def act_alone(home: Home, name: str, told: Mapping[str, Any], report: Report) ->
     Raises:
         HomeInUse: another command works on it.
     """
-    with Site.open(home) as site:
-        return act(site, name, told, report)
+    ahead = home.settings().vault.packers if name in WITH_WORKERS else 0
+    # They load their codecs while we load the rest and open the home.
+    with Workers(niceness=0, ahead=ahead) as workers:
+        from safelight.site.opened import Site
+
+        with Site.open(home, workers=workers) as site:
+            return act(site, name, told, report)
 
 
 def act(site: Site, name: str, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
@@ -55,7 +66,7 @@ def _pull(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, A
 
 
 def _census(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    from safelight.site.pulling import census
+    from safelight.site.census import census
 
     return census(site, told, report)
 
@@ -73,6 +84,8 @@ def _verify(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str,
 
 
 def _export(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.exporting import Wanted, export
+
     wanted = Wanted(told.get("study"), told.get("digest"))
     return export(site, wanted, Path(told["to"]), dry_run=bool(told.get("dry_run")), report=report)
 

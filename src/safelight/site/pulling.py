@@ -1,309 +1,285 @@
-"""Pulling from a PACS and counting what it holds: protection's procedures on a DICOM source and our catalog."""
+"""Pulling from a PACS: protection's procedure, with a crew of threads at the source and its facts in the journal."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+import time
+from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, ClassVar, Final
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final, Protocol
 
-from safelight.catalog.catalog import Catalog
-from safelight.catalog.census_outcome import CensusOutcome
-from safelight.catalog.census_rows import StudyClaim as KeptClaim
-from safelight.core.clock import to_text
-from safelight.core.errors import UsageError
-from safelight.core.instance import Way
-from safelight.core.names import Peer
-from safelight.core.progress import Progress, Report
-from safelight.journal.kinds import FactKind
-from safelight.protection.census import CensusScope, CensusSummary, ClaimRow, take_census
-from safelight.protection.comparison import Depth, Standing
-from safelight.protection.enumeration import EnumerationSettings, begin_days, begin_whole
+from safelight.core.clock import Clock
+from safelight.core.errors import StateError
+from safelight.core.progress import Progress, Report, silent
+from safelight.gateway.control import is_serving
+from safelight.protection.enumeration import begin_days
+from safelight.protection.finding import FindingCode
 from safelight.protection.pull import (
     Command,
     Enumerate,
+    Fact,
     PullSettings,
     PullState,
-    RangeAnswered,
     RetrieveEnded,
-    Window,
+    SourceFailed,
+    StudyCompared,
+    begin_pull,
     decide,
     do_command,
     fold,
     next_moment,
 )
-from safelight.protection.source import HeldCount, RetrieveWay
-from safelight.site.intake import LandingIntake
+from safelight.protection.source import HeldStudies, RetrieveWay, SourceArchive, SourceUnreachable
+from safelight.site.census_book import CatalogHeld
+from safelight.site.flushing import pack_everything
 from safelight.site.opened import Site
-from safelight.site.peers import find_peer
-from safelight.site.retrieval import DicomSource
+from safelight.site.pull_log import OpenPull, PullLog, PullScope
+from safelight.site.records import Records
+from safelight.site.sources import Wait, days_told, local_time, source_told, windows_told
 
-EARLIEST: Final = date(1895, 1, 1)
-LISTED_MAX: Final = 10_000
+LISTED_MAX: Final = 100
+FAILURES_MAX: Final = 8
+"""So often in a row, each time after a longer pause, a source may be out of reach; then the pull ends for now."""
+LANDING_SHARE_MAX: Final = 0.5
+"""With more of the landing log taken, nothing more is asked for until it is packed."""
 WAIT_SECONDS: Final = 0.2
+BYTES_IN_MEGABYTE: Final = 1_000_000
 
 
-class NoSource(UsageError):
-    """There is no PACS to pull from or to count."""
+class PullRuns(StateError):
+    """A pull from this source is under way already."""
 
-    code: ClassVar[str] = "protection.no-source"
-    hint: ClassVar[str] = "Give --source AET@HOST:PORT, or set protection.source in safelight.toml."
-
-
-class BadRange(UsageError):
-    """A date or an hour is not written as it must be."""
-
-    code: ClassVar[str] = "protection.bad-range"
-    hint: ClassVar[str] = "Write dates as YYYYMMDD and pull_window as HH:MM-HH:MM."
+    code: ClassVar[str] = "protection.pull-runs"
+    hint: ClassVar[str] = "Wait for it, or stop the command that runs it; then try again."
 
 
-class CatalogBook:
-    """Claims and holdings as the catalog keeps them, for one census."""
+class NobodyListens(StateError):
+    """With C-MOVE the source sends to our listener, and no `serve` runs."""
 
-    def __init__(self, catalog: Catalog, run: str) -> None:
-        self._catalog = catalog
-        self._run = run
-        self._seen: dict[str, ClaimRow] = {}
-        self.asked: set[str] = set()
-        """Every study that was ever counted."""
-
-    def counts(self, studies: Sequence[str]) -> Mapping[str, HeldCount]:
-        """Count by study; a study that is not held is absent."""
-        self.asked.update(studies)
-        rows = {study: self._catalog.study(study) for study in studies}
-        return {study: HeldCount(row.series, row.instances) for study, row in rows.items() if row and row.instances}
-
-    def instances(self, study: str) -> Mapping[str, AbstractSet[str]]:
-        """Name the instances of a study, by series."""
-        named: dict[str, set[str]] = {}
-        for version in self._catalog.versions(study):
-            named.setdefault(version.series, set()).add(version.sop_instance)
-        return named
-
-    def claims(self, source: str, studies: Sequence[str]) -> Mapping[str, ClaimRow]:
-        """Return what this census has seen of these studies already."""
-        del source
-        return {study: self._seen[study] for study in studies if study in self._seen}
-
-    def record_claims(self, source: str, rows: Sequence[ClaimRow]) -> None:
-        """Keep rows, each in place of an older one of its study."""
-        for row in rows:
-            self._seen[row.claim.study] = row
-        kept = [
-            KeptClaim(
-                row.claim.study,
-                row.claim.date_text,
-                row.claim.time_text,
-                row.claim.modalities,
-                series=row.claim.series_count,
-                instances=row.claim.instance_count,
-            )
-            for row in rows
-        ]
-        if kept:
-            self._catalog.record_claims(source, self._run, kept, rows[0].at)
-
-    def unclaimed(self, source: str, since: datetime, days: Sequence[tuple[date, date]] | None) -> Iterable[str]:
-        """Name studies that are held and that no source claims."""
-        del source, since
-        dates = (_text(days[0][0]), _text(days[-1][1])) if days else None
-        rows = self._catalog.census([CensusOutcome.ONLY_IN_VAULT], dates, limit=LISTED_MAX)
-        return [row.study for row in rows]
-
-    def differing(self) -> Iterator[ClaimRow]:
-        """Give the studies that are not protected."""
-        yield from (row for row in self._seen.values() if row.comparison.standing is not Standing.PROTECTED)
+    code: ClassVar[str] = "protection.nobody-listens"
+    hint: ClassVar[str] = "Start `safelight serve` on this home first, or pull with: --way get"
 
 
-def census(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Count what the source says it holds against what we hold."""
-    source = _source(site, told)
-    run = to_text(site.clock.now())
-    book = CatalogBook(site.catalog, run)
-    days = _days(told)
-    today = datetime.now().date()
-    settings = EnumerationSettings()
-    scope = CensusScope(
-        begin_days(settings, days) if days else begin_whole(settings, today),
-        tuple(days) if days else None,
-        {"study": Depth.COUNTS, "series": Depth.DIFFERING}.get(str(told.get("level")), Depth.DIFFERING),
-    )
-    summary = take_census(source, book, scope, site.clock, pause=lambda: None, report=report)
-    _record_census(site, run, summary, days)
-    return {
-        "source": summary.source,
-        "complete": summary.complete,
-        "protected": summary.standings.get(Standing.PROTECTED, 0) + summary.standings.get(Standing.EMPTY, 0),
-        "unprotected": summary.standings.get(Standing.UNPROTECTED, 0),
-        "differing": summary.standings.get(Standing.DIFFERING, 0),
-        "not_known": summary.standings.get(Standing.UNKNOWN, 0),
-        "only_in_vault": len(summary.only_in_vault or ()),
-        "instances_claimed": summary.instances_claimed,
-        "instances_missing": summary.instances_missing,
-        "queries": summary.queries,
-        "unknown": list(summary.unknown),
-        "assumes": list(summary.assumes),
-        "studies": [
-            {
-                "study": row.claim.study,
-                "state": row.comparison.standing.value,
-                "told": f"claimed {row.comparison.claimed}, held {row.comparison.held}",
-            }
-            for row in book.differing()
-        ],
-    }
-
-
-def _record_census(site: Site, run: str, summary: CensusSummary, days: Sequence[tuple[date, date]]) -> None:
-    facts = {
-        **summary.facts(),
-        "run": run,
-        "complete": summary.speaks_for_source if not days else summary.complete,
-        "not_covered": "; ".join(summary.unknown)[:2000],
-    }
-    if days:
-        facts["date_from"], facts["date_to"] = _text(days[0][0]), _text(days[-1][1])
-    site.records.record(FactKind.SOURCE_CLAIMED, facts)
-    for finding in summary.findings():
-        site.records.open_finding(str(finding.code), finding.subject, "serious", **dict(finding.facts))
-    if summary.complete:
-        site.records.close_finding("protection.census-incomplete", summary.source, "a complete census was taken")
+_running: set[str] = set()
+_running_lock = threading.Lock()
 
 
 def pull(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Pull what we lack, newest first; return when everything claimed has arrived or was given up."""
-    source = _source(site, told)
-    run = to_text(site.clock.now())
-    site.records.record(FactKind.PULL_STARTED, {"source": source.name, "run": run, "way": str(told.get("way", "get"))})
-    state, tally = _Pull(site, source, told, report).run()
-    site.arrivals.settle()
-    unknown = [f"{part.query.in_words}: {part.doubt}" for part in state.enumeration.unknown]
-    for finding in state.findings(source.name):
-        site.records.open_finding(str(finding.code), finding.subject, "serious", **dict(finding.facts))
-    document = {
-        "source": source.name,
-        "claimed": tally.claimed,
-        "pulled": state.settled,
-        "held_already": max(tally.claimed - len(tally.wanted), 0),
-        "failed": len(state.unfinished),
-        "waiting": len(state.studies),
-        "complete": state.enumeration.complete and state.finished,
-        "unknown": unknown,
-    }
-    site.records.record(FactKind.PULL_FINISHED, {"run": run, **document, "unknown": unknown[:100]})
+    """Pull what we lack, newest first; return when everything claimed has arrived or was given up.
+
+    A pull that was stopped, by a limit or a crash, is gone on with.
+
+    Raises:
+        PullRuns: one from this source is under way.
+        NobodyListens: by C-MOVE, and nothing of ours would receive.
+    """
+    way = RetrieveWay(str(told.get("way") or "get"))
+    if way is RetrieveWay.MOVE and not is_serving(site.home.control_socket):
+        raise NobodyListens
+    rate = float(told.get("rate") or site.settings.protection.pull_megabytes_per_second) * BYTES_IN_MEGABYTE
+    source = source_told(site, told, rate)
+    with _running_lock:
+        if source.name in _running:
+            raise PullRuns(source=source.name)
+        _running.add(source.name)
+    try:
+        return _pull_from(site, source, _settings(site, way, rate), told, report)
+    finally:
+        with _running_lock:
+            _running.discard(source.name)
+
+
+def _settings(site: Site, way: RetrieveWay, bytes_per_second: float) -> PullSettings:
+    return PullSettings(
+        ways=(way,),
+        windows=windows_told(site.settings.protection.pull_window),
+        bytes_per_second_max=bytes_per_second or None,
+        settle_seconds=0.1 if way is RetrieveWay.GET else 1.0,
+        backoff_seconds=5.0,
+    )
+
+
+def _pull_from(
+    site: Site, source: SourceArchive, settings: PullSettings, told: Mapping[str, Any], report: Report
+) -> dict[str, Any]:
+    held = CatalogHeld(site.catalog)
+    log = PullLog(site.records)
+    scope = PullScope(source.name, str(told.get("date_from") or ""), str(told.get("date_to") or ""))
+    today = local_time(site.clock).date()
+    resumed = None if told.get("anew") or told.get("dry_run") else log.unfinished(scope)
+    opened = resumed or OpenPull("", scope, today, 0)
+    state = begin_pull(settings, opened.today)
+    days = days_told(told, site.clock)
+    if days:
+        state = replace(state, enumeration=begin_days(settings.enumeration, days))
+    if resumed is not None:
+        for fact in log.facts(resumed):
+            state = fold(state, fact)
+    elif not told.get("dry_run"):
+        opened = log.begin(scope, site.clock.now(), today, settings.ways[0].value)
+    slots = max(1, site.settings.protection.pull_associations)
+    crew = PullCrew(source, held, site.clock, report, slots, room=lambda: _has_room(site))
+    if told.get("dry_run"):
+        state = crew.ask_only(state)
+    else:
+        findings = _Unfinished(site.records, source.name)
+        state = crew.run(state, findings.watch(lambda facts: log.record(opened, facts)), limit=told.get("limit"))
+        site.arrivals.settle()
+        findings.tell(state)
+    document = _document(source.name, state, len(held.asked), resumed=resumed is not None)
+    if state.finished and not told.get("dry_run"):
+        log.finish(opened, {**document, "unknown": document["unknown"][:LISTED_MAX]})
     return document
 
 
-class _Tally:
-    def __init__(self) -> None:
-        self.claimed = 0
-        self.wanted: set[str] = set()
-        self.instances = 0
+def _has_room(site: Site) -> bool:
+    """Whether the landing log has room for more; where no `serve` packs, what waits is packed here."""
+    usage = site.landing.usage()
+    if usage.bytes_held <= LANDING_SHARE_MAX * usage.bytes_max:
+        return True
+    if is_serving(site.home.control_socket):
+        return False
+    pack_everything(site, silent)
+    return True
 
 
-class _Pull:
-    """One pull: asks `decide`, has commands done by a few threads, folds their facts."""
+def _document(source: str, state: PullState, asked: int, *, resumed: bool) -> dict[str, Any]:
+    claimed = max(asked, state.wanted)
+    return {
+        "source": source,
+        "resumed": resumed,
+        "claimed": claimed,
+        "wanted": state.wanted,
+        "pulled": state.settled,
+        "held_already": claimed - state.wanted,
+        "failed": len(state.unfinished),
+        "waiting": len(state.studies),
+        "complete": state.enumeration.complete and state.finished,
+        "unknown": [f"{part.query.in_words}: {part.doubt}" for part in state.enumeration.unknown],
+    }
 
-    def __init__(self, site: Site, source: DicomSource, told: Mapping[str, Any], report: Report) -> None:
-        self._site = site
+
+class Room(Protocol):
+    """Says whether more may be asked for; makes room where it can."""
+
+    def __call__(self) -> bool:
+        """Return whether there is room now."""
+
+
+class Record(Protocol):
+    """Makes facts durable."""
+
+    def __call__(self, facts: list[Fact]) -> None:
+        """Return when they are."""
+
+
+class _Unfinished:
+    """The findings about studies that a source claims and does not deliver."""
+
+    def __init__(self, records: Records, source: str) -> None:
+        self._records = records
         self._source = source
-        self._report = report
-        self._limit = told.get("limit")
-        self._dry_run = bool(told.get("dry_run"))
-        self._book = CatalogBook(site.catalog, "")
-        protection = site.settings.protection
-        way = RetrieveWay(str(told.get("way") or "get"))
-        settings = PullSettings(
-            ways=(way,),
-            windows=_windows(protection.pull_window),
-            settle_seconds=0.1 if way is RetrieveWay.GET else 1.0,
-            backoff_seconds=5.0,
-        )
-        days = _days(told)
-        today = datetime.now().date()
-        enumeration = EnumerationSettings()
-        begun = begin_days(enumeration, days) if days else begin_whole(enumeration, today)
-        self._state = PullState(settings, begun)
-        self._tally = _Tally()
-        self._wake = threading.Event()
-        self._slots = max(1, protection.pull_associations)
+        self._open = {one.subject for one in records.catalog.findings(code=FindingCode.PULL_UNFINISHED)}
 
-    def run(self) -> tuple[PullState, _Tally]:
-        """Go on until nothing is left to do."""
-        under_way: dict[Future[Any], Command] = {}
-        with ThreadPoolExecutor(self._slots, thread_name_prefix="pull") as crew:
-            while not self._over(under_way):
-                now = self._site.clock.now()
-                local = datetime.now()
-                free = self._slots - len(under_way)
-                commands = () if self._enough() else decide(self._state, free, now, local, set(under_way.values()))
-                for command in commands:
-                    if self._dry_run and not isinstance(command, Enumerate):
-                        continue
-                    job = crew.submit(do_command, command, self._source, self._book, self._site.clock)
-                    under_way[job] = command
-                if not under_way:
-                    if self._dry_run and self._state.enumeration.finished:
-                        break
-                    due = next_moment(self._state, now)
-                    self._wake.wait(min(max((due - now).total_seconds(), 0.01), 1.0) if due else WAIT_SECONDS)
-                    continue
-                done, _ = wait(under_way, timeout=WAIT_SECONDS, return_when=FIRST_COMPLETED)
-                for job in done:
-                    del under_way[job]
-                    self._take(job.result())
-        return self._state, self._tally
+    def watch(self, record: Record) -> Record:
+        """Close the finding about a study that has arrived after all."""
 
-    def _over(self, under_way: Mapping[Future[Any], Command]) -> bool:
-        return not under_way and (self._state.finished or self._enough())
+        def recorded(facts: list[Fact]) -> None:
+            record(facts)
+            for fact in facts:
+                if isinstance(fact, StudyCompared) and fact.missing == 0 and fact.study in self._open:
+                    self._records.close_finding(FindingCode.PULL_UNFINISHED, fact.study, "it has arrived")
 
-    def _enough(self) -> bool:
-        return self._limit is not None and self._state.settled >= self._limit
+        return recorded
 
-    def _take(self, fact: Any) -> None:
-        if isinstance(fact, RangeAnswered):
-            self._tally.wanted.update(claim.study for claim, _ in fact.wanted)
-            self._tally.claimed = len(self._book.asked)
-        if isinstance(fact, RetrieveEnded):
-            self._tally.instances += fact.completed
-        self._state = fold(self._state, fact)
-        note = f"{self._tally.instances} instances"
-        self._report(Progress("pull", self._state.settled, len(self._tally.wanted), "studies", note))
+    def tell(self, state: PullState) -> None:
+        """Open a finding about each study that was given up."""
+        for finding in state.findings(self._source):
+            self._records.open_finding(str(finding.code), finding.subject, "serious", **dict(finding.facts))
 
 
-def _source(site: Site, told: Mapping[str, Any]) -> DicomSource:
-    text = str(told.get("source") or site.settings.protection.source)
-    if not text:
-        raise NoSource
-    peer: Peer = find_peer(site.home.peers, text)
-    intake = LandingIntake(site.landing, site.clock, site.arrivals.put, Way.PULL)
-    return DicomSource(peer, site.settings.dicom.ae_title, intake, site.arrivals.settle)
+@dataclass(slots=True)
+class PullCrew:
+    """Asks `decide`, has commands done by a few threads, has their facts recorded, and folds them."""
 
+    source: SourceArchive
+    held: HeldStudies
+    clock: Clock
+    report: Report
+    slots: int = 1
+    room: Room = lambda: True
+    pause: Wait = time.sleep
+    instances: int = 0
+    reached: bool = False
 
-def _days(told: Mapping[str, Any]) -> list[tuple[date, date]]:
-    first, last = str(told.get("date_from") or ""), str(told.get("date_to") or "")
-    if not first and not last:
-        return []
-    today = datetime.now(UTC).date() + timedelta(days=1)
-    return [(_day(first) if first else EARLIEST, _day(last) if last else today)]
+    def run(self, state: PullState, record: Record, limit: int | None = None) -> PullState:
+        """Go on until nothing is left to do, or ``limit`` more studies have come.
 
+        Raises:
+            SourceUnreachable: at the first question, or for long. What was recorded is gone on with later.
+        """
+        enough = None if limit is None else state.settled + limit
+        under_way: dict[Future[Fact], Command] = {}
+        with ThreadPoolExecutor(self.slots, thread_name_prefix="pull") as crew:
+            while True:
+                is_enough = enough is not None and state.settled >= enough
+                if not is_enough and self.room():
+                    for command in self._commands(state, under_way.values()):
+                        job = crew.submit(do_command, command, self.source, self.held, self.clock)
+                        under_way[job] = command
+                if under_way:
+                    state = self._take(state, under_way, record)
+                elif is_enough or state.finished:
+                    return state
+                else:
+                    self._rest(state)
 
-def _day(text: str) -> date:
-    try:
-        return datetime.strptime(text, "%Y%m%d").date()
-    except ValueError as error:
-        raise BadRange(given=text) from error
+    def ask_only(self, state: PullState) -> PullState:
+        """Enumerate the source and fetch nothing."""
+        while not state.enumeration.finished:
+            query = state.enumeration.pending[0]
+            fact = do_command(Enumerate(query), self.source, self.held, self.clock)
+            if isinstance(fact, SourceFailed):
+                raise SourceUnreachable(source=self.source.name)
+            state = fold(state, fact)
+            self._tell(state)
+        return state
 
+    def _commands(self, state: PullState, under_way: Iterable[Command]) -> Iterable[Command]:
+        busy = frozenset(under_way)
+        return decide(state, self.slots - len(busy), self.clock.now(), local_time(self.clock), busy)
 
-def _text(day: date) -> str:
-    return f"{day.year:04}{day.month:02}{day.day:02}"
+    def _take(self, state: PullState, under_way: dict[Future[Fact], Command], record: Record) -> PullState:
+        """Wait for commands to be done; record what they brought before anything else is asked for."""
+        done, _ = wait(under_way, timeout=WAIT_SECONDS, return_when=FIRST_COMPLETED)
+        facts = [job.result() for job in done]
+        for job in done:
+            del under_way[job]
+        if facts:
+            record(facts)
+        for fact in facts:
+            state = fold(state, fact)
+            if isinstance(fact, RetrieveEnded):
+                self.instances += fact.completed
+            self._tell(state)
+            self._judge(fact, state)
+        return state
 
+    def _judge(self, fact: Fact, state: PullState) -> None:
+        if isinstance(fact, SourceFailed) and fact.study is None:
+            if not self.reached or state.failures_in_row >= FAILURES_MAX:
+                raise SourceUnreachable(source=self.source.name, failures=state.failures_in_row)
+        else:
+            self.reached = True
 
-def _windows(text: str) -> tuple[Window, ...]:
-    if not text:
-        return ()
-    try:
-        opens, closes = (time.fromisoformat(part.strip()) for part in text.split("-"))
-    except ValueError as error:
-        raise BadRange(pull_window=text) from error
-    return (Window(opens, closes),)
+    def _rest(self, state: PullState) -> None:
+        """Wait until something becomes due; outside the windows, a little at a time."""
+        windows, local = state.settings.windows, local_time(self.clock)
+        if windows and not any(window.holds(local) for window in windows):
+            self._tell(state, "waiting for pull_window")
+        now = self.clock.now()
+        due = next_moment(state, now)
+        self.pause(min(max((due - now).total_seconds(), 0.01), 1.0) if due else WAIT_SECONDS)
+
+    def _tell(self, state: PullState, note: str = "") -> None:
+        told = note or f"{self.instances} instances"
+        self.report(Progress("pull", state.settled, state.wanted, "studies", told))

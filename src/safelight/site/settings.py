@@ -89,8 +89,10 @@ class ProtectionSettings:
     source: str = ""
     census_hours_max: float = 26.0
     feed_silence_hours_max: float = 24.0
+    query_pause_seconds: float = 0.0
     pull_window: str = ""
     pull_associations: int = 2
+    pull_megabytes_per_second: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

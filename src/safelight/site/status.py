@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from safelight.catalog.catalog import Catalog
 from safelight.core.clock import SystemClock, to_text
+from safelight.core.errors import UsageError
 from safelight.gateway.control import is_serving
 from safelight.journal.journal import Journal
 from safelight.media.folder import FolderPlacement
 from safelight.protection.exposure import Exposure, ExposureInputs, FeedWatch, SourceWatch, judge_exposure
 from safelight.site.finding_table import hint_for
 from safelight.site.home import Home
+from safelight.site.peers import find_peer
 from safelight.site.settings import Settings
 from safelight.vault.keys import load_public_keys
 
@@ -42,7 +44,7 @@ def status_document(home: Home) -> dict[str, Any]:
     settings = home.settings()
     with looked_at(home) as (catalog, journal):
         tally = catalog.tally()
-        exposure = exposure_of(settings, catalog, journal)
+        exposure = exposure_of(home, settings, catalog, journal)
         findings = findings_document(catalog, exposure)
         phase = phase_of(journal)
     return {
@@ -69,7 +71,7 @@ def protection_document(home: Home) -> dict[str, Any]:
     settings = home.settings()
     with looked_at(home) as (catalog, journal):
         tally = catalog.tally()
-        exposure = exposure_of(settings, catalog, journal)
+        exposure = exposure_of(home, settings, catalog, journal)
         inputs = catalog.exposure_inputs(settings.vault.copies_min)
         lacking = len(catalog.packs_lacking(settings.vault.copies_min))
     runs = [run.ended_at for run in inputs.last_complete_census.values()]
@@ -119,17 +121,18 @@ def placements_of(home: Home, settings: Settings) -> list[tuple[str, Path]]:
     return [("home", home.vault), *second]
 
 
-def exposure_of(settings: Settings, catalog: Catalog, journal: Journal) -> Exposure:
+def exposure_of(home: Home, settings: Settings, catalog: Catalog, journal: Journal) -> Exposure:
     """Judge what would be lost right now."""
     now = SystemClock().now()
     known = catalog.exposure_inputs(settings.vault.copies_min)
     protection = settings.protection
     sources = []
     if protection.source:
-        run = known.last_complete_census.get(protection.source)
-        sources.append(
-            SourceWatch(protection.source, run.ended_at if run else None, timedelta(hours=protection.census_hours_max))
-        )
+        source = _source_name(home, protection.source)
+        run = known.last_complete_census.get(source)
+        # Since it began: what the source took in while it was asked may have been missed.
+        began = None if run is None else run.began_at or run.ended_at
+        sources.append(SourceWatch(source, began, timedelta(hours=protection.census_hours_max)))
     _, oldest_unsealed = journal.unsealed()
     feeds = _feeds(settings, catalog)
     return judge_exposure(
@@ -144,6 +147,14 @@ def exposure_of(settings: Settings, catalog: Catalog, journal: Journal) -> Expos
         ),
         now,
     )
+
+
+def _source_name(home: Home, text: str) -> str:
+    """Return the name under which a census speaks of the source in the settings."""
+    try:
+        return str(find_peer(home.peers, text))
+    except UsageError:
+        return text
 
 
 def _feeds(settings: Settings, catalog: Catalog) -> list[FeedWatch]:
