@@ -53,11 +53,11 @@ class MessageIndex:
                 raise
         for leftover in (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm"))):
             leftover.unlink(missing_ok=True)
+        path.touch(mode=0o600)
         database = Database(path, Durability.NORMAL, CatalogDamaged, read_only=False)
         with database.writing() as connection:
             message_schema.create_all(connection)
             connection.execute(about_table.insert().values(format=FORMAT, journal_position=0))
-        path.chmod(0o600)
         return cls(database)
 
     def close(self) -> None:

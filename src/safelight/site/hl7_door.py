@@ -44,6 +44,7 @@ class MessageDoor:
         journaled = site.messages.index.last_sequence
         self._log, faults = MessageLog.open(site.home.messages, site.disk, journaled, durable=self.journaling.add)
         self._tell(faults)
+        self.journaling.attach(self._log)
         self.listener: MessageListener | None = None
         if site.settings.hl7.port:
             self.listener = MessageListener(_settings(site), self.journaling, self, site.clock)
@@ -51,7 +52,7 @@ class MessageDoor:
     def start(self) -> None:
         """Begin to take and to deliver messages."""
         self._site.messages.more_to_send = self.forwarding.wake
-        self.journaling.start(self._log)
+        self.journaling.start()
         self.forwarding.start()
         if self.listener is not None:
             self.listener.start()

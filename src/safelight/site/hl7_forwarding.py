@@ -89,12 +89,21 @@ class Lanes:
             sender.interrupt()
             thread.join()
 
+    def turn(self, sender: MessageSender) -> bool:
+        """Deliver what may go out now, one message; return whether there was one."""
+        with self._changed:
+            row, _ = self._choose()
+            if row is None:
+                return False
+            self._busy.add(_waiting(row))
+        self._deliver(sender, row)
+        return True
+
     def _run(self, sender: MessageSender) -> None:
         with sender:
             while True:
                 try:
-                    row = self._next()
-                    if row is None:
+                    if (row := self._next()) is None:
                         return
                     self._deliver(sender, row)
                 except Exception as error:  # noqa: BLE001 - a worker's one place: the lane goes on

@@ -75,11 +75,14 @@ class MessageJournaling:
         self._done = records.index.last_sequence
         self._thread = threading.Thread(target=self._run, name="hl7-journaling", daemon=True)
 
-    def start(self, log: MessageLog) -> None:
-        """Begin with what the log still held, then go on with what comes."""
+    def attach(self, log: MessageLog) -> None:
+        """Go on with what the log still holds from before this start."""
         self._log = log
         for message in log.left_over(self._done):
             self.add([message])
+
+    def start(self) -> None:
+        """Begin to write into the journal, in a thread of its own."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -115,16 +118,21 @@ class MessageJournaling:
             while self._pending and not self._stopping:
                 self._changed.wait()
 
+    def turn(self) -> bool:
+        """Write one batch into the journal; return whether that could be done. Called by one thread at a time."""
+        with self._changed:
+            batch = self._next_batch()
+        return not batch or self._try_journal(batch)
+
     def _run(self) -> None:
         while True:
             with self._changed:
                 while not self._pending and not self._stopping:
                     self._changed.wait()
-                batch = self._next_batch()
-                stopping = self._stopping
-            if not batch:
+                stopping, pending = self._stopping, bool(self._pending)
+            if not pending:
                 return
-            if not self._try_journal(batch):
+            if not self.turn():
                 if stopping:
                     return
                 with self._changed:
