@@ -1,7 +1,7 @@
 """Error families: who must act when something goes wrong.
 
 Every error that Safelight raises on purpose belongs to one family. The family says who must act and
-which exit code the program ends with; the code names the runbook page and the log event.
+which exit code the program ends with; the code names the entry in docs/errors.md and the log event.
 """
 
 from typing import ClassVar, Final

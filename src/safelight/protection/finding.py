@@ -1,4 +1,4 @@
-"""What protection tells people about: a code with a runbook page, a subject, and facts."""
+"""What protection tells people about: a code, a subject, and facts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from safelight.core.errors import FactValue
 
 
 class FindingCode(StrEnum):
-    """Every finding that protection raises; the value is also the name of the runbook page."""
+    """Every finding that protection raises; the value is the code that people see."""
 
     SOURCE_UNKNOWN = "protection.source-unknown"
     CENSUS_MISSING = "protection.census-missing"
