@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
 
-from safelight.core.disk import Disk, DiskFailed, make_directory, write_file
+from safelight.core.disk import Disk, DiskFailed, RealDisk, make_directory, write_file
 from safelight.core.instance import ByteSource
 from safelight.vault.pack_draft import PackUnreadable, verify_shallow
 from safelight.vault.pack_format import PACK_SUFFIX, PackDamaged, place_of
@@ -28,6 +28,10 @@ class FolderPlacement:
         self.name = name
         self._vault_id = vault_id
         self._disk = disk
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, str, str, Disk]]:
+        """Cross to a worker process, which reads there."""
+        return type(self), (self.directory, self.name, self._vault_id, RealDisk())
 
     @classmethod
     def create(cls, directory: Path, name: str, vault_id: str, disk: Disk, beside: Mapping[str, bytes]) -> Self:

@@ -1,10 +1,11 @@
 """Taking instances out of the vault as Part 10 files."""
 
 import itertools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from safelight.catalog.rows import HoldingRow, LandedRow
 from safelight.core.errors import SafelightError, UsageError
@@ -12,7 +13,12 @@ from safelight.core.instance import Way
 from safelight.core.progress import Progress, Report
 from safelight.site.holdings import NotHeld
 from safelight.site.opened import Site
+from safelight.site.unpacker import Unpackers, UnpackerSettings, UnpackOrder, UnpackTask, write_whole
 from safelight.wire.dicom.part10 import write_prefix
+
+ORDER_BYTES: Final = 8 * 2**20
+ORDER_FILES: Final = 256
+WORTH_WORKERS_BYTES: Final = 8 * 2**20
 
 
 class FolderNotWritable(UsageError):
@@ -43,20 +49,41 @@ def export(site: Site, wanted: Wanted, folder: Path, *, dry_run: bool, report: R
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FolderNotWritable(folder=str(folder), error=error.strerror or "unknown") from error
-    files = bytes_written = 0
-    failed: list[dict[str, str]] = []
-    written: set[bytes] = set()
-    total = _count(site, wanted)
-    for holding in _chosen(site, wanted):
-        try:
-            bytes_written += holding_size(holding) if dry_run else _write(site, holding, folder, written)
-            files += 1
-        except SafelightError as error:
-            failed.append({"digest": holding.version.digest.hex(), "code": error.code})
-        report(Progress("export", files + len(failed), total, "files"))
-    if not files and not failed:
+    tally = _Tally(_count(site, wanted), report)
+    if dry_run:
+        for holding in _chosen(site, wanted):
+            tally.written(holding_size(holding))
+    elif wanted.digest:
+        for holding in _chosen(site, wanted):
+            _write_here(site, folder, _file_of(holding, set()), tally)
+    else:
+        _write_by_workers(site, wanted, folder, tally)
+    if not tally.files and not tally.failed:
         raise NotHeld(study=wanted.study, digest=wanted.digest)
-    return {"files": files, "bytes": bytes_written, "failed": failed, "to": str(folder)}
+    return {"files": tally.files, "bytes": tally.bytes, "failed": tally.failed, "to": str(folder)}
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What an export came to so far."""
+
+    total: int
+    report: Report
+    files: int = 0
+    bytes: int = 0
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+    def written(self, size: int) -> None:
+        self.files += 1
+        self.bytes += size
+        self._tell()
+
+    def refused(self, holding: HoldingRow | LandedRow, code: str) -> None:
+        self.failed.append({"digest": holding.version.digest.hex(), "code": code})
+        self._tell()
+
+    def _tell(self) -> None:
+        self.report(Progress("export", self.files + len(self.failed), self.total, "files"))
 
 
 def holding_size(holding: HoldingRow | LandedRow) -> int:
@@ -117,8 +144,17 @@ def _digest(text: str) -> bytes:
         raise NotHeld(digest=text[:64]) from error
 
 
-def _write(site: Site, holding: HoldingRow | LandedRow, folder: Path, written: set[bytes]) -> int:
-    """Write one file under a name made of digests; a file appears whole or not at all.
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One file to write."""
+
+    holding: HoldingRow | LandedRow
+    name: str
+    prefix: bytes
+
+
+def _file_of(holding: HoldingRow | LandedRow, written: set[bytes]) -> _File:
+    """Name a file by digests, and say what goes before the stored bytes.
 
     What came as a file leaves as that file, be it without preamble and file meta; what came over an
     association gets ours.
@@ -130,19 +166,92 @@ def _write(site: Site, holding: HoldingRow | LandedRow, folder: Path, written: s
     if version.digest in written and isinstance(holding, HoldingRow):
         name += f"-{holding.prefix_digest.hex()[:16]}"
     written.add(version.digest)
-    path = folder / (name + (".opaque" if version.opaque else ".dcm"))
-    draft = path.with_name(path.name + ".part")
-    size = len(prefix)
+    return _File(holding, name + (".opaque" if version.opaque else ".dcm"), prefix)
+
+
+def _write_by_workers(site: Site, wanted: Wanted, folder: Path, tally: _Tally) -> None:
+    """Have the workers write what lies in packs; write here what waits in the log, and what they could not."""
+    given: dict[int, Sequence[_File]] = {}
+    here: deque[_File] = deque()
+    orders = _orders(site, wanted, given, here)
+    first = list(_first(orders, given))
+    if _bytes_of(given) < WORTH_WORKERS_BYTES:
+        # Starting workers would take longer than the little there is to do.
+        here.extend(itertools.chain.from_iterable(given.values()))
+        while here:
+            _write_here(site, folder, here.popleft(), tally)
+        return
+    settings = UnpackerSettings(tuple(site.placements), (site.secret.node,), str(folder))
+    unpackers = Unpackers(site.workers, settings, site.settings.vault.packers)
     try:
-        with draft.open("wb", buffering=0) as file:
-            if prefix:
-                file.write(prefix)
-            for piece in site.holdings.stored(holding):
-                file.write(piece)
-                size += len(piece)
-        draft.replace(path)
-    except OSError as error:
-        raise FolderNotWritable(folder=str(folder), error=error.strerror or "unknown") from error
+        for order, outcome in unpackers.unpack(itertools.chain(first, orders)):
+            for file, size in zip(given.pop(order.number), outcome.sizes, strict=True):
+                if size is None:
+                    here.append(file)
+                else:
+                    tally.written(size)
+            while here:
+                _write_here(site, folder, here.popleft(), tally)
     finally:
-        draft.unlink(missing_ok=True)
-    return size
+        unpackers.stop()
+    while here:
+        _write_here(site, folder, here.popleft(), tally)
+
+
+def _orders(site: Site, wanted: Wanted, given: dict[int, Sequence[_File]], here: deque[_File]) -> Iterator[UnpackOrder]:
+    """Cut what lies in packs into orders, remembered in ``given``; what waits in the landing log goes ``here``."""
+    written: set[bytes] = set()
+    numbers = itertools.count()
+    for pack, holdings in itertools.groupby(_chosen(site, wanted), _pack_of):
+        files = (_file_of(holding, written) for holding in holdings)
+        if pack is None:
+            here.extend(files)
+            continue
+        for some in _cut(files):
+            number = next(numbers)
+            given[number] = some
+            yield UnpackOrder(number, pack, tuple(_task_of(file) for file in some))
+
+
+def _first(orders: Iterator[UnpackOrder], given: Mapping[int, Sequence[_File]]) -> Iterator[UnpackOrder]:
+    """Give orders until they are worth workers."""
+    while _bytes_of(given) < WORTH_WORKERS_BYTES and (order := next(orders, None)) is not None:
+        yield order
+
+
+def _bytes_of(given: Mapping[int, Sequence[_File]]) -> int:
+    return sum(holding_size(file.holding) for files in given.values() for file in files)
+
+
+def _pack_of(holding: HoldingRow | LandedRow) -> str | None:
+    return holding.pack if isinstance(holding, HoldingRow) else None
+
+
+def _task_of(file: _File) -> UnpackTask:
+    assert isinstance(file.holding, HoldingRow), "only what lies in a pack goes to a worker"
+    return UnpackTask(file.holding.position, file.name, file.prefix)
+
+
+def _cut(files: Iterable[_File]) -> Iterator[list[_File]]:
+    """Cut a pack's files so that two workers share it and neither is given much at once."""
+    some: list[_File] = []
+    size = 0
+    for file in files:
+        some.append(file)
+        size += holding_size(file.holding)
+        if size >= ORDER_BYTES or len(some) == ORDER_FILES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def _write_here(site: Site, folder: Path, file: _File, tally: _Tally) -> None:
+    """Write one file in this process, from whichever placement gives it whole."""
+    try:
+        pieces = itertools.chain([file.prefix] if file.prefix else [], site.holdings.stored(file.holding))
+        tally.written(write_whole(folder / file.name, pieces))
+    except OSError:
+        tally.refused(file.holding, FolderNotWritable.code)
+    except SafelightError as error:
+        tally.refused(file.holding, error.code)

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -36,6 +37,7 @@ from safelight.site.rebuilding import adopt_packs, rebuild_catalog, restore_lost
 from safelight.site.records import Records
 from safelight.site.recovery_door import Awaited
 from safelight.site.settings import Settings
+from safelight.site.workers import Workers
 from safelight.vault.keys import load_public_keys, load_secret_keys
 from safelight.vault.landing import Landing, LandingSettings
 from safelight.vault.landing_recovery import LandingRecovery
@@ -65,7 +67,8 @@ class Site:
         *,
         quiet: bool,
         disk: Disk | None = None,
-        packing: Callable[[PackerSettings, Answer, int], Packing] = Packing,
+        packing: Callable[[PackerSettings, Answer, int], Packing] | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self._stack = stack
         # The library's warnings quote values, and values are names of patients.
@@ -87,7 +90,9 @@ class Site:
             self.records.catalog, self.landing, self.placements, [self.secret.node], home.run, self._damaged
         )
         self.copies = Copies(self.records, self.placements, self.clock, self.log.failure)
-        self.packing = packing(
+        self.workers = workers or Workers()
+        make_packing = packing or partial(Packing, workers=self.workers)
+        self.packing = make_packing(
             PackerSettings(
                 str(home.vault / "packs"),
                 tuple(one.text for one in self.public.recipients),
@@ -126,7 +131,7 @@ class Site:
         self.messages = MessageRecords.open(self.records, home.messages_index, self.large_messages)
 
     @classmethod
-    def open(cls, home: Home, *, quiet: bool = True) -> Self:
+    def open(cls, home: Home, *, quiet: bool = True, workers: Workers | None = None) -> Self:
         """Open a home for this process alone; ``quiet`` logs failures only.
 
         Raises:
@@ -136,7 +141,7 @@ class Site:
         stack = ExitStack()
         try:
             stack.enter_context(locked(home))
-            site = cls(home, stack, quiet=quiet)
+            site = cls(home, stack, quiet=quiet, workers=workers)
         except BaseException:
             stack.close()
             raise

@@ -1,12 +1,11 @@
 """The packer: a program of its own that turns instances into sealed packs.
 
-It runs niced, knows only public keys, opens no database, and speaks through one pipe with the process that
-started it (`safelight.site.packing`). A codec that crashes on hostile pixels takes this process down and
+It runs in a worker process, knows only public keys, opens no database, and speaks through one pipe with the process
+that started it (`safelight.site.packing`). A codec that crashes on hostile pixels takes this process down and
 nothing else: the order is then done again without image codecs.
 """
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from safelight.core.disk import Disk, RealDisk
+from safelight.core.disk import Disk
 from safelight.core.errors import ResourceError, SafelightError
 from safelight.core.instance import ByteSource, LayoutKind, MemorySource, PixelLayout
 from safelight.vault.age import Recipient
@@ -25,7 +24,6 @@ from safelight.vault.pack_format import PackItem, PixelReference, SealedPack
 if TYPE_CHECKING:
     from safelight.vault.pack_writer import PackWriter
 
-NICENESS: Final = 15
 IN_MEMORY_BYTES_MAX: Final = 64 * 2**20
 
 
@@ -209,11 +207,3 @@ class Packer:
             if one.pixels and known is None:
                 here[one.pixels] = PixelReference("", position)
         return tuple(packed)
-
-
-def main() -> None:
-    """Take the settings, then orders, from the descriptor that was inherited."""
-    os.nice(NICENESS)
-    connection = Connection(int(sys.argv[1]))
-    with suppress(EOFError):
-        Packer(connection.recv(), connection, RealDisk()).work()

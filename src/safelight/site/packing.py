@@ -1,18 +1,14 @@
 """Packer processes and the threads that keep them busy."""
 
-import os
 import queue
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
 from typing import ClassVar, Final
 
 from safelight.core.errors import StateError
 from safelight.site.packer import PackerSettings, PackOrder, PackOutcome, PixelAnswer, PixelQuestion
+from safelight.site.workers import Worker, Workers
 
 ORDERS_WAITING_MAX: Final = 2
 DIED: Final = "vault.packer-died"
@@ -28,62 +24,44 @@ class PackingStopped(StateError):
     hint: ClassVar[str] = "Nothing is lost: what waits in the landing log is packed after the next start."
 
 
-class _PackerProcess:
-    """One packer, started when it is first needed and again after it died."""
+class _Packer:
+    """One worker that packs, taken when it is first needed and again after it died."""
 
-    def __init__(self, settings: PackerSettings) -> None:
+    def __init__(self, settings: PackerSettings, workers: Workers) -> None:
         self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection | None = None
+        self._workers = workers
+        self._worker: Worker | None = None
 
     def do(self, order: PackOrder, answer: Answer) -> PackOutcome | None:
         """Have an order done; None when the packer died over it."""
         try:
-            connection = self._started()
-            connection.send(order)
+            worker = self._taken()
+            worker.send(order)
             while True:
-                said = connection.recv()
+                said = worker.recv()
                 if isinstance(said, PackOutcome):
                     return said
-                connection.send(answer(said))
+                worker.send(answer(said))
         except (EOFError, ConnectionError, BrokenPipeError):
             self.stop()
             return None
 
     def stop(self) -> None:
-        """Let the packer end; one that hangs is killed."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        if self._process is not None:
-            try:
-                self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+        """Let the packer end."""
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
 
     def kill(self) -> None:
         """End the packer at once; whoever waits for it sees it die."""
-        if self._process is not None:
-            self._process.kill()
+        if self._worker is not None:
+            self._worker.kill()
 
-    def _started(self) -> Connection:
-        if self._connection is not None:
-            return self._connection
-        ours, theirs = socket.socketpair()
-        number = theirs.fileno()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", "from safelight.site.packer import main; main()", str(number)],
-            pass_fds=(number,),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env=dict(os.environ, MALLOC_ARENA_MAX="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"),
-        )
-        theirs.close()
-        self._connection = Connection(ours.detach())
-        self._connection.send(self._settings)
-        return self._connection
+    def _taken(self) -> Worker:
+        if self._worker is None:
+            self._worker = self._workers.take()
+            self._worker.send(self._settings)
+        return self._worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +73,13 @@ class _Waiting:
 class Packing:
     """Makes packs, several at a time. Used by many threads."""
 
-    def __init__(self, settings: PackerSettings, answer: Answer, packers: int) -> None:
+    def __init__(self, settings: PackerSettings, answer: Answer, packers: int, workers: Workers) -> None:
         self._answer = answer
         self._orders: queue.Queue[_Waiting | None] = queue.Queue(ORDERS_WAITING_MAX)
         self._idle = threading.Condition()
         self._under_way = 0
         self._stopping = False
-        self._packers = [_PackerProcess(settings) for _ in range(packers)]
+        self._packers = [_Packer(settings, workers) for _ in range(packers)]
         self._threads = [
             threading.Thread(target=self._work, args=(packer,), name=f"packing-{number}", daemon=True)
             for number, packer in enumerate(self._packers)
@@ -151,7 +129,7 @@ class Packing:
         for packer in self._packers:
             packer.stop()
 
-    def _work(self, packer: _PackerProcess) -> None:
+    def _work(self, packer: _Packer) -> None:
         while (waiting := self._orders.get()) is not None:
             try:
                 waiting.tell(waiting.order, self._do(packer, waiting.order))
@@ -160,7 +138,7 @@ class Packing:
                     self._under_way -= 1
                     self._idle.notify_all()
 
-    def _do(self, packer: _PackerProcess, order: PackOrder) -> PackOutcome:
+    def _do(self, packer: _Packer, order: PackOrder) -> PackOutcome:
         outcome = packer.do(order, self._answer)
         if outcome is None and not self._stopping:
             # A codec may have crashed on hostile pixels: once more, without image codecs.

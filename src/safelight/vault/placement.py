@@ -44,7 +44,10 @@ class CopyDamaged(IntegrityError):
 
 
 class Placement(Protocol):
-    """Holds copies of packs, each named by the SHA-256 of its bytes. Used by many threads."""
+    """Holds copies of packs, each named by the SHA-256 of its bytes. Used by many threads.
+
+    It can be pickled: worker processes read packs from it.
+    """
 
     @property
     def name(self) -> str:
