@@ -304,6 +304,7 @@ facts = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(facts)
 def test_a_fact_survives_the_journal(fact: Fact) -> None:
     assert from_entry(fact.kind, json.loads(json.dumps(to_body(fact), allow_nan=False))) == fact
@@ -440,6 +441,11 @@ class AnyRecovery(RuleBasedStateMachine):
     def lose_the_target(self, data: st.DataObject) -> None:
         self._end(data)
         self.state = fold(self.state, TargetLost("R1", self.now, "recovery.target-unreachable"))
+
+    @rule(study=st.sampled_from("01234"), rejected=st.booleans())
+    def release(self, study: str, rejected: bool) -> None:
+        # A person may release at any moment, also while the study is on its way.
+        self.state = fold(self.state, StudyReleased("R1", self.now, study, "because", "IT", rejected))
 
     @rule()
     def crash(self) -> None:
