@@ -1,7 +1,6 @@
 """Pull and census as whole commands, against a PACS that misbehaves and against Orthanc, killed and gone on with."""
 
 import json
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -31,6 +31,8 @@ class OpenPull:
     """The day it began, from which it counts backwards."""
     position: int
     """Of its first fact in the journal."""
+    resumed: bool = False
+    """Whether it began before this command."""
 
 
 class PullLog:
@@ -45,7 +47,8 @@ class PullLog:
         for entry in self._records.journal.entries(kinds=(FactKind.PULL_STARTED, FactKind.PULL_FINISHED)):
             told = entry.facts
             if entry.kind == FactKind.PULL_STARTED and _scope(told) == scope and told.get("today"):
-                found = OpenPull(str(told["run"]), scope, date.fromisoformat(str(told["today"])), entry.position)
+                today = date.fromisoformat(str(told["today"]))
+                found = OpenPull(str(told["run"]), scope, today, entry.position, resumed=True)
             elif found is not None and entry.kind == FactKind.PULL_FINISHED and told.get("run") == found.run:
                 found = None
         return found

@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, ClassVar, Final, Protocol
 
 from safelight.core.clock import Clock
@@ -102,33 +103,48 @@ def _pull_from(
     site: Site, source: SourceArchive, settings: PullSettings, told: Mapping[str, Any], report: Report
 ) -> dict[str, Any]:
     held = CatalogHeld(site.catalog)
-    log = PullLog(site.records)
     scope = PullScope(source.name, str(told.get("date_from") or ""), str(told.get("date_to") or ""))
-    today = local_time(site.clock).date()
-    resumed = None if told.get("anew") or told.get("dry_run") else log.unfinished(scope)
-    opened = resumed or OpenPull("", scope, today, 0)
-    state = begin_pull(settings, opened.today)
     days = days_told(told, site.clock)
-    if days:
-        state = replace(state, enumeration=begin_days(settings.enumeration, days))
-    if resumed is not None:
-        for fact in log.facts(resumed):
-            state = fold(state, fact)
-    elif not told.get("dry_run"):
-        opened = log.begin(scope, site.clock.now(), today, settings.ways[0].value)
     slots = max(1, site.settings.protection.pull_associations)
     crew = PullCrew(source, held, site.clock, report, slots, room=lambda: _has_room(site))
     if told.get("dry_run"):
-        state = crew.ask_only(state)
-    else:
-        findings = _Unfinished(site.records, source.name)
-        state = crew.run(state, findings.watch(lambda facts: log.record(opened, facts)), limit=told.get("limit"))
-        site.arrivals.settle()
-        findings.tell(state)
-    document = _document(source.name, state, len(held.asked), resumed=resumed is not None)
-    if state.finished and not told.get("dry_run"):
+        begun = begin(settings, local_time(site.clock).date(), days)
+        return _document(source.name, crew.ask_only(begun), held, resumed=False)
+    log = PullLog(site.records)
+    opened, state = open_pull(log, scope, settings, days, site.clock, anew=bool(told.get("anew")))
+    findings = _Unfinished(site.records, source.name)
+    state = crew.run(state, findings.watch(lambda facts: log.record(opened, facts)), limit=told.get("limit"))
+    site.arrivals.settle()
+    findings.tell(state)
+    document = _document(source.name, state, held, resumed=opened.resumed)
+    if state.finished:
         log.finish(opened, {**document, "unknown": document["unknown"][:LISTED_MAX]})
     return document
+
+
+def open_pull(
+    log: PullLog,
+    scope: PullScope,
+    settings: PullSettings,
+    days: Sequence[tuple[date, date]],
+    clock: Clock,
+    *,
+    anew: bool = False,
+) -> tuple[OpenPull, PullState]:
+    """Go on with the pull of this scope that did not end, from its recorded facts; or begin one."""
+    unfinished = None if anew else log.unfinished(scope)
+    opened = unfinished or log.begin(scope, clock.now(), local_time(clock).date(), settings.ways[0].value)
+    state = begin(settings, opened.today, days)
+    if unfinished is not None:
+        for fact in log.facts(opened):
+            state = fold(state, fact)
+    return opened, state
+
+
+def begin(settings: PullSettings, today: date, days: Sequence[tuple[date, date]]) -> PullState:
+    """Return the state before the first question, for some days or for all."""
+    state = begin_pull(settings, today)
+    return replace(state, enumeration=begin_days(settings.enumeration, days)) if days else state
 
 
 def _has_room(site: Site) -> bool:
@@ -142,8 +158,8 @@ def _has_room(site: Site) -> bool:
     return True
 
 
-def _document(source: str, state: PullState, asked: int, *, resumed: bool) -> dict[str, Any]:
-    claimed = max(asked, state.wanted)
+def _document(source: str, state: PullState, held: CatalogHeld, *, resumed: bool) -> dict[str, Any]:
+    claimed = max(len(held.asked), state.wanted)
     return {
         "source": source,
         "resumed": resumed,
