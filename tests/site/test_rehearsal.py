@@ -1,3 +1,4 @@
+import subprocess
 from collections import Counter
 from datetime import date
 from hashlib import sha256
@@ -61,6 +62,18 @@ def test_pydicom_reads_every_file_and_finds_what_was_meant(hospital):
     assert len(uids) == hospital.instances == len(files_of(hospital))
     assert set(modalities) == {"CT", "MR", "CR", "DX", "MG", "US", "SR", "KO", "PR", "DOC", "OT"}
     assert len(character_sets) == 6
+
+
+@pytest.mark.peer
+def test_one_object_of_every_standard_class_passes_dciodvfy(hospital: RehearsalSummary) -> None:
+    by_class = {pydicom.dcmread(path, stop_before_pixels=True).SOPClassUID: path for path in files_of(hospital)}
+    standard = {uid: path for uid, path in by_class.items() if not uid.is_private}
+    assert len(standard) >= 11
+    for uid, path in standard.items():
+        judge = ["/usr/bin/dciodvfy", str(path)]
+        told = subprocess.run(judge, check=False, capture_output=True, text=True, errors="replace")
+        faults = [line for line in (told.stdout + told.stderr).splitlines() if line.startswith("Error")]
+        assert not faults, (uid.name, faults)
 
 
 def test_names_survive_their_character_sets(hospital):

@@ -32,7 +32,8 @@ def generate(folder: Path, megabytes: int, seed_number: int, as_json: bool) -> N
     if as_json:
         print_json(asdict(made))
     else:
-        click.echo(f"Hospital made in {folder}: {asdict(made)}")
+        size = f"{made.size_bytes / 1e6:.0f} MB"
+        click.echo(f"Made {made.studies} studies with {made.instances} instances ({size}) in {made.images}")
 
 
 @rehearsal.command()

@@ -182,6 +182,7 @@ def text_report(study: StudyFrame, series: int, instances: Sequence[Dataset]) ->
 def presentation_state(study: StudyFrame, series: int, instances: Sequence[Dataset]) -> Dataset:
     """Keep how images of one series were shown. Source: PS3.3 section A.33.1."""
     made = begin(study, SOP_CLASSES["PR"], "PR", series, 1)
+    made.Laterality = ""
     made.PresentationCreationDate, made.PresentationCreationTime = made.StudyDate, made.StudyTime
     made.ContentLabel, made.ContentDescription, made.ContentCreatorName = "SHOWN", "As shown in the round", ""
     made.ReferencedSeriesSequence = [

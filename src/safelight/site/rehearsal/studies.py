@@ -19,6 +19,7 @@ from safelight.site.rehearsal.objects import (
     add_private_block,
     add_slice_place,
     begin,
+    code,
     invent_uid,
     key_objects,
     paper_report,
@@ -232,7 +233,9 @@ def _projection(plan: StudyPlan, rng: np.random.Generator) -> Iterator[Dataset]:
             made.RescaleIntercept, made.RescaleSlope, made.RescaleType = "0", "1", "US"
             made.PresentationLUTShape, made.LossyImageCompression = "IDENTITY", "00"
             made.BurnedInAnnotation, made.ImageLaterality = "NO", "U"
-            made.AnatomicRegionSequence, made.AcquisitionContextSequence = [], []
+            made.AnatomicRegionSequence, made.AcquisitionContextSequence = code("51185008", "SCT", "Chest"), []
+            made.WindowCenter, made.WindowWidth = "2048", "4096"
+            made.DetectorType, made.DetectorID, made.PositionerType = "SCINTILLATOR", "D1", "COLUMN"
         # The image that will be rejected was taken with far too low a dose.
         top = 300 if plan.rejects and number == 1 else 4095
         add_pixels(made, chest_radiograph(rng, rows, columns, top), 12, "MONOCHROME1" if not digital else "MONOCHROME2")
@@ -248,7 +251,11 @@ def _mg(plan: StudyPlan, rng: np.random.Generator) -> Iterator[Dataset]:
         made.PixelIntensityRelationship, made.PixelIntensityRelationshipSign = "LOG", -1
         made.RescaleIntercept, made.RescaleSlope, made.RescaleType = "0", "1", "US"
         made.PresentationLUTShape, made.LossyImageCompression, made.BurnedInAnnotation = "IDENTITY", "00", "NO"
-        made.AcquisitionContextSequence, made.AnatomicRegionSequence, made.OrganExposed = [], [], "BREAST"
+        made.AcquisitionContextSequence, made.OrganExposed = [], "BREAST"
+        made.AnatomicRegionSequence = code("76752008", "SCT", "Breast")
+        made.ViewCodeSequence = code("399162004", "SCT", "cranio-caudal")
+        made.ViewCodeSequence[0].ViewModifierCodeSequence = []
+        made.WindowCenter, made.WindowWidth, made.DetectorType, made.DetectorID = "2048", "4096", "DIRECT", "D2"
         add_pixels(made, mammogram(rng, _side(plan, 2368), _side(plan, 1776), laterality == "L"), 12, "MONOCHROME2")
         yield made
 
@@ -260,6 +267,7 @@ def _us(plan: StudyPlan, rng: np.random.Generator) -> Iterator[Dataset]:
         moving = pixels.ndim == 4
         made = begin(plan.frame, SOP_CLASSES["US cine" if moving else "US"], "US", 1, number)
         made.ImageType, made.LossyImageCompression = ["ORIGINAL", "PRIMARY", "CARDIAC", "0001"], "00"
+        made.Laterality, made.PatientOrientation = "", ""
         if moving:
             made.FrameTime, made.FrameIncrementPointer = "33.3", 0x00181063
         add_pixels(made, pixels, 8, "RGB", frames=len(pixels) if moving else 0)
