@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,10 @@ def test_invented_callers_and_uids_cannot_fill_the_register(catalog: Catalog, mo
     assert [row.title for row in rows] == ["AE0", "AE1", "AE2"]
     assert (rows[0].counts[CallerAct.ECHO], len(rows[0].sop_classes)) == (3, 512)
     assert (catalog.tally().callers, catalog.tally().callers_not_kept) == (3, 4)
+
+
+def test_a_pack_that_is_recorded_with_its_place_in_the_journal_is_not_looked_for(catalog: Catalog) -> None:
+    row, held = pack_of(arrival())
+    catalog.apply([Entry(4, "pack-sealed", {"pack": row.name})])
+    catalog.record_packed(replace(row, journal_position=4), held)
+    assert catalog.packs_not_found() == []

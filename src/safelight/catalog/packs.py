@@ -39,6 +39,7 @@ def record_packed(
         marked = mark_landed_packed(connection, dict.fromkeys(version_keys), places)
         add_to_tallies(connection, {"instances_waiting": -marked})
         return False
+    expected = _expected(connection, pack.name)
     key = next_key(connection, pack_table)
     connection.execute(
         pack_table.insert().values(
@@ -49,7 +50,7 @@ def record_packed(
             raw_bytes=pack.raw_bytes,
             instance_count=len(held),
             sealed_at=pack.sealed_at,
-            journal_position=pack.journal_position or _expected(connection, pack.name),
+            journal_position=pack.journal_position or expected,
             oldest_received_at=min((one.receipt.received_at for one in held), default=pack.sealed_at),
             copies_whole=0,
         )
