@@ -204,14 +204,16 @@ def adopt_packs(records: Records, placements: Sequence[Placement], secret: Secre
     sealings = _sealings_of(records, records.catalog.packs_not_found())
     for pack, sealing in sealings.items():
         _record(records, placements, secret, pack, sealing, failed)
-    for pack in _strangers(records, placements[0]):
+    strangers = list(_strangers(records, placements[0]))
+    told_of = _sealings_of(records, strangers)
+    for pack in strangers:
         # Renamed and not recorded: it was decoded and compared before it got its name; it is read back now.
         try:
             placements[0].verify(pack)
         except SafelightError as error:
             failed(error)
             continue
-        _record(records, placements, secret, pack, None, failed)
+        _record(records, placements, secret, pack, told_of.get(pack), failed)
 
 
 def _strangers(records: Records, placement: Placement) -> Iterator[str]:
