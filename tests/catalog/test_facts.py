@@ -1,8 +1,7 @@
 """Journal facts fold into findings, rejections, choices and copies; in order, and harmless when repeated."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any

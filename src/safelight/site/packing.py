@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
@@ -32,17 +33,22 @@ class _Packer:
         self._workers = workers
         self._worker: Worker | None = None
 
-    def do(self, order: PackOrder, answer: Answer) -> PackOutcome | None:
-        """Have an order done; None when the packer died over it."""
+    def begin(self, order: PackOrder) -> None:
+        """Give it an order."""
+        # One that has died is noticed when its outcome is waited for.
+        with suppress(OSError):
+            self._taken().send(order)
+
+    def outcome(self, answer: Answer) -> PackOutcome | None:
+        """Return what became of the order that it has; None when the packer died over it."""
+        worker = self._taken()
         try:
-            worker = self._taken()
-            worker.send(order)
             while True:
                 said = worker.recv()
                 if isinstance(said, PackOutcome):
                     return said
                 worker.send(answer(said))
-        except (EOFError, ConnectionError, BrokenPipeError):
+        except (EOFError, OSError):
             self.stop()
             return None
 
@@ -130,17 +136,31 @@ class Packing:
             packer.stop()
 
     def _work(self, packer: _Packer) -> None:
-        while (waiting := self._orders.get()) is not None:
+        waiting = self._begun(packer, self._orders.get())
+        while waiting is not None:
+            outcome = self._outcome(packer, waiting.order)
+            # The packer goes on while we record what it made.
             try:
-                waiting.tell(waiting.order, self._do(packer, waiting.order))
+                following, is_known = self._begun(packer, self._orders.get_nowait()), True
+            except queue.Empty:
+                following, is_known = None, False
+            try:
+                waiting.tell(waiting.order, outcome)
             finally:
                 with self._idle:
                     self._under_way -= 1
                     self._idle.notify_all()
+            waiting = following if is_known else self._begun(packer, self._orders.get())
 
-    def _do(self, packer: _Packer, order: PackOrder) -> PackOutcome:
-        outcome = packer.do(order, self._answer)
+    def _begun(self, packer: _Packer, waiting: _Waiting | None) -> _Waiting | None:
+        if waiting is not None:
+            packer.begin(waiting.order)
+        return waiting
+
+    def _outcome(self, packer: _Packer, order: PackOrder) -> PackOutcome:
+        outcome = packer.outcome(self._answer)
         if outcome is None and not self._stopping:
             # A codec may have crashed on hostile pixels: once more, without image codecs.
-            outcome = packer.do(replace(order, plain=True), self._answer)
+            packer.begin(replace(order, plain=True))
+            outcome = packer.outcome(self._answer)
         return PackOutcome(None, error=DIED) if outcome is None else outcome

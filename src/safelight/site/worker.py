@@ -1,4 +1,4 @@
-"""What runs in a worker process: codecs are loaded, then the first message says what the worker is."""
+"""What runs in a worker process: codecs are loaded once, then the first message says what each worker is."""
 
 import gc
 import os
@@ -12,11 +12,32 @@ from safelight.site.unpacker import Unpacker, UnpackerSettings
 
 
 def main() -> None:
-    """Take settings and then orders from the descriptor that was inherited, until the other end closes."""
-    os.nice(int(sys.argv[2]))
+    """Load the codecs, become as many workers as there are descriptors, and work until the other end closes."""
+    os.nice(int(sys.argv[1]))
     _load_codecs()
-    connection = Connection(int(sys.argv[1]))
-    with suppress(EOFError):
+    others: list[int] = []
+    numbers = [int(text) for text in sys.argv[2:]]
+    while len(numbers) > 1:
+        number = numbers.pop()
+        # One thread and codecs without threads of their own: the copy misses nothing.
+        if (other := os.fork()) == 0:
+            for foreign in numbers:
+                os.close(foreign)
+            numbers, others = [number], []
+        else:
+            os.close(number)
+            others.append(other)
+    _work(Connection(numbers[0]))
+    for other in others:
+        # What they cost counts as ours, and so as the command's.
+        os.waitpid(other, 0)
+    # Everything was written and told: the interpreter need not take itself apart.
+    os._exit(0)
+
+
+def _work(connection: Connection) -> None:
+    with suppress(EOFError, ConnectionError):
+        connection.send(os.getpid())
         match connection.recv():
             case PackerSettings() as settings:
                 Packer(settings, connection, RealDisk()).work()
