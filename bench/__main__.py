@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import memory, receive, scale, send, table, vault
+from bench import hl7, memory, receive, scale, send, table, vault
 from bench.figures import Figure
 from bench.peers import version_of
 
@@ -23,6 +23,7 @@ PARTS: dict[str, Measure] = {
     "vault": vault.measure,
     "memory": memory.measure,
     "scale": scale.measure,
+    "hl7": hl7.measure,
 }
 
 

@@ -64,6 +64,7 @@ AIMS = (
     Aim("scale", "1,000,000 to 10,000", "find", None, at_most=1.5),
     Aim("scale", "1,000,000 to 10,000", "census", None, at_most=1.5),
     Aim("scale", "program", "help", None, at_most=0.3),
+    Aim("hl7", "10 connections", "answered", None, at_least=1000),
 )
 
 

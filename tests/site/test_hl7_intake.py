@@ -129,7 +129,7 @@ def test_while_the_journal_cannot_be_written_messages_are_answered_and_follow_la
     with house(tmp_path) as served, served.sender() as sender:
         real = served.site.records.record_all
 
-        def refuse(facts: object) -> None:
+        def refuse(*facts: object, **more: object) -> None:
             raise DiskFull(where="journal")
 
         monkeypatch.setattr(served.site.records, "record_all", refuse)
@@ -155,5 +155,5 @@ def test_what_the_journal_had_not_taken_when_serve_stopped_is_taken_at_the_next_
         assert not served.site.catalog.findings(code="gateway.hl7-message-log-damaged")
 
 
-def _refuse(facts: object) -> None:
+def _refuse(*facts: object, **more: object) -> None:
     raise DiskFull(where="journal")

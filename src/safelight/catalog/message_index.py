@@ -23,6 +23,7 @@ from safelight.catalog.message_tables import (
     message_schema,
     message_table,
 )
+from safelight.catalog.reading import chunks
 from safelight.core.database import Database, Durability, is_database
 
 ROWS_MAX: Final = 1000
@@ -83,21 +84,22 @@ class MessageIndex:
 
     def named(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, bytes]]:
         """Return for sender and control id the newest message of that name that is no duplicate: position, digest."""
+        wanted = set(names)
         found = {}
+        table = message_table.c
         with self._database.reading() as connection:
-            for sender, control_id in set(names):
-                row = connection.execute(
-                    select(message_table.c.position, message_table.c.digest)
-                    .where(
-                        message_table.c.sender == sender,
-                        message_table.c.control_id == control_id,
-                        message_table.c.duplicate_of.is_(None),
-                    )
-                    .order_by(message_table.c.position.desc())
-                    .limit(1)
-                ).first()
-                if row is not None:
-                    found[sender, control_id] = (row[0], row[1])
+            for chunk in chunks({control_id for _, control_id in wanted}):
+                newest = (
+                    select(func.max(table.position))
+                    .where(table.control_id.in_(chunk), table.duplicate_of.is_(None))
+                    .group_by(table.control_id, table.sender)
+                )
+                columns = (table.sender, table.control_id, table.position, table.digest)
+                for sender, control_id, position, digest in connection.execute(
+                    select(*columns).where(table.position.in_(newest))
+                ):
+                    if (sender, control_id) in wanted:
+                        found[sender, control_id] = (position, digest)
         return found
 
     def waiting(self, destination: str, limit: int) -> list[DeliveryRow]:

@@ -34,7 +34,7 @@ message_table = Table(
     Column("duplicate_of", BigInteger),
     # JSON: the patient identifiers that keep messages in order; null where nobody can tell.
     Column("patients", String),
-    Index("message_by_control_id", "sender", "control_id", "position"),
+    Index("message_by_control_id", "control_id", "sender", "position"),
     Index("message_by_time", "received_at"),
     Index("message_by_sequence", "sequence"),
 )

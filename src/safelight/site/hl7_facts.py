@@ -15,7 +15,7 @@ LOOKED_AT_BYTES: Final = 2**20
 """Of a longer message only so much is read for what identifies it."""
 PATIENTS_MAX: Final = 64
 TEXT_MAX: Final = 200
-_IDENTIFIERS: Final = (("PID", 2), ("PID", 3), ("PID", 4), ("MRG", 1), ("MRG", 2))
+_IDENTIFIERS: Final = {"PID": (2, 3, 4), "MRG": (1, 2)}
 
 NO_CONTROL_ID: Final = "gateway.hl7-no-control-id"
 CONTROL_ID_REUSED: Final = "gateway.hl7-control-id-reused"
@@ -80,8 +80,8 @@ def describe(message: LoggedMessage) -> Described:
 def _patients(message: Message) -> list[str] | None:
     """Return the identifiers of every patient that it names; None where it names none, or too many to tell."""
     found: set[str] = set()
-    for name, number in _IDENTIFIERS:
-        for segment in message.all(name):
+    for segment in message.segments:
+        for number in _IDENTIFIERS.get(segment.raw[:3], ()):
             for one in segment.field(number).repetitions()[: PATIENTS_MAX + 1]:
                 if identifier := one.component(1).strip():
                     found.add(identifier[:TEXT_MAX])

@@ -21,6 +21,8 @@ IN_JOURNAL_BYTES_MAX: Final = 2**20
 """A longer message goes into a pack of its own, and its fact names the pack."""
 PENDING_BYTES_MAX: Final = 128 * 2**20
 RETRY_SECONDS: Final = 1.0
+GATHERED_SECONDS: Final = 0.1
+"""A commit for each answer would take more than all the rest."""
 FINDING_AGAIN_AFTER: Final = timedelta(minutes=5)
 SUBJECTS_MAX: Final = 1000
 """Senders choose their names; findings about further ones are not opened."""
@@ -71,6 +73,7 @@ class MessageJournaling:
         self._pending_bytes = 0
         self._changed = threading.Condition()
         self._stopping = False
+        self._ending = threading.Event()
         self._told: dict[tuple[str, str], timedelta] = {}
         self._done = records.index.last_sequence
         self._thread = threading.Thread(target=self._run, name="hl7-journaling", daemon=True)
@@ -90,6 +93,7 @@ class MessageJournaling:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+        self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
         if self._log is not None:
@@ -132,6 +136,8 @@ class MessageJournaling:
                 stopping, pending = self._stopping, bool(self._pending)
             if not pending:
                 return
+            if not stopping:
+                self._ending.wait(GATHERED_SECONDS)
             if not self.turn():
                 if stopping:
                     return

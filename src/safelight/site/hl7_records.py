@@ -64,7 +64,7 @@ class MessageRecords:
     def record_all(self, facts: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Entry]:
         """Record facts; they are durable and findable when this returns."""
         with self._lock:
-            entries = self._records.record_all(list(facts))
+            entries = self._records.record_all(list(facts), passed_over=MESSAGE_KINDS)
             self.index.apply([entry for entry in entries if entry.kind in MESSAGE_KINDS])
         if any(entry.kind in WAKING for entry in entries):
             self.more_to_send()

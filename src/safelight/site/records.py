@@ -1,7 +1,7 @@
 """Journal and catalog together: a fact becomes durable, then findable."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -47,12 +47,15 @@ class Records:
         """Record one fact; it is durable and applied to the catalog when this returns."""
         return self.record_all([(kind, facts)])[0]
 
-    def record_all(self, facts: list[tuple[str, Mapping[str, Any]]]) -> list[Entry]:
-        """Record several facts in one commit."""
+    def record_all(self, facts: list[tuple[str, Mapping[str, Any]]], passed_over: Container[str] = ()) -> list[Entry]:
+        """Record several facts in one commit.
+
+        Of kinds that are ``passed_over``, as the catalog does not answer from them, it takes no more than the position.
+        """
         # One at a time: the catalog takes facts in the journal's order.
         with self._lock:
             entries = self.journal.append_all(facts)
-            self.catalog.apply(entries)
+            self.catalog.apply([entry for entry in entries[:-1] if entry.kind not in passed_over] + entries[-1:])
         return entries
 
     def mark_sealed(self, segment: Segment, pack: str) -> Entry:
