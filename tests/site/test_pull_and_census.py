@@ -1,15 +1,25 @@
 """Pull and census as whole commands, against a PACS that misbehaves and against Orthanc, killed and gone on with."""
 
 import json
+import os
+import random
+import signal
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from safelight.core.clock import SystemClock
+from safelight.journal.journal import Journal
+from safelight.protection.pull_record import KINDS, RANGE_ANSWERED, RETRIEVE_ENDED
+from support.dicom_peers import orthanc
 from support.hostile_source import HostileSource, hostile_source
+from support.raw_sender import RawAssociation, make_instance
 from support.served_home import PROGRAM, ServedHome
 from support.source_model import Misbehaviour, ModelStudy, SourceModel, make_study
 
@@ -47,9 +57,9 @@ def named(source: HostileSource) -> list[str]:
 
 def a_department() -> list[ModelStudy]:
     return [
-        *(make_study(n, f"202602{1 + n % 28:02}") for n in range(40)),
-        *(make_study(100 + n, "20260110", time=f"{n % 24:02}{n % 60:02}00") for n in range(40)),
-        *(make_study(200 + n, "") for n in range(40)),
+        *(make_study(n, f"202602{1 + n % 28:02}", instances=1) for n in range(10)),
+        *(make_study(100 + n, "20260110", time=f"{n % 24:02}{n % 60:02}00", instances=1) for n in range(30)),
+        *(make_study(200 + n, "", patient=f"{n % 10}{n}", instances=1) for n in range(30)),
         make_study(300, "20260203", series=0),
     ]
 
@@ -61,8 +71,60 @@ def test_a_hostile_source_is_pulled_and_counted_whole(home: ServedHome, way: str
     with pacs(a_department(), home, misbehaviour) as source:
         code, census = safelight(home, "protection", "census", *named(source))
         assert (code, census["complete"], census["whole"], census["row_limit"]) == (1, True, True, 25)
-        assert (census["unprotected"], census["protected"]) == (120, 1)
+        assert (census["unprotected"], census["protected"]) == (70, 1)
         code, told = safelight(home, "protection", "pull", *named(source), "--way", way)
-        assert (code, told["pulled"], told["failed"], told["complete"]) == (0, 120, 0, True)
+        assert (code, told["pulled"], told["failed"], told["complete"]) == (0, 70, 0, True)
         code, census = safelight(home, "protection", "census", *named(source))
-        assert (code, census["complete"], census["protected"], census["instances_missing"]) == (0, True, 121, 0)
+        assert (code, census["complete"], census["protected"], census["instances_missing"]) == (0, True, 71, 0)
+
+
+def pull_facts(home: ServedHome) -> list[tuple[str, Mapping[str, Any]]]:
+    """Read what pulls have recorded, also while one runs."""
+    journal = Journal.open(home.home / "journal.db", SystemClock(), "any", read_only=True)
+    try:
+        return [(entry.kind, entry.facts) for entry in journal.entries(kinds=KINDS)]
+    finally:
+        journal.close()
+
+
+def fill(port: int, studies: int, instances: int) -> dict[str, str]:
+    """Store invented studies in a PACS and return the digests by study."""
+    dice = random.Random(7)
+    made = [make_instance(f"2.25.77{n}", 1, i, 96, dice) for n in range(studies) for i in range(1, instances + 1)]
+    refused = []
+    with RawAssociation(port, "ARCHIVE") as association:
+        association.send(made, lambda instance, status: refused.append(instance.uid) if status else None)
+    assert not refused
+    return {instance.digest: instance.study for instance in made}
+
+
+def test_a_killed_pull_goes_on_where_it_stopped(home: ServedHome, tmp_path: Path) -> None:
+    with orthanc(tmp_path, home.port) as archive:
+        expected = fill(archive.peer.port, studies=18, instances=5)
+        source = ["--source", str(archive.peer)]
+        command = [PROGRAM, "protection", "pull", *source, "--rate", "0.5", "--home", str(home.home), "--json"]
+        killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        try:
+            pause = threading.Event()
+            while sum(kind == RETRIEVE_ENDED for kind, _ in pull_facts(home)) < 6:
+                assert killed.poll() is None, "the pull ended before it could be killed"
+                pause.wait(0.02)
+        finally:
+            os.killpg(killed.pid, signal.SIGKILL)
+            killed.wait()
+        ranges = [facts for kind, facts in pull_facts(home) if kind == RANGE_ANSWERED]
+        code, told = safelight(home, "protection", "pull", *source)
+        assert (code, told["resumed"], told["pulled"], told["failed"]) == (0, True, 18, 0), told["unknown"]
+        facts = pull_facts(home)
+        again = [facts for kind, facts in facts if kind == RANGE_ANSWERED][len(ranges) :]
+        assert not {_range(one) for one in ranges} & {_range(one) for one in again}
+        fetched = Counter(facts["study"] for kind, facts in facts if kind == RETRIEVE_ENDED)
+        assert set(fetched) == set(expected.values())
+        assert set(fetched.values()) == {1}
+        code, census = safelight(home, "protection", "census", *source, "--level", "instance")
+        assert (code, census["complete"], census["protected"]) == (0, True, 18)
+    assert home.held(tmp_path / "out") == set(expected)
+
+
+def _range(facts: Mapping[str, Any]) -> tuple[object, ...]:
+    return tuple(facts[key] for key in ("first", "last", "patient", "modality", "seconds"))
