@@ -160,6 +160,14 @@ def test_an_early_success_of_a_retrieve_does_not_make_instances_missing() -> Non
     assert it.stages() == dict.fromkeys("ABC", "confirmed")
 
 
+def test_some_lost_files_among_very_many_are_told_from_those_that_only_came_not_along() -> None:
+    it = rehearsal(A=[held(f"1.{number:03}") for number in range(200)])
+    it.archive.index = {f"1.{number:03}": "A" for number in range(5)}
+    it.run()
+    (first, *_) = of_kind(it, StudyCompared)
+    assert first.missing == tuple(f"1.{number:03}" for number in range(5))
+
+
 def test_many_missing_instances_are_asked_for_in_a_bounded_number_of_retrieves() -> None:
     it = rehearsal(A=[held(f"1.{number}") for number in range(1000)])
     it.archive.index = {f"1.{number}": "A" for number in range(1000)}

@@ -69,7 +69,7 @@ class MemorySession:
         self, sop_class: str, sop_instance: str, transfer_syntax: str, move_originator: MoveOriginator | None
     ) -> object:
         self._intake.fail_at("finish")
-        command = StoreCommand(sop_class, sop_instance, transfer_syntax)
+        command = StoreCommand(sop_class, sop_instance, transfer_syntax, move_originator)
         assert command == self._command
         taken = Taken(command, bytes(self._data), move_originator, self._association)
         self._command = None

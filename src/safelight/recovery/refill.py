@@ -233,20 +233,24 @@ class Refill:
         """Fetch all at once, then by name what did not come.
 
         Some archives fail the whole retrieve for one lost file, and some answer success before everything was sent:
-        only an instance that does not come when it is asked for alone is missing. Returns what broke the retrieve, if
+        only an instance that does not come when it is asked for alone is missing. Of very many some are asked for,
+        spread over all of them, and the others too as soon as one of these comes. Returns what broke the retrieve, if
         that may be why instances did not come.
         """
         broken = self._try_fetch(study, list(seen.wanted.values()), seen, way)
         if isinstance(broken, WayShut):
             return broken
         absent = [seen.wanted[instance] for instance in seen.missing()]
-        if len(absent) <= SINGLE_FETCHES_MAX:
-            batches = [[one] for one in absent]
-        else:
-            size = -(-len(absent) // SINGLE_FETCHES_MAX)
-            batches = [absent[first : first + size] for first in range(0, len(absent), size)]
-        for batch in batches:
-            broken = self._try_fetch(study, batch, seen, way) or broken
+        if len(seen.wanted) == 1 and broken is None:
+            return None
+        step = max(1, -(-len(absent) // SINGLE_FETCHES_MAX))
+        sample = absent[::step]
+        for one in sample:
+            broken = self._try_fetch(study, [one], seen, way) or broken
+        if step > 1 and any(one.sop_instance in seen.levels for one in sample):
+            for number, one in enumerate(absent):
+                if number % step:
+                    broken = self._try_fetch(study, [one], seen, way) or broken
         return broken
 
     def _try_fetch(self, study: str, wanted: Sequence[HeldInstance], seen: "_Seen", way: str) -> PeerError | None:
