@@ -181,3 +181,10 @@ def test_a_batch_larger_than_one_lookup_is_recorded_whole(catalog: Catalog) -> N
     assert catalog.known([one.digest for one in batch]) == {one.digest for one in batch}
     assert catalog.known([one.digest for one in batch], packed_only=True) == set()
     assert set(catalog.record_landed(batch)) == {Standing.KNOWN}
+
+
+def test_of_many_instances_those_with_two_contents_are_named(catalog: Catalog) -> None:
+    first, other = arrival(), arrival(instance=2, offset=5)
+    catalog.record_landed([first, other, arrival(version=1, minutes=5, offset=9)])
+    asked = [first.head.sop_instance, other.head.sop_instance, "1.2.3"]
+    assert catalog.disputed(asked) == {first.head.sop_instance}

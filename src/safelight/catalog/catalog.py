@@ -263,6 +263,11 @@ class Catalog:
         with self._database.reading() as connection:
             return versions.versions(connection, study, series, instance)
 
+    def disputed(self, instances: Iterable[str]) -> set[str]:
+        """Return which of these instances have more than one version."""
+        with self._database.reading() as connection:
+            return versions.disputed(connection, instances)
+
     def instances(
         self, study: str | None = None, series: str | None = None, as_of: datetime | None = None
     ) -> list[VersionRow]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, select
 
 from safelight.catalog.reading import chunks
 from safelight.catalog.rows import HoldingRow, VersionRow
@@ -104,6 +104,18 @@ def versions(
     """Return every version that fits, by instance and age."""
     statement = _in_order(_narrowed(select_versions(), study, series, instance))
     return [version_row(row) for row in connection.execute(statement)]
+
+
+def disputed(connection: Connection, instances: Iterable[str]) -> set[str]:
+    """Return which of these instances have more than one version."""
+    of = version_table.c.sop_instance
+    return {
+        instance
+        for chunk in chunks(dict.fromkeys(instances))
+        for instance in connection.execute(
+            select(of).where(of.in_(chunk)).group_by(of).having(func.count() > 1)
+        ).scalars()
+    }
 
 
 def opaque_versions(connection: Connection, after: bytes, limit: int) -> list[VersionRow]:

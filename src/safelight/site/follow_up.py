@@ -32,16 +32,16 @@ class FollowUp:
 
     def after_packing(self, holdings: Sequence[Holding]) -> None:
         """Look at instances that were packed straight from files: rejection notes, and versions in conflict."""
-        for holding in holdings:
-            if holding.wrapper.opaque:
-                continue
-            versions = self._records.catalog.versions(instance=holding.head.sop_instance)
-            if len(versions) < 2 and holding.head.sop_class != KEY_OBJECT_SELECTION:
+        known = [holding for holding in holdings if not holding.wrapper.opaque]
+        disputed = self._records.catalog.disputed(holding.head.sop_instance for holding in known)
+        for holding in known:
+            is_disputed = holding.head.sop_instance in disputed
+            if not is_disputed and holding.head.sop_class != KEY_OBJECT_SELECTION:
                 continue
             data_set = self._holdings.data_set(self._holdings.holding_of(holding.digest))
             if holding.head.sop_class == KEY_OBJECT_SELECTION:
                 self.note_rejection(data_set, holding.head)
-            if len(versions) > 1:
+            if is_disputed:
                 self._judge(holding.head, holding.digest, data_set, holding.receipt.sender)
 
     def note_rejection(self, data_set: ByteSource, head: Head) -> None:
