@@ -22,6 +22,35 @@ def can_cut() -> bool:
     return os.geteuid() == 0 and Path("/dev/loop-control").exists()
 
 
+def can_mount() -> bool:
+    """Tell whether this process may mount file systems at all."""
+    return os.geteuid() == 0
+
+
+class Memory:
+    """A small file system in memory that can be filled to the last byte."""
+
+    def __init__(self, mount: Path, megabytes: int) -> None:
+        self.mount = mount
+        self._filler = mount / "filler"
+        mount.mkdir()
+        _run("/usr/bin/mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", mount)
+
+    def fill(self, left: int) -> None:
+        """Take all the room but so many bytes."""
+        facts = os.statvfs(self.mount)
+        with self._filler.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, facts.f_bavail * facts.f_frsize - left // 4096 * 4096)
+
+    def free(self) -> None:
+        """Give the room back."""
+        self._filler.unlink()
+
+    def remove(self) -> None:
+        """Unmount; whoever still works there must be gone."""
+        _run("/usr/bin/umount", self.mount)
+
+
 class Disk:
     """An ext4 file system in an image file, mounted while the block lasts."""
 

@@ -12,6 +12,7 @@ HINT_OF: Final[Mapping[str, str]] = {
     "vault.placement-unreachable": "Mount it or make space there; copies go on by themselves.",
     "vault.copy-damaged": "Delete nothing. Run: safelight vault verify; it replaces the copy from a good one.",
     "vault.pack-not-found": "Delete nothing. Look for this pack in every placement and on older media.",
+    "vault.landing-full": "Free space on this file system: senders are told to wait, and go on by themselves.",
     "vault.landing-damaged": "Ask the sender to send this instance again; look at this machine's disk.",
     "vault.landing-unanswered": "Nothing: the sender had no answer and still has the instance.",
     "vault.landing-segment-unreadable": "Keep the file in landing/quarantine; ask that day's senders to send again.",

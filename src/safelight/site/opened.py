@@ -36,6 +36,7 @@ from safelight.site.packing_desk import DeskSettings, PackingDesk
 from safelight.site.rebuilding import adopt_packs, rebuild_catalog, restore_lost_journal
 from safelight.site.records import Records
 from safelight.site.recovery_door import Awaited
+from safelight.site.room import free_bytes_min
 from safelight.site.settings import Settings
 from safelight.site.workers import Workers
 from safelight.vault.keys import load_public_keys, load_secret_keys
@@ -254,7 +255,7 @@ class Site:
         return LandingSettings(
             segment_bytes=max(2**20, min(vault.landing_segment_bytes, total // 32 // 4096 * 4096)),
             bytes_max=vault.landing_bytes_max,
-            free_bytes_min=min(vault.free_bytes_min, total // 20),
+            free_bytes_min=free_bytes_min(self.home.landing, self.settings),
         )
 
     def _catch_up(self, recovery: LandingRecovery) -> None:

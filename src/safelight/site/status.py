@@ -16,6 +16,7 @@ from safelight.protection.exposure import Exposure, ExposureInputs, FeedWatch, S
 from safelight.site.finding_table import hint_for
 from safelight.site.home import Home
 from safelight.site.peers import find_peer
+from safelight.site.room import full_disk_findings
 from safelight.site.settings import Settings
 from safelight.vault.keys import load_public_keys
 
@@ -45,7 +46,7 @@ def status_document(home: Home) -> dict[str, Any]:
     with looked_at(home) as (catalog, journal):
         tally = catalog.tally()
         exposure = exposure_of(home, settings, catalog, journal)
-        findings = findings_document(catalog, exposure)
+        findings = [*full_disk_findings(home, settings), *findings_document(catalog, exposure)]
         phase = phase_of(journal)
     return {
         "site": settings.site.name,
