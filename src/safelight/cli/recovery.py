@@ -125,12 +125,13 @@ def release(home_directory: Path, as_json: bool, **told: Any) -> None:
 
 @recovery.command()
 @click.argument("number", required=False)
+@click.option("--target-url", default="", help="Orthanc's REST address once more: it is not kept.")
 @act_options
 @home_option
 @json_option
-def resume(number: str | None, reason: str, by: str, home_directory: Path, as_json: bool) -> int:
+def resume(number: str | None, target_url: str, reason: str, by: str, home_directory: Path, as_json: bool) -> int:
     """Go on with a recovery that was paused, or that a crash cut off, to its end."""
-    told = {"number": number, "reason": reason, "by": by}
+    told = {"number": number, "target_url": target_url, "reason": reason, "by": by}
     document = run_act(home_directory, "recovery.resume", told, as_json=as_json)
     if as_json:
         print_json(document)
