@@ -34,9 +34,10 @@ class Named:
 class Door:
     """A serving door of memory that also takes back what is awaited."""
 
-    def __init__(self, spool: Path) -> None:
+    def __init__(self, spool: Path, *, own: bool = True) -> None:
         self.awaited = Awaited(spool)
-        self.awaited.own(OWN)
+        if own:
+            self.awaited.own(OWN)
         self.intake = MemoryIntake()
         self.observer = Notebook()
         named = Named()
@@ -141,6 +142,16 @@ def test_a_peer_that_names_no_originator_is_understood_at_the_refills_own_title(
         assert door.store("1.1", PACS, called=OWN) == 0
         assert door.store("1.2", PACS, called=OWN) == 0x0124
         assert coming.count == 1
+
+
+def test_a_refill_with_the_gateways_title_takes_back_only_what_names_its_move(tmp_path: Path) -> None:
+    door = Door(tmp_path, own=False)
+    with door, door.awaited.moving(PACS, GATEWAY, GATEWAY, ["1.1"], door.receive) as coming:
+        assert door.store("1.1", CT) == 0
+        assert door.store("1.1", PACS, origin=of(coming, GATEWAY)) == 0
+        # A pull counts its messages from 1: what it brings is for the landing log.
+        assert door.store("1.1", CT, origin=MoveOriginator("SAFELIGHT", 1)) == 0
+        assert (len(door.compared), door.landed) == (1, ["1.1", "1.1"])
 
 
 def test_an_error_of_ours_is_raised_where_the_move_was_asked_and_not_at_the_peer(door: Door) -> None:

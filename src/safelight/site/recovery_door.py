@@ -169,26 +169,27 @@ class Awaited:
         Raises:
             NotAskedFor: it was sent for a recovery, and none waits for it.
         """
-        if not self._own_titles:
+        if not (self._coming or self._own_titles):
             return None
         origin = command.move_originator
         with self._lock:
+            is_own = called.text in self._own_titles
             for coming in self._coming:
-                if _matches(coming.move, command, origin, called):
+                if _matches(coming.move, command, origin, is_own=is_own and coming.move.destination == called):
                     return coming
-            is_ours = called.text in self._own_titles or (origin is not None and origin.title in self._own_titles)
+            is_ours = is_own or (origin is not None and origin.title in self._own_titles)
         if is_ours:
             raise NotAskedFor(instance=command.sop_instance)
         return None
 
 
-def _matches(move: Move, command: StoreCommand, origin: MoveOriginator | None, called: AETitle) -> bool:
+def _matches(move: Move, command: StoreCommand, origin: MoveOriginator | None, *, is_own: bool) -> bool:
     if command.sop_instance not in move.instances:
         return False
     if origin is not None:
         return origin.title == move.originator.text and origin.message_id in (move.message_id, None)
-    # A peer may leave out the originator (PS3.7 section 9.1.1.1): then only a title of our own tells.
-    return called == move.destination == move.originator
+    # A peer may leave out the originator (PS3.7 section 9.1.1.1): then only the refill's own title tells.
+    return is_own
 
 
 @dataclass(frozen=True, slots=True)
