@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -36,8 +37,12 @@ def act_alone(home: Home, name: str, told: Mapping[str, Any], report: Report) ->
     ahead = home.settings().vault.packers if name in WITH_WORKERS else 0
     # They load their codecs while we load the rest and open the home.
     with Workers(niceness=0, ahead=ahead) as workers:
+        gc.disable()
         from safelight.site.opened import Site
 
+        # What was loaded stays: looking through it for garbage, while loading or later, finds none.
+        gc.freeze()
+        gc.enable()
         with Site.open(home, workers=workers) as site:
             return act(site, name, told, report)
 

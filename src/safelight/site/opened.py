@@ -5,9 +5,9 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.errors import CatalogDamaged, CatalogMissing
@@ -35,7 +35,6 @@ from safelight.site.packing import Answer, Packing
 from safelight.site.packing_desk import DeskSettings, PackingDesk
 from safelight.site.rebuilding import adopt_packs, rebuild_catalog, restore_lost_journal
 from safelight.site.records import Records
-from safelight.site.recovery_door import Awaited
 from safelight.site.room import free_bytes_min
 from safelight.site.settings import Settings
 from safelight.site.workers import Workers
@@ -45,6 +44,9 @@ from safelight.vault.landing_recovery import LandingRecovery
 from safelight.vault.pack_draft import sweep_drafts
 from safelight.vault.placement import Placement
 from safelight.vault.rescue_files import rescue_files
+
+if TYPE_CHECKING:
+    from safelight.site.recovery_door import Awaited
 
 HOME: Final = "home"
 SECOND: Final = "second"
@@ -104,7 +106,6 @@ class Site:
             self.settings.vault.packers,
         )
         self.sealed = threading.Event()
-        self.awaited = Awaited(home.run)
         self.inflow = Inflow(self.clock)
         self.desk = PackingDesk(
             self.records,
@@ -164,6 +165,14 @@ class Site:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    @cached_property
+    def awaited(self) -> "Awaited":
+        """What a recovery waits for at our own door; `serve` asks for it before its door opens."""
+        # Imported here: most commands open no door.
+        from safelight.site.recovery_door import Awaited
+
+        return Awaited(self.home.run)
 
     @property
     def catalog(self) -> Catalog:
@@ -276,7 +285,12 @@ class Site:
         for kind, found in ((LANDING_DAMAGED, recovery.damaged), (LANDING_UNANSWERED, recovery.unanswered)):
             for bad in found:
                 severity = "critical" if kind == LANDING_DAMAGED else "note"
-                facts = {"instance": bad.sop_instance, "size_bytes": bad.length, "quarantine": bad.quarantine}
+                facts = {
+                    "instance": bad.sop_instance,
+                    "digest": bad.digest.hex(),
+                    "size_bytes": bad.length,
+                    "quarantine": bad.quarantine,
+                }
                 self.records.open_finding(kind, f"{bad.segment}/{bad.offset}", severity, **facts)
         for name in recovery.unreadable:
             self.records.open_finding(LANDING_UNREADABLE, name, "critical")
