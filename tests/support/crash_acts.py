@@ -85,7 +85,7 @@ def _instances() -> list[RawInstance]:
     return [one, two, other, alike]
 
 
-def _receive(site: Site, day: Day, instances: Sequence[RawInstance]) -> None:
+def receive(site: Site, day: Day, instances: Sequence[RawInstance]) -> None:
     """Receive over one association; the answer that each commit allows is a promise. Then the catalog is told."""
     facts = AssociationFacts(AETitle.parse(b"CT1"), AETitle.parse(b"HERE"), "10.0.0.7")
     arrived: list[Arrival] = []
@@ -103,10 +103,10 @@ def _receive(site: Site, day: Day, instances: Sequence[RawInstance]) -> None:
 def _receive_and_pack(machine: Machine, day: Day) -> None:
     one, two, other, alike = _instances()
     with machine.site() as site:
-        _receive(site, day, [one, two])
-        _receive(site, day, [other])
+        receive(site, day, [one, two])
+        receive(site, day, [other])
         pack_everything(site, silent)
-        _receive(site, day, [alike, one])
+        receive(site, day, [alike, one])
         pack_everything(site, silent)
         while site.landing.zero_one_freed():
             pass
@@ -114,7 +114,7 @@ def _receive_and_pack(machine: Machine, day: Day) -> None:
 
 def _come_back(machine: Machine, day: Day) -> None:
     with machine.site() as site:
-        _receive(site, day, [make_instance(STUDIES[0], 3, 1, 16, random.Random(SEED))])
+        receive(site, day, [make_instance(STUDIES[0], 3, 1, 16, random.Random(SEED))])
         pack_everything(site, silent)
 
 
@@ -139,7 +139,7 @@ def _heal_and_rebuild(machine: Machine, day: Day) -> None:
         verify_everything(site, deep=False, heal=True, report=silent)
         _harm(site, day, "home", packs[2])
         scrub_now(site, 100, silent)
-        _receive(site, day, [make_instance(STUDIES[1], 2, 1, 16, random.Random(SEED))])
+        receive(site, day, [make_instance(STUDIES[1], 2, 1, 16, random.Random(SEED))])
         rebuild(site, silent)
         finish_copies(site)
 

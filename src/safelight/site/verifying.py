@@ -1,6 +1,6 @@
 """Looking at everything: packs in every placement, the landing log, the journal; healing what can be healed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -10,9 +10,10 @@ from safelight.core.errors import IntegrityError, ResourceError, SafelightError
 from safelight.core.instance import ByteSource
 from safelight.core.progress import Progress, Report
 from safelight.journal.segment import Segment
-from safelight.site.opened import Site
+from safelight.site.opened import LANDING_DAMAGED, Site
 from safelight.site.rebuilding import open_pack, rebuild_catalog, sealed_segments
 from safelight.site.scrubbing import scrub
+from safelight.vault.landing_format import HEADER_BYTES
 from safelight.vault.pack_reader import PackReader, verify_deep
 from safelight.vault.placement import Placement
 
@@ -115,21 +116,42 @@ def _opener(site: Site) -> Callable[[str], ByteSource]:
 
 def _verify_landing(site: Site, report: Report, damaged: list[Damage]) -> int:
     count = 0
+    seen: set[str] = set()
     for count, check in enumerate(site.landing.verify(), start=1):
         report(Progress("landing", count, 0, "records"))
-        place = f"landing {check.place.segment}/{check.place.offset}"
+        subject = f"{check.place.segment}/{check.place.offset - HEADER_BYTES}"
+        place = f"landing {subject}"
+        seen.add(subject)
         if check.damage:
-            # The same instance may lie in a pack by now: then nothing is lost.
-            held = bool(check.digest) and check.digest in site.catalog.known([check.digest], packed_only=True)
+            held = _is_packed(site, check.digest)
             name = check.sop_instance or place
             damaged.append(Damage("landing-record", name, place, f"vault.landing-{check.damage}", healed=held))
             if not held:
-                site.records.open_finding("vault.landing-damaged", place, "critical", instance=check.sop_instance)
+                facts = {"instance": check.sop_instance, "digest": check.digest.hex()}
+                site.records.open_finding(LANDING_DAMAGED, subject, "critical", **facts)
         elif check.mended:
             damaged.append(
                 Damage("landing-header", check.sop_instance, place, "vault.landing-bit-flipped", healed=True)
             )
+    damaged.extend(_set_aside(site, seen))
     return count
+
+
+def _set_aside(site: Site, seen: Collection[str]) -> Iterator[Damage]:
+    """Give records that were damaged when the home was opened: they are in quarantine, and no longer in the log."""
+    for finding in site.catalog.findings(code=LANDING_DAMAGED):
+        if finding.subject in seen:
+            continue
+        healed = _is_packed(site, bytes.fromhex(str(finding.facts.get("digest", ""))))
+        if healed:
+            site.records.close_finding(LANDING_DAMAGED, finding.subject, "the same instance lies in a pack")
+        name = str(finding.facts.get("instance", "")) or finding.subject
+        yield Damage("landing-record", name, f"landing {finding.subject}", LANDING_DAMAGED, healed)
+
+
+def _is_packed(site: Site, digest: bytes) -> bool:
+    """Say whether the same instance lies in a pack: then nothing is lost."""
+    return bool(digest) and digest in site.catalog.known([digest], packed_only=True)
 
 
 def _verify_journal(site: Site, *, heal: bool, damaged: list[Damage]) -> int:
