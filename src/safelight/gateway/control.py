@@ -122,14 +122,18 @@ def is_serving(path: Path) -> bool:
     return True
 
 
-def command(path: Path, act: str, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+def command(
+    path: Path, act: str, told: Mapping[str, Any], report: Report, *, silence_seconds_max: float | None = None
+) -> Mapping[str, Any]:
     """Have the running `serve` do an act; wait for its result.
 
     Raises:
         NotServing: nobody listens, or it went away before it answered.
         Relayed: the act failed there.
+        TimeoutError: it said nothing for as long as ``silence_seconds_max``.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(silence_seconds_max)
         try:
             with _short_path(path) as short:
                 connection.connect(short)

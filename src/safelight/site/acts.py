@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from safelight.core.errors import UsageError
 from safelight.core.progress import Report
 from safelight.site.home import Home
+from safelight.site.settled import SETTLE
 from safelight.site.workers import Workers
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ def act(site: Site, name: str, told: Mapping[str, Any], report: Report) -> Mappi
     if name not in ACTS:
         raise UnknownAct(act=name)
     return ACTS[name](site, told, report)
+
+
+def _settle(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del told, report
+    site.arrivals.settle()
+    return {}
 
 
 def _seed(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
@@ -171,6 +178,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "gateway.queue.release": _queue_release,
     "gateway.queue.skip": _queue_skip,
     "gateway.queue.replay": _queue_replay,
+    SETTLE: _settle,
     "protection.seed": _seed,
     "protection.pull": _pull,
     "protection.census": _census,

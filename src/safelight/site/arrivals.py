@@ -36,7 +36,7 @@ class Arrivals:
         self._follow = follow
         self._defect = defect
         self._queue: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
-        self._pending = 0
+        self._put = self._recorded = 0
         self._settled = threading.Condition()
         self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._work, name="arrivals", daemon=True)
@@ -49,14 +49,15 @@ class Arrivals:
         """Take an arrival that is durable. It is findable soon, and after a crash at the next start."""
         self._inflow.count(arrival.place.size)
         with self._settled:
-            self._pending += 1
+            self._put += 1
         self._queue.put(arrival)
 
     def settle(self) -> None:
-        """Return when everything put so far is recorded."""
+        """Return when everything put so far is recorded, however much comes meanwhile."""
         self._hurry.set()
         with self._settled:
-            self._settled.wait_for(lambda: self._pending == 0)
+            so_far = self._put
+            self._settled.wait_for(lambda: self._recorded >= so_far)
         self._hurry.clear()
 
     def stop(self) -> None:
@@ -84,7 +85,7 @@ class Arrivals:
             except Exception as error:  # noqa: BLE001 - the thread's one place: what is in the log is recorded at the next start
                 self._defect(error)
             with self._settled:
-                self._pending -= len(batch)
+                self._recorded += len(batch)
                 self._settled.notify_all()
 
     def _record(self, batch: Sequence[Arrival]) -> None:

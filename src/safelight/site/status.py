@@ -18,6 +18,7 @@ from safelight.site.home import Home
 from safelight.site.peers import find_peer
 from safelight.site.room import full_disk_findings
 from safelight.site.settings import Settings
+from safelight.site.settled import settled
 from safelight.vault.keys import load_public_keys
 
 FINDINGS_SHOWN: Final = 1000
@@ -28,6 +29,7 @@ RECOVERY_KINDS: Final = ("recovery-started", "recovery-finished")
 def looked_at(home: Home) -> Iterator[tuple[Catalog, Journal]]:
     """Open a home's records for reading; a running `serve` is not disturbed."""
     clock = SystemClock()
+    settled(home)
     catalog = Catalog.open(home.catalog, read_only=True)
     try:
         node = load_public_keys(home.keys).signing.key_id
