@@ -22,6 +22,7 @@ from safelight.vault.landing_format import (
 from safelight.vault.landing_segment import Segment
 
 _ZERO_PAGE: Final = bytes(PAGE_BYTES)
+_SMALL_BYTES: Final = 64 * 1024
 
 
 class NothingBegun(StateError):
@@ -227,6 +228,8 @@ class LandingWriter:
         padded = page_border(self._filled)
         self._start[:HEADER_BYTES] = encode_header(header)
         self._start[self._filled : padded] = _ZERO_PAGE[: padded - self._filled]
+        if padded <= _SMALL_BYTES:
+            segment.lay_ground(header.start, self._segment_bytes)
         segment.write(self._start[:padded], header.start)
         self._pool.count(segment, header)
         self._unsynced = True
