@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,12 @@ from sqlalchemy import Engine, event
 
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.census_outcome import CensusOutcome
+from safelight.catalog.census_rows import CensusRun
 from safelight.catalog.rows import CopyState
 from safelight.catalog.search import StudySearch
 from support.catalog_filler import START, arrival, claim, digest_of, fill, pack_of
 
+LATER = START + timedelta(days=1)
 BIG = [
     "version",
     "holding",
@@ -52,6 +55,15 @@ QUESTIONS: dict[str, Callable[[Catalog], object]] = {
     "what waits": lambda catalog: catalog.landed_waiting(),
     "another arrival": lambda catalog: catalog.record_landed([arrival(7, 1, 1, version=9)]),
     "another pack": lambda catalog: catalog.record_packed(*pack_of(arrival(7, 1, 1, version=8))),
+    "what is held of studies": lambda catalog: catalog.held_studies(["1.2.3.7", "1.2.3.8"]),
+    "what was claimed of studies": lambda catalog: catalog.kept_claims("PACS", ["1.2.3.7", "1.2.3.8"]),
+    "claims of a day": lambda catalog: catalog.claims_before("PACS", LATER, ("20200105", "20200105")),
+    "what vanished of a day": lambda catalog: catalog.vanished("PACS", LATER, ("20200105", "20200105")),
+    "what nobody claims of a day": lambda catalog: catalog.unclaimed("PACS", LATER, ("20200105", "20200105")),
+    "the row limit": lambda catalog: catalog.row_limit("PACS"),
+    "the end of a day's census": lambda catalog: catalog.end_census(
+        CensusRun("PACS", "run-3", START, complete=True, studies=0, whole=False), ("20200105", "20200105")
+    ),
     "another claim": lambda catalog: catalog.record_claims("PACS", "run-2", [claim(7, 6)], START),
 }
 

@@ -128,3 +128,54 @@ def test_a_killed_pull_goes_on_where_it_stopped(home: ServedHome, tmp_path: Path
 
 def _range(facts: Mapping[str, Any]) -> tuple[object, ...]:
     return tuple(facts[key] for key in ("first", "last", "patient", "modality", "seconds"))
+
+
+def test_a_census_remembers_and_asks_deeper_only_where_something_changed(home: ServedHome) -> None:
+    studies = [make_study(n, f"202602{1 + n % 3:02}", series=2) for n in range(9)]
+    with pacs(studies, home) as source:
+        settings = home.home / "safelight.toml"
+        name = f"PACS@127.0.0.1:{source.port}"
+        settings.write_text(settings.read_text().replace('\nsource = ""', f'\nsource = "{name}"'))
+        safelight(home, "protection", "pull")
+        assert exposure(home)[0] is None
+        changed = next(study for study in studies if study.date == "20260202")
+        changed.series[f"{changed.uid}.2"].append(f"{changed.uid}.2.9")
+        day = ["--from", "20260202", "--to", "20260202"]
+        code, told = safelight(home, "protection", "census", *day)
+        assert (code, told["complete"], told["whole"], told["protected"], told["differing"]) == (1, True, False, 2, 1)
+        assert exposure(home)[0] is None, "a census of one day says nothing of the others"
+        asked = source.finds
+        code, again = safelight(home, "protection", "census", *day)
+        assert (again["differing"], again["queries"]) == (1, 1)
+        assert source.finds == asked + 1, "nothing changed, so nothing is asked about the series"
+        code, told = safelight(home, "protection", "census")
+        assert (code, told["complete"], told["protected"], told["differing"]) == (1, True, 8, 1)
+        assert exposure(home)[0] is not None
+        gone = studies.pop(0)
+        source.model.studies = studies
+        code, told = safelight(home, "protection", "census")
+        assert (told["vanished"], told["vanished_studies"], told["only_in_vault"]) == (1, [gone.uid], 1)
+        home.start()
+        assert exposure(home)[0] is not None
+        assert safelight(home, "catalog", "find", "--study", gone.uid)[1]["studies"]
+        home.stop()
+        safelight(home, "catalog", "rebuild")
+        assert exposure(home)[0] is None, "what the census found is not in the vault"
+        assert safelight(home, "protection", "census")[1]["differing"] == 1
+        assert exposure(home)[0] is not None
+
+
+def test_a_mass_deletion_at_the_source_is_told(home: ServedHome) -> None:
+    studies = [make_study(n, f"202602{1 + n % 28:02}") for n in range(60)]
+    with pacs(studies, home) as source:
+        safelight(home, "protection", "census", *named(source))
+        source.model.studies = studies[:30]
+        told = safelight(home, "protection", "census", *named(source))[1]
+        assert (told["vanished"], told["complete"]) == (30, True)
+        codes = [one["code"] for one in safelight(home, "status")[1]["findings"]]
+        assert "protection.mass-deletion" in codes
+
+
+def exposure(home: ServedHome) -> tuple[int | None, list[str]]:
+    told = safelight(home, "status")[1]
+    return told["exposure_seconds"], told["exposure_because"]

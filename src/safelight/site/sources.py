@@ -20,6 +20,7 @@ from safelight.protection.source import (
     SourceArchive,
     StudyQuery,
     StudyRows,
+    read_date,
 )
 from safelight.site.intake import LandingIntake
 from safelight.site.opened import Site
@@ -190,10 +191,10 @@ def days_told(told: Mapping[str, Any], clock: Clock) -> list[tuple[date, date]]:
 
 
 def _day(text: str) -> date:
-    try:
-        return datetime.strptime(text, "%Y%m%d").date()
-    except ValueError as error:
-        raise BadRange(given=text) from error
+    day = read_date(text)
+    if day is None:
+        raise BadRange(given=text)
+    return day
 
 
 def day_text(day: date) -> str:
