@@ -27,7 +27,7 @@ from support.crash_acts import (
 from support.crash_disk import PowerCut
 from support.crash_site import Machine
 
-CUTS = 6
+CUTS = 3
 
 
 @pytest.fixture(scope="module")
