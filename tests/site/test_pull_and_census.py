@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import threading
 from collections import Counter
@@ -179,3 +180,26 @@ def test_a_mass_deletion_at_the_source_is_told(home: ServedHome) -> None:
 def exposure(home: ServedHome) -> tuple[int | None, list[str]]:
     told = safelight(home, "status")[1]
     return told["exposure_seconds"], told["exposure_because"]
+
+
+def test_a_sender_that_changes_much_at_once_is_told_once(home: ServedHome) -> None:
+    home.start()
+    for roll in (1, 2):
+        dice = random.Random(roll)
+        made = [make_instance("2.25.7", 1, number, 4, dice) for number in range(1, 71)]
+        with RawAssociation(home.port, "SAFELIGHT") as association:
+            association.send(made, lambda instance, status: None)
+    home.stop()
+    home.start()
+    codes = Counter(one["code"] for one in safelight(home, "status")[1]["findings"])
+    assert (codes["protection.mass-change"], codes["protection.version-conflict"]) == (1, 49)
+
+
+def test_a_copy_that_was_not_seen_in_time_is_told_without_serve(home: ServedHome) -> None:
+    with pacs([make_study(1, "20260201")], home) as source:
+        safelight(home, "protection", "pull", *named(source))
+    safelight(home, "vault", "pack")
+    with sqlite3.connect(home.home / "catalog.db") as catalog:
+        catalog.execute("UPDATE copy SET checked_at = '2020-01-01T00:00:00.000000Z'")
+    codes = [one["code"] for one in safelight(home, "status")[1]["findings"]]
+    assert "protection.scrub-behind" in codes

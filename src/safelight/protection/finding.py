@@ -35,7 +35,7 @@ HINTS: Final[Mapping[FindingCode, str]] = {
     FindingCode.MASS_CHANGE: "Treat as ransomware or a runaway job until disproved; nothing held expires meanwhile.",
     FindingCode.MASS_DELETION: "Ask the source's owner at once who deleted; nothing held expires meanwhile.",
     FindingCode.PULL_UNFINISHED: "The source claims instances it did not deliver: look at its log for this study.",
-    FindingCode.SCRUB_BEHIND: "Raise scrub_bytes_per_day or find out why verification does not run.",
+    FindingCode.SCRUB_BEHIND: "Run: safelight protection verify; see that serve runs, which looks at copies by itself.",
 }
 
 

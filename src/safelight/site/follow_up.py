@@ -1,10 +1,14 @@
 """A closer look at some arrivals: rejection notes, and instances that came again with other content."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from safelight.catalog.rows import Standing
 from safelight.core.instance import Arrival, ByteSource, Head, Holding
 from safelight.journal.kinds import FactKind
+from safelight.protection.ransomware import Observed, SignSettings, ransomware_signs
 from safelight.site.arrivals import KEY_OBJECT_SELECTION
 from safelight.site.holdings import Holdings, NotHeld
 from safelight.site.records import Records
@@ -13,6 +17,19 @@ from safelight.wire.dicom.elements import BadDataSet
 
 CONFLICT = "protection.version-conflict"
 DATA_SET_BYTES_MAX = 2**28
+CHANGES_WITHIN: Final = timedelta(days=1)
+SENDERS_MAX: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """How much one sender has changed since a moment."""
+
+    since: datetime
+    landed: int
+    """Of all senders, before."""
+    conflicts: int = 0
+    told: bool = False
 
 
 class FollowUp:
@@ -22,6 +39,7 @@ class FollowUp:
         self._records = records
         self._holdings = holdings
         self._landing = landing
+        self._changes: dict[str, _Changes] = {}
 
     def __call__(self, arrival: Arrival, standing: Standing) -> None:
         """Look at one arrival that was recorded."""
@@ -87,8 +105,27 @@ class FollowUp:
                 if comparison.level >= Level.ATTRIBUTES:
                     return
         facts = {"instance": head.sop_instance, "digest": digest.hex(), "sender": sender}
-        self._records.record(FactKind.VERSION_CONFLICT, facts)
-        self._records.open_finding(CONFLICT, head.sop_instance, "serious", digest=digest.hex())
+        at = self._records.record(FactKind.VERSION_CONFLICT, facts).at
+        if not self._is_mass_change(sender, at):
+            # Of a mass each is a fact; a finding about each would bury what matters.
+            self._records.open_finding(CONFLICT, head.sop_instance, "serious", digest=digest.hex())
+
+    def _is_mass_change(self, sender: str, at: datetime) -> bool:
+        """Count a change of content; tell when a sender changes so many that it looks like ransomware."""
+        landed = self._records.catalog.tally().instances_landed
+        before = self._changes.get(sender)
+        if before is None or at - before.since > CHANGES_WITHIN:
+            if len(self._changes) >= SENDERS_MAX:
+                self._changes.clear()
+            before = _Changes(at, landed)
+        now = replace(before, conflicts=before.conflicts + 1)
+        if not now.told:
+            seen = Observed(sender, arrived=landed - now.landed, conflicts=now.conflicts)
+            for sign in ransomware_signs([seen], SignSettings()):
+                self._records.open_finding(str(sign.code), sign.subject, "critical", **dict(sign.facts))
+                now = replace(now, told=True)
+        self._changes[sender] = now
+        return now.told
 
     def _landed(self, arrival: Arrival) -> ByteSource:
         return self._landing.read(arrival.place)

@@ -1,6 +1,6 @@
 """What a home says of itself, without the help of `serve`, and in the same time however much is held."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,8 @@ from safelight.gateway.control import is_serving
 from safelight.journal.journal import Journal
 from safelight.media.folder import FolderPlacement
 from safelight.protection.exposure import Exposure, ExposureInputs, FeedWatch, SourceWatch, judge_exposure
+from safelight.protection.finding import Finding as ProtectionFinding
+from safelight.protection.scrub import CopySeen, ScrubSettings, overdue
 from safelight.site.finding_table import hint_for
 from safelight.site.home import Home
 from safelight.site.peers import find_peer
@@ -48,7 +50,8 @@ def status_document(home: Home) -> dict[str, Any]:
     with looked_at(home) as (catalog, journal):
         tally = catalog.tally()
         exposure = exposure_of(home, settings, catalog, journal)
-        findings = [*full_disk_findings(home, settings), *findings_document(catalog, exposure)]
+        late = [*exposure.findings, *scrubs_overdue(home, settings, catalog)]
+        findings = [*full_disk_findings(home, settings), *findings_document(catalog, late)]
         phase = phase_of(journal)
     return {
         "site": settings.site.name,
@@ -183,8 +186,21 @@ def because_of(exposure: Exposure) -> list[str]:
     ]
 
 
-def findings_document(catalog: Catalog, exposure: Exposure) -> list[dict[str, Any]]:
-    """Return every open finding, recorded ones and those that follow from the exposure."""
+def scrubs_overdue(home: Home, settings: Settings, catalog: Catalog) -> list[ProtectionFinding]:
+    """Tell of each placement whose longest unseen copy is later than the schedule promises, as when nothing serves."""
+    schedule = ScrubSettings(days=max(settings.vault.scrub_days, 1))
+    found = []
+    for name, _ in placements_of(home, settings):
+        for row in catalog.least_recently_verified(name, limit=1):
+            pack = catalog.pack(row.pack)
+            if pack is not None:
+                seen = CopySeen(row.pack, name, pack.size_bytes, row.checked_at, pack.sealed_at)
+                found.append(overdue(seen, SystemClock().now(), schedule))
+    return [one for one in found if one is not None]
+
+
+def findings_document(catalog: Catalog, found: Sequence[ProtectionFinding]) -> list[dict[str, Any]]:
+    """Return every open finding: recorded ones, and those that follow from what is not recorded in time."""
     recorded = [
         {
             "code": one.code,
@@ -205,7 +221,7 @@ def findings_document(catalog: Catalog, exposure: Exposure) -> list[dict[str, An
             "hint": one.hint,
             "facts": dict(one.facts),
         }
-        for one in exposure.findings
+        for one in found
     ]
     return recorded + computed
 
