@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
-from safelight.catalog import message_facts
+from safelight.catalog import message_facts, order_fold, order_search
 from safelight.catalog.errors import CatalogDamaged
 from safelight.catalog.findings import Fact
 from safelight.catalog.message_rows import DeliveryRow, DeliveryState, Hold, MessageRow, QueueTally
@@ -23,6 +23,9 @@ from safelight.catalog.message_tables import (
     message_schema,
     message_table,
 )
+from safelight.catalog.order_changes import Changes, PatientName
+from safelight.catalog.order_search import ReportRow, StepRow, StepSearch
+from safelight.catalog.order_tables import person_table, report_table, step_name_table, step_table
 from safelight.catalog.reading import chunks
 from safelight.core.database import Database, Durability, is_database
 
@@ -58,7 +61,7 @@ class MessageIndex:
         database = Database(path, Durability.NORMAL, CatalogDamaged, read_only=False)
         with database.writing() as connection:
             message_schema.create_all(connection)
-            connection.execute(about_table.insert().values(format=FORMAT, journal_position=0))
+            connection.execute(about_table.insert().values(format=FORMAT, journal_position=0, folded=0, mapping=""))
         return cls(database)
 
     def close(self) -> None:
@@ -153,6 +156,58 @@ class MessageIndex:
         """Return how many messages came, duplicates and fragments too."""
         with self._database.reading() as connection:
             return int(connection.execute(select(func.count()).select_from(message_table)).scalar_one())
+
+    # Patients, steps, reports
+
+    def begin_folding(self, mapping: str) -> None:
+        """Go on folding by a mapping of this name; after another one everything is folded again."""
+        with self._database.writing() as connection:
+            if connection.execute(select(about_table.c.mapping)).scalar() == mapping:
+                return
+            for table in (person_table, step_table, step_name_table, report_table):
+                connection.execute(table.delete())
+            connection.execute(update(about_table).values(folded=0, mapping=mapping))
+
+    @property
+    def folded_position(self) -> int:
+        """The journal position of the last message that was folded."""
+        with self._database.reading() as connection:
+            return int(connection.execute(select(about_table.c.folded)).scalar_one())
+
+    def unfolded(self, limit: int) -> list[MessageRow]:
+        """Return the next messages to be folded, in order; fragments and duplicates are left out."""
+        with self._database.reading() as connection:
+            folded = connection.execute(select(about_table.c.folded)).scalar_one()
+            statement = select(*_MESSAGE).where(
+                message_table.c.position > folded,
+                message_table.c.arrived == "message",
+                message_table.c.duplicate_of.is_(None),
+            )
+            rows = connection.execute(statement.order_by(message_table.c.position).limit(limit))
+            return [_message(row) for row in rows]
+
+    def fold(self, changes: Sequence[tuple[int, Changes]]) -> None:
+        """Take what messages say into account, in order of their positions, in one commit."""
+        with self._database.writing() as connection:
+            for position, told in changes:
+                order_fold.fold(connection, position, told)
+            if changes:
+                connection.execute(update(about_table).values(folded=changes[-1][0]))
+
+    def steps(self, search: StepSearch) -> list[StepRow]:
+        """Return scheduled procedure steps, by start."""
+        with self._database.reading() as connection:
+            return order_search.steps(connection, search)
+
+    def reports(self, patient_id: str = "", accession: str = "", study: str = "", limit: int = 100) -> list[ReportRow]:
+        """Return reports that fit any of what is given, the newest first."""
+        with self._database.reading() as connection:
+            return order_search.reports(connection, patient_id, accession, study, limit)
+
+    def patient(self, name: PatientName) -> tuple[PatientName, dict[str, str], bool] | None:
+        """Return under which identifier a patient goes now, what is known, and whether it is in the house."""
+        with self._database.reading() as connection:
+            return order_search.patient(connection, name)
 
     def queue(self, destination: str) -> QueueTally:
         """Return how a destination's queue stands."""

@@ -5,12 +5,17 @@ from typing import Any
 
 import click
 
+from safelight.cli.catalog_worklist import reports, worklist
 from safelight.cli.options import home_option, json_option, print_json, run_act
 
 
 @click.group()
 def catalog() -> None:
-    """Find what is held; rebuild the catalog from the vault alone."""
+    """Find what is held and what is scheduled; rebuild the catalog from the vault alone."""
+
+
+catalog.add_command(worklist)
+catalog.add_command(reports)
 
 
 @catalog.command()

@@ -30,6 +30,7 @@ HINT_OF: Final[Mapping[str, str]] = {
     "gateway.hl7-message-log-unfinished": "Nothing: the sender had no answer and sends again.",
     "gateway.hl7-sender-trouble": "Free space or mend the disk; senders keep their messages until we answer.",
     "gateway.hl7-destination-unreachable": "Messages wait in order and go on when the receiver listens again.",
+    "gateway.hl7-not-folded": "It is kept and forwarded. Tell where this sender puts things in order_mapping.toml.",
     "gateway.hl7-dead-letter": "See: safelight gateway queue list DESTINATION; then gateway queue replay or skip it.",
     "recovery.study-open": "See: safelight recovery status",
 }

@@ -1,4 +1,4 @@
-"""The HL7 half of `serve`: listener, message log, journaling, forwarding."""
+"""The HL7 half of `serve`: listener, message log, journaling, forwarding, folding."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -8,6 +8,7 @@ from safelight.core.errors import ResourceError, SafelightError
 from safelight.gateway.hl7.listener import MessageListener, MessageListenerSettings
 from safelight.journal.message_log import MessageLog, MessageLogFaults
 from safelight.site.hl7_destinations import Destinations
+from safelight.site.hl7_folding import Folding, read_mappings
 from safelight.site.hl7_forwarding import Forwarding, MessageFindings
 from safelight.site.hl7_intake import MessageJournaling
 
@@ -28,6 +29,7 @@ class MessageDoor:
 
         Raises:
             CannotListenForMessages: the port is taken.
+            BadMapping: order_mapping.toml of this home means nothing.
         """
         self._site = site
         self.destinations = Destinations(site.home.destinations, site.log.failure)
@@ -40,6 +42,10 @@ class MessageDoor:
             site.clock,
             site.records.open_finding,
             site.log.failure,
+        )
+        mappings = read_mappings(site.home.order_mapping)
+        self.folding = Folding(
+            site.messages, mappings, lambda: self.journaling.is_busy, site.records.open_finding, site.log.failure
         )
         journaled = site.messages.index.last_sequence
         self._log, faults = MessageLog.open(site.home.messages, site.disk, journaled, durable=self.journaling.add)
@@ -54,6 +60,7 @@ class MessageDoor:
         self._site.messages.more_to_send = self.forwarding.wake
         self.journaling.start()
         self.forwarding.start()
+        self.folding.start()
         if self.listener is not None:
             self.listener.start()
 
@@ -64,6 +71,7 @@ class MessageDoor:
         self.journaling.stop()
         self._site.messages.more_to_send = lambda: None
         self.forwarding.stop()
+        self.folding.stop()
 
     def failed(self, host: str, error: Exception) -> None:
         """Take note of trouble with a sender."""

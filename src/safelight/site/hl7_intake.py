@@ -116,6 +116,11 @@ class MessageJournaling:
             self._pending_bytes += sum(len(one.raw) for one in messages)
             self._changed.notify_all()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether messages are coming in."""
+        return bool(self._pending)
+
     def settle(self) -> None:
         """Return when everything that was durable in the log is a fact of the journal."""
         with self._changed:

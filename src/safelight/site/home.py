@@ -102,6 +102,11 @@ class Home:
         return self.directory / "messages.db"
 
     @property
+    def order_mapping(self) -> Path:
+        """What this hospital changed in the field mapping of HL7 messages."""
+        return self.directory / "order_mapping.toml"
+
+    @property
     def run(self) -> Path:
         """Lock and control socket; holds nothing that must survive."""
         return self.directory / "run"

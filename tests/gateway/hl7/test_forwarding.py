@@ -50,7 +50,10 @@ def test_a_message_without_patient_waits_for_all_before_it_and_all_behind_wait_f
     assert next_to_send(queue[1:], [queue[1]]) is None
 
 
-@given(st.lists(st.one_of(st.none(), st.sets(st.sampled_from("abc"), min_size=1)), max_size=12), st.randoms(use_true_random=False))
+@given(
+    st.lists(st.one_of(st.none(), st.sets(st.sampled_from("abc"), min_size=1)), max_size=12),
+    st.randoms(use_true_random=False),
+)
 def test_any_number_of_lanes_keeps_the_order_of_every_patient(patients: list[set[str] | None], dice: object) -> None:
     queue = [Waiting(number, number, None if one is None else frozenset(one)) for number, one in enumerate(patients)]
     waiting, busy, sent = list(queue), [], []

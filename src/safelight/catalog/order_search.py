@@ -1,0 +1,135 @@
+"""Asking for scheduled steps, patients and reports."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+
+from safelight.catalog.order_changes import PatientName, StepState
+from safelight.catalog.order_fold import in_force
+from safelight.catalog.order_tables import person_table, report_table, step_table
+from safelight.core.names import Personal
+
+OPEN_STATES = (StepState.SCHEDULED, StepState.ARRIVED, StepState.STARTED)
+
+
+@dataclass(frozen=True, slots=True)
+class StepSearch:
+    """Which steps are wanted; what is empty is not asked for. Dates as YYYYMMDD."""
+
+    date_from: str = ""
+    date_to: str = ""
+    modality: str = ""
+    station: str = ""
+    patient_id: str = ""
+    accession: str = ""
+    states: Sequence[StepState] = OPEN_STATES
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A scheduled procedure step with the patient as known now."""
+
+    key: int
+    state: StepState
+    patient_id: Personal
+    issuer: str
+    patient: Mapping[str, Personal]
+    """By DICOM keyword."""
+    attributes: Mapping[str, str]
+    """By DICOM keyword."""
+    told_at: str
+    journal_position: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """A report and the message that carries it."""
+
+    message: int
+    patient_id: Personal
+    issuer: str
+    accession: str
+    study: str
+    filler: str
+    status: str
+    observed: str
+    title: str
+
+
+def steps(connection: Connection, search: StepSearch) -> list[StepRow]:
+    """Return steps by start."""
+    step, person = step_table.c, person_table.c
+    source = step_table.outerjoin(person_table, (person.patient_id == step.patient_id) & (person.issuer == step.issuer))
+    statement = select(step_table, person.attributes.label("of_patient")).select_from(source)
+    statement = statement.where(step.state.in_([str(state) for state in search.states]))
+    if search.date_from:
+        statement = statement.where(step.start_date >= search.date_from)
+    if search.date_to:
+        statement = statement.where(step.start_date <= search.date_to)
+    for column, wanted in (
+        (step.modality, search.modality),
+        (step.station, search.station),
+        (step.patient_id, search.patient_id),
+        (step.accession, search.accession),
+    ):
+        if wanted:
+            statement = statement.where(column == wanted)
+    ordered = statement.order_by(step.start_date, step.start_time, step.key).limit(search.limit)
+    return [_step(row) for row in connection.execute(ordered)]
+
+
+def reports(connection: Connection, patient_id: str, accession: str, study: str, limit: int) -> list[ReportRow]:
+    """Return reports that fit any of what is given, the newest first."""
+    report = report_table.c
+    wanted = [
+        column == value
+        for column, value in ((report.patient_id, patient_id), (report.accession, accession), (report.study, study))
+        if value
+    ]
+    statement = select(report_table)
+    if wanted:
+        statement = statement.where(or_(*wanted))
+    rows = connection.execute(statement.order_by(report.message.desc(), report.number).limit(limit))
+    return [
+        ReportRow(
+            row.message,
+            Personal(row.patient_id),
+            row.issuer,
+            row.accession,
+            row.study,
+            row.filler,
+            row.status,
+            row.observed,
+            row.title,
+        )
+        for row in rows
+    ]
+
+
+def patient(connection: Connection, name: PatientName) -> tuple[PatientName, dict[str, str], bool] | None:
+    """Return under which identifier a patient goes now, what is known, and whether it is in the house."""
+    current = in_force(connection, name)
+    row = connection.execute(
+        select(person_table).where(
+            person_table.c.patient_id == current.patient_id, person_table.c.issuer == current.issuer
+        )
+    ).first()
+    return None if row is None else (current, json.loads(row.attributes), row.in_house)
+
+
+def _step(row: Any) -> StepRow:
+    person = json.loads(row.of_patient) if row.of_patient else {}
+    return StepRow(
+        key=row.key,
+        state=StepState(row.state),
+        patient_id=Personal(row.patient_id),
+        issuer=row.issuer,
+        patient={name: Personal(value) for name, value in person.items()},
+        attributes=json.loads(row.attributes),
+        told_at=row.told_at,
+        journal_position=row.journal_position,
+    )

@@ -1,0 +1,81 @@
+"""From messages on the wire to the worklist, through journal, restart and change of mapping."""
+
+from pathlib import Path
+
+import pytest
+
+from safelight.gateway.hl7.mapping import BadMapping
+from safelight.site.hl7_worklist import reports_document, worklist_document
+from safelight.site.home import Home
+from support.hl7_house import House, house, make_home, order
+
+PROCEDURE = "OBR|1|P{0}|F{0}|CT1^CT head||||||||||||||A{0}|R{0}|S{0}||||CT\r"
+
+
+def _order(number: int, patient: str = "77", control: str = "NW") -> bytes:
+    raw = order(number, patient, more=PROCEDURE.format(number))
+    return raw if control == "NW" else raw.replace(b"ORC|NW|", b"ORC|" + control.encode() + b"|")
+
+
+def _fold(served: House, *messages: bytes) -> None:
+    with served.sender() as sender:
+        assert {sender.said(one) for one in messages} == {"AA"}
+    served.settle()
+    served.door.folding.stop()
+    served.door.folding.settle()
+
+
+def _accessions(home: Home, **asked: object) -> list[str]:
+    return [row["attributes"]["AccessionNumber"] for row in worklist_document(home, asked)["steps"]]
+
+
+def test_orders_become_a_worklist_and_reports_are_found(tmp_path: Path) -> None:
+    report = order(9, event="ORU^R01", more="OBR|1|P1|F1|CT1^CT head||||||||||||||A1\r")
+    with house(tmp_path) as served:
+        home = served.site.home
+        _fold(served, _order(1), _order(2, "88"), _order(2, "88", "CA").replace(b"|2|P|2.3.1", b"|3|P|2.3.1"), report)
+        assert _accessions(home) == ["A1"]
+        assert _accessions(home, states=["canceled"]) == ["A2"]
+        (found,) = reports_document(home, "", "A1", "", 10)["reports"]
+        assert served.site.messages.raw(found["message"]) == report
+        assert served.site.messages.index.unfolded(10) == []
+
+
+def test_what_cannot_be_understood_is_a_finding_and_the_rest_goes_on(tmp_path: Path) -> None:
+    with house(tmp_path) as served:
+        strange = _order(1, control="QQ").replace(b"||SC\r", b"||QQ\r")
+        _fold(
+            served, strange, order(2, event="ORM^O01").replace(b"PID|", b"ZID|"), _order(3), order(4, event="ZZZ^Z01")
+        )
+        assert set(_accessions(served.site.home)) == {"A1", "A3"}
+        told = [one.subject for one in served.site.catalog.findings(code="gateway.hl7-not-folded")]
+        assert len(told) == 2 and all("RIS|H ORM^O01" in one for one in told)
+
+
+def test_another_mapping_folds_everything_again_and_a_lost_index_gives_the_same(tmp_path: Path) -> None:
+    with house(tmp_path) as served:
+        _fold(served, *map(_order, range(1, 6)))
+        home = served.site.home
+    first = worklist_document(home, {})
+    for path in home.directory.glob("messages.db*"):
+        path.unlink()
+    with house(tmp_path) as served:
+        _fold(served, order(9, event="ZZZ^Z01"))
+    assert worklist_document(home, {})["steps"] == first["steps"]
+    home.order_mapping.write_text('[sender."RIS|H".order]\nAccessionNumber = ["ORC-2.1"]\n')
+    with house(tmp_path) as served:
+        _fold(served, order(8, event="ZZZ^Z01"))
+    assert _accessions(home) == [f"P{number}" for number in range(1, 6)]
+
+
+def test_a_mapping_that_means_nothing_keeps_serve_from_starting(tmp_path: Path) -> None:
+    home = make_home(tmp_path)
+    home.order_mapping.write_text("[sender")
+    with pytest.raises(BadMapping), house(tmp_path):
+        pass
+
+
+def test_a_home_without_messages_has_an_empty_worklist(tmp_path: Path) -> None:
+    home = make_home(tmp_path)
+    assert worklist_document(home, {}) == {"as_of_position": 0, "steps": []}
+    assert reports_document(home, "", "", "", 10) == {"reports": []}
