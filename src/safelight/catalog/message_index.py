@@ -189,8 +189,7 @@ class MessageIndex:
     def fold(self, changes: Sequence[tuple[int, Changes]]) -> None:
         """Take what messages say into account, in order of their positions, in one commit."""
         with self._database.writing() as connection:
-            for position, told in changes:
-                order_fold.fold(connection, position, told)
+            order_fold.fold_all(connection, changes)
             if changes:
                 connection.execute(update(about_table).values(folded=changes[-1][0]))
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
-from safelight.catalog.order_changes import PatientName, StepState
-from safelight.catalog.order_fold import in_force
+from safelight.catalog.order_changes import Changes, PatientChange, PatientName, StepState
 from safelight.catalog.order_tables import person_table, report_table, step_table
+from safelight.catalog.order_working_set import WorkingSet
 from safelight.core.names import Personal
 
 OPEN_STATES = (StepState.SCHEDULED, StepState.ARRIVED, StepState.STARTED)
@@ -112,13 +112,9 @@ def reports(connection: Connection, patient_id: str, accession: str, study: str,
 
 def patient(connection: Connection, name: PatientName) -> tuple[PatientName, dict[str, str], bool] | None:
     """Return under which identifier a patient goes now, what is known, and whether it is in the house."""
-    current = in_force(connection, name)
-    row = connection.execute(
-        select(person_table).where(
-            person_table.c.patient_id == current.patient_id, person_table.c.issuer == current.issuer
-        )
-    ).first()
-    return None if row is None else (current, json.loads(row.attributes), row.in_house)
+    working = WorkingSet.load(connection, [Changes("", patients=(PatientChange(name, {}),))])
+    person = working.persons.get(working.in_force(name))
+    return None if person is None else (person.name, person.attributes, person.in_house)
 
 
 def _step(row: Any) -> StepRow:

@@ -15,7 +15,7 @@ from safelight.wire.hl7.message import Message
 
 FOLDED_AT_ONCE: Final = 100
 TURN_SECONDS: Final = 0.25
-GIVING_WAY_SECONDS: Final = 0.2
+GIVING_WAY_SECONDS: Final = 0.4
 READ_BYTES: Final = 2**20
 """Of a longer message only so much is read: what is long in it is a report's text or image."""
 NOT_FOLDED: Final = "gateway.hl7-not-folded"

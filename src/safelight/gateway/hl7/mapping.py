@@ -57,15 +57,14 @@ class Path:
         segment = segments.get(self.segment)
         if segment is None:
             return None
+        if not segment.written(self.field):
+            return None
         field = segment.field(self.field)
         if field.is_null:
             return ""
-        text = self._text(field)
-        return text.strip() or None
+        return self._text(field).strip() or None
 
     def _text(self, field: Field) -> str:
-        if not field:
-            return ""
         if self.form:
             return _FORMS[self.form](field, self.component)
         if self.component is None:
@@ -147,9 +146,11 @@ class SenderMapping:
         """Return what segments say, by attribute; what they do not speak of is absent."""
         told = {}
         for name, paths in self.sections[section].items():
-            values = [value for path in paths if (value := path.value(segments)) is not None]
-            if values:
-                told[name] = next(filter(None, values), "")
+            for path in paths:
+                if (value := path.value(segments)) is not None:
+                    told[name] = value
+                    if value:
+                        break
         return told
 
     def state(self, control: str, status: str) -> StepState | None:

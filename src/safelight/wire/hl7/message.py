@@ -118,25 +118,30 @@ class Field:
         return bool(self.raw) and not self.is_null
 
 
-@dataclass(frozen=True, slots=True)
 class Segment:
     """One segment; a Z segment is one like any other."""
 
-    raw: str
-    delimiters: TextDelimiters
+    __slots__ = ("_fields", "delimiters", "name", "raw")
 
-    @property
-    def name(self) -> str:
+    def __init__(self, raw: str, delimiters: TextDelimiters) -> None:
+        self.raw = raw
+        self.delimiters = delimiters
+        self.name = raw[:3] if _NAME.match(raw) else ""
         """The three characters that name it; empty for a line that is none."""
-        return self.raw[:3] if _NAME.match(self.raw) else ""
+        self._fields: list[str] | None = None
+
+    def written(self, number: int) -> str:
+        """Return a field as it came; one that is not there is empty. MSH-1 is the separator itself."""
+        if self._fields is None:
+            mark = self.delimiters.field
+            self._fields = self.raw.split(mark)
+            if self.name in ("MSH", "FHS", "BHS"):
+                self._fields.insert(1, mark)
+        return self._fields[number] if number < len(self._fields) else ""
 
     def field(self, number: int) -> Field:
-        """Return a field; one that is not there is empty. MSH-1 is the separator itself."""
-        mark = self.delimiters.field
-        parts = self.raw.split(mark)
-        if self.name in ("MSH", "FHS", "BHS"):
-            parts.insert(1, mark)
-        return Field(parts[number] if number < len(parts) else "", self.delimiters)
+        """Return a field; one that is not there is empty."""
+        return Field(self.written(number), self.delimiters)
 
 
 class Message:
