@@ -7,9 +7,11 @@ power after the n-th and gives back only what was synced. Reading needs no seam.
 import errno
 import os
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from safelight.core.errors import ResourceError
+
+_O_DIRECT: Final = getattr(os, "O_DIRECT", 0)
 
 
 class DiskFull(ResourceError):
@@ -34,6 +36,9 @@ class Disk(Protocol):
 
     def open(self, path: Path) -> int:
         """Open an existing file for reading and writing."""
+
+    def open_direct(self, path: Path) -> int | None:
+        """Open for writing whole pages past the page cache; None where the file system cannot."""
 
     def write(self, descriptor: int, data: bytes | bytearray | memoryview, offset: int) -> None:
         """Write all of ``data`` at ``offset``."""
@@ -81,6 +86,15 @@ class RealDisk:
         try:
             return os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
+            raise _mended(error, path) from error
+
+    def open_direct(self, path: Path) -> int | None:
+        """Open with O_DIRECT, which wants memory, offset and length in whole pages."""
+        try:
+            return os.open(path, os.O_WRONLY | os.O_CLOEXEC | _O_DIRECT) if _O_DIRECT else None
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return None
             raise _mended(error, path) from error
 
     def write(self, descriptor: int, data: bytes | bytearray | memoryview, offset: int) -> None:

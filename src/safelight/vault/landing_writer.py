@@ -6,6 +6,7 @@ the disk in one write; a longer instance is written in pieces behind that start.
 """
 
 import hashlib
+import mmap
 from typing import Final, Protocol
 
 from safelight.core.errors import SafelightError, StateError
@@ -89,7 +90,7 @@ class LandingWriter:
         if self._open:
             self.abandon()
         if not self._start:
-            self._start = memoryview(bytearray(self._buffer_bytes))
+            self._start = _pages(self._buffer_bytes)
         self._open = True
         try:
             self._pool.admit()
@@ -111,7 +112,7 @@ class LandingWriter:
         if self._filled < self._buffer_bytes:
             return self._start[self._filled :]
         if not self._spill:
-            self._spill = memoryview(bytearray(self._buffer_bytes))
+            self._spill = _pages(self._buffer_bytes)
         return self._spill[self._spill_filled :]
 
     def filled(self, count: int) -> None:
@@ -312,6 +313,11 @@ class LandingWriter:
         except SafelightError:
             # What is left there counts as an unanswered store, which it is.
             segment.closed = True
+
+
+def _pages(size: int) -> memoryview:
+    """Return memory that begins at a page border, as writing past the page cache wants it."""
+    return memoryview(mmap.mmap(-1, size))
 
 
 _NO_RECEIPT: Final = Receipt(moment_of(0), Way.STORE, "", "", "")
