@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final, Self
 
@@ -69,11 +69,9 @@ class _Waiting:
     logged: LoggedMessage | None = None
     failure: SafelightError | None = None
 
-
-@dataclass(slots=True)
-class _Queue:
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    waiting: list[_Waiting] = field(default_factory=list)
+    @property
+    def is_settled(self) -> bool:
+        return self.logged is not None or self.failure is not None
 
 
 class MessageLog:
@@ -86,8 +84,10 @@ class MessageLog:
         self._durable = durable
         self._disk = disk
         self._segment_bytes = segment_bytes
-        self._queue = _Queue()
-        self._writing = threading.Lock()
+        self._changed = threading.Condition()
+        self._waiting: list[_Waiting] = []
+        self._is_writing = False
+        self._files = threading.Lock()
         self._segment: _Segment | None = None
         self._next = 1
         self._synced = 0
@@ -126,16 +126,22 @@ class MessageLog:
             MessageLogClosed: it takes no more.
         """
         mine = [_Waiting(new) for new in messages]
-        with self._queue.lock:
-            self._queue.waiting += mine
-        # Whoever gets the lock writes for all who wait by then; those find their own done.
-        with self._writing:
-            if any(one.logged is None and one.failure is None for one in mine):
-                self._write_waiting()
-        for one in mine:
-            if one.failure is not None:
-                raise one.failure
-        return [one.logged for one in mine if one.logged is not None]
+        with self._changed:
+            self._waiting += mine
+            # One thread writes for all who wait; those whose messages it took go on the moment they are durable.
+            while self._is_writing and not all(one.is_settled for one in mine):
+                self._changed.wait()
+            if all(one.is_settled for one in mine):
+                return _outcome(mine)
+            self._is_writing = True
+            batch, self._waiting = self._waiting, []
+        try:
+            self._write_batch(batch)
+        finally:
+            with self._changed:
+                self._is_writing = False
+                self._changed.notify_all()
+        return _outcome(mine)
 
     def left_over(self, journaled: int) -> Iterator[LoggedMessage]:
         """Give what was durable before this start and is not in the journal, in order."""
@@ -150,7 +156,7 @@ class MessageLog:
         Raises:
             DiskFailed: a name could not be removed; it is tried again with the next call.
         """
-        with self._writing:
+        with self._files:
             gone = [path for path, last in self._full.items() if last <= journaled]
             for path in gone:
                 self._disk.remove(path)
@@ -158,7 +164,7 @@ class MessageLog:
 
     def close(self, journaled: int) -> None:
         """Take no more, and let go of what the journal holds."""
-        with self._writing:
+        with self._files:
             self._closed = True
             self._retire()
         self.release(journaled)
@@ -168,31 +174,30 @@ class MessageLog:
         """How many segment files there are."""
         return len(self._full) + (self._segment is not None)
 
-    def _write_waiting(self) -> None:
-        with self._queue.lock:
-            batch, self._queue.waiting = self._queue.waiting, []
-        if self._closed:
-            for one in batch:
-                one.failure = MessageLogClosed()
-            return
-        logged = [self._numbered(one.new) for one in batch]
-        try:
-            self._write(logged)
-        except ResourceError as error:
-            # What of it is on the disk is unknown: this segment is written no more, and the numbers are not used again.
-            self._retire()
-            for one in batch:
-                one.failure = error
-            return
-        except BaseException:
-            self._retire()
-            for one in batch:
-                one.failure = MessageLogClosed()
-            raise
-        if self._durable is not None:
-            self._durable(logged)
-        for one, message in zip(batch, logged, strict=True):
-            one.logged = message
+    def _write_batch(self, batch: list[_Waiting]) -> None:
+        with self._files:
+            if self._closed:
+                for one in batch:
+                    one.failure = MessageLogClosed()
+                return
+            logged = [self._numbered(one.new) for one in batch]
+            try:
+                self._write(logged)
+            except ResourceError as error:
+                # What of it is on the disk is unknown: this segment is written no more, its numbers are not used again.
+                self._retire()
+                for one in batch:
+                    one.failure = error
+                return
+            except BaseException:
+                self._retire()
+                for one in batch:
+                    one.failure = MessageLogClosed()
+                raise
+            if self._durable is not None:
+                self._durable(logged)
+            for one, message in zip(batch, logged, strict=True):
+                one.logged = message
 
     def _numbered(self, new: NewMessage) -> LoggedMessage:
         sequence, self._next = self._next, self._next + 1
@@ -266,6 +271,13 @@ class MessageLog:
             highest = max(highest, last, head[0])
         self._next = highest + 1
         return MessageLogFaults(tuple(damaged), tuple(unfinished), tuple(unreadable))
+
+
+def _outcome(mine: Sequence[_Waiting]) -> list[LoggedMessage]:
+    for one in mine:
+        if one.failure is not None:
+            raise one.failure
+    return [one.logged for one in mine if one.logged is not None]
 
 
 def _messages(path: Path) -> Iterator[LoggedMessage]:
