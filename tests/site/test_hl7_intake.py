@@ -11,6 +11,7 @@ from safelight.core.progress import silent
 from safelight.journal.kinds import FactKind
 from safelight.site.hl7_intake import IN_JOURNAL_BYTES_MAX
 from safelight.site.home import Home
+from safelight.site.sealing import seal_journal
 from safelight.site.verifying import rebuild
 from safelight.wire.hl7.mllp import frame
 from support.hl7_house import House, Sender, house, opened, order
@@ -119,7 +120,7 @@ def test_an_index_that_is_no_database_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "messages.db"
     path.write_bytes(b"SQLite format 3\0 but not really")
     index = MessageIndex.open(path)
-    assert index.count() == 0 and index.journal_position == 0
+    assert index.count() == 0 and index.journal_place == (0, b"")
     index.close()
 
 
@@ -157,3 +158,36 @@ def test_what_the_journal_had_not_taken_when_serve_stopped_is_taken_at_the_next_
 
 def _refuse(*facts: object, **more: object) -> None:
     raise DiskFull(where="journal")
+
+
+def test_a_lost_journal_comes_back_from_the_vault_and_the_message_log(tmp_path: Path) -> None:
+    with house(tmp_path) as served, served.sender() as sender:
+        for number in range(10):
+            sender.send(order(number))
+        served.settle()
+        seal_journal(served.site)
+        served.site.records.record(FactKind.SERVED_START, {"port": 1})
+        for number in range(10, 15):
+            sender.send(order(number))
+        served.settle()
+    for path in (tmp_path / "home").glob("journal.db*"):
+        path.unlink()
+    with house(tmp_path) as served:
+        served.settle()
+        assert _raws(served) == [order(number) for number in range(15)]
+        assert served.site.records.journal.verify() == []
+        with served.sender() as sender:
+            assert sender.said(order(3)) == "AA"
+            served.settle()
+        assert served.site.messages.index.messages()[-1].duplicate_of is not None
+
+
+def test_the_message_log_is_let_go_of_once_the_vault_holds_the_messages(tmp_path: Path) -> None:
+    with house(tmp_path) as served, served.sender() as sender:
+        sender.send(order(1))
+        served.settle()
+        home = served.site.home
+    assert list(home.messages.iterdir())
+    with house(tmp_path) as served:
+        seal_journal(served.site)
+    assert not list(home.messages.iterdir())

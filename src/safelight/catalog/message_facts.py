@@ -1,8 +1,8 @@
 """Folding facts about messages into the index; in journal order, and harmless when repeated."""
 
 import json
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, delete, select, update
 
@@ -23,7 +23,15 @@ MESSAGE_KINDS: Final = (
 )
 
 
-def apply_all(connection: Connection, facts: list[Fact]) -> None:
+class ChainedFact(Fact, Protocol):
+    """A journal entry with its place in the chain."""
+
+    @property
+    def hash(self) -> bytes:
+        """Hash of this entry and all before it."""
+
+
+def apply_all(connection: Connection, facts: Sequence[ChainedFact]) -> None:
     """Take facts into account; receipts that stand side by side go in together."""
     received = [fact for fact in facts if fact.kind == "hl7-received"]
     if received:
@@ -38,10 +46,11 @@ def apply_all(connection: Connection, facts: list[Fact]) -> None:
     for fact in facts:
         _apply(connection, fact)
     if facts:
+        last = facts[-1]
         connection.execute(
             update(about_table)
-            .where(about_table.c.journal_position < facts[-1].position)
-            .values(journal_position=facts[-1].position)
+            .where(about_table.c.journal_position < last.position)
+            .values(journal_position=last.position, journal_hash=last.hash)
         )
 
 
@@ -121,6 +130,7 @@ def _release(connection: Connection, told: Mapping[str, Any]) -> None:
     connection.execute(delete(hold_table).where(hold_table.c.destination == told["destination"]))
 
 
-def journal_position(connection: Connection) -> int:
-    """Return up to where the journal was taken into account."""
-    return int(connection.execute(select(about_table.c.journal_position)).scalar_one())
+def journal_place(connection: Connection) -> tuple[int, bytes]:
+    """Return up to where the journal was taken into account, and the hash of the entry there."""
+    row = connection.execute(select(about_table.c.journal_position, about_table.c.journal_hash)).one()
+    return int(row[0]), row[1]

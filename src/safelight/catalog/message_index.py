@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select, update
 
 from safelight.catalog import message_facts, order_fold, order_search
 from safelight.catalog.errors import CatalogDamaged
-from safelight.catalog.findings import Fact
+from safelight.catalog.message_facts import ChainedFact
 from safelight.catalog.message_rows import DeliveryRow, DeliveryState, Hold, MessageRow, QueueTally
 from safelight.catalog.message_tables import (
     FORMAT,
@@ -55,29 +55,51 @@ class MessageIndex:
         except CatalogDamaged:
             if read_only:
                 raise
+        return cls._begun(path)
+
+    @classmethod
+    def again(cls, path: Path) -> Self:
+        """Begin an empty index in place of one that no longer goes with its journal."""
+        return cls._begun(path)
+
+    @classmethod
+    def _begun(cls, path: Path) -> Self:
         for leftover in (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm"))):
             leftover.unlink(missing_ok=True)
         path.touch(mode=0o600)
         database = Database(path, Durability.NORMAL, CatalogDamaged, read_only=False)
         with database.writing() as connection:
             message_schema.create_all(connection)
-            connection.execute(about_table.insert().values(format=FORMAT, journal_position=0, folded=0, mapping=""))
+            connection.execute(
+                about_table.insert().values(format=FORMAT, journal_position=0, journal_hash=b"", folded=0, mapping="")
+            )
         return cls(database)
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
 
-    def apply(self, facts: Sequence[Fact]) -> None:
+    def apply(self, facts: Sequence[ChainedFact]) -> None:
         """Take journal entries about messages into account, in journal order."""
         with self._database.writing() as connection:
-            message_facts.apply_all(connection, list(facts))
+            message_facts.apply_all(connection, facts)
 
     @property
-    def journal_position(self) -> int:
-        """Up to where the journal was taken into account."""
+    def journal_place(self) -> tuple[int, bytes]:
+        """Up to where the journal was taken into account, and the hash of the entry there."""
         with self._database.reading() as connection:
-            return message_facts.journal_position(connection)
+            return message_facts.journal_place(connection)
+
+    def last_sequence_until(self, position: int) -> int:
+        """Return the highest sequence of the message log among the facts up to a journal position."""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                select(message_table.c.sequence)
+                .where(message_table.c.position <= position)
+                .order_by(message_table.c.position.desc())
+                .limit(1)
+            ).scalar()
+        return int(found or 0)
 
     @property
     def last_sequence(self) -> int:

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 from safelight.catalog.schema import Instant
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 message_schema = MetaData()
 
@@ -15,6 +15,8 @@ about_table = Table(
     message_schema,
     Column("format", Integer, nullable=False),
     Column("journal_position", BigInteger, nullable=False),
+    # Of the entry at that position: a journal that was restored may have others there.
+    Column("journal_hash", LargeBinary, nullable=False),
     # Up to where messages are folded into patients, steps and reports, and by which mapping.
     Column("folded", BigInteger, nullable=False),
     Column("mapping", String, nullable=False),

@@ -176,6 +176,11 @@ class Journal:
             ).first()
         return count, None if oldest is None else _read(*oldest).at
 
+    def sealed_until(self) -> int:
+        """Return the last position of which a sealed copy lies in the vault; 0 before the first."""
+        with self._database.reading() as connection:
+            return _sealed_until(connection)
+
     def seal(self, minimum_entries: int | None = None) -> Segment | None:
         """Return the entries since the last sealed one as a signed segment, for the caller to pack.
 

@@ -24,6 +24,7 @@ RETRY_SECONDS: Final = 1.0
 GATHERED_SECONDS: Final = 0.1
 """A commit for each answer would take more than all the rest."""
 FINDING_AGAIN_AFTER: Final = timedelta(minutes=5)
+RELEASED_EVERY: Final = timedelta(seconds=5)
 SUBJECTS_MAX: Final = 1000
 """Senders choose their names; findings about further ones are not opened."""
 
@@ -74,6 +75,7 @@ class MessageJournaling:
         self._changed = threading.Condition()
         self._stopping = False
         self._ending = threading.Event()
+        self._released_at: timedelta | None = None
         self._told: dict[tuple[str, str], timedelta] = {}
         self._done = records.index.last_sequence
         self._thread = threading.Thread(target=self._run, name="hl7-journaling", daemon=True)
@@ -97,7 +99,7 @@ class MessageJournaling:
         if self._thread.is_alive():
             self._thread.join()
         if self._log is not None:
-            self._log.close(self._done)
+            self._log.close(self._records.sealed_sequence())
 
     def take(self, received: Sequence[Received]) -> list[int]:
         """Return when these are durable in the message log."""
@@ -170,12 +172,20 @@ class MessageJournaling:
             for _ in range(count):
                 self._pending_bytes -= len(self._pending.popleft().raw)
             self._changed.notify_all()
+        self._release()
+        return True
+
+    def _release(self) -> None:
+        """Let go of what the vault holds too: until then the log is what a damaged journal is mended from."""
+        now = self._clock.elapsed()
+        if self._released_at is not None and now - self._released_at < RELEASED_EVERY:
+            return
+        self._released_at = now
         try:
             assert self._log is not None
-            self._log.release(self._done)
+            self._log.release(self._records.sealed_sequence())
         except SafelightError as error:
             self._failed(error)
-        return True
 
     def _journal(self, batch: list[Described]) -> int:
         """Write facts for the first of these messages; return for how many."""

@@ -9,6 +9,8 @@ from safelight.catalog.message_facts import MESSAGE_KINDS
 from safelight.catalog.message_index import MessageIndex
 from safelight.core.errors import IntegrityError
 from safelight.journal.entry import Entry
+from safelight.journal.errors import JournalDamaged
+from safelight.journal.journal import Journal
 from safelight.journal.kinds import FactKind
 from safelight.site.records import Records
 
@@ -47,9 +49,13 @@ class MessageRecords:
     @classmethod
     def open(cls, records: Records, index: Path, packed: PackedMessages) -> "MessageRecords":
         """Open the index and take into account what a crash, or its loss, kept from it."""
-        opened = cls(records, MessageIndex.open(index), packed)
+        found = MessageIndex.open(index)
+        if not _goes_with(found, records.journal):
+            found.close()
+            found = MessageIndex.again(index)
+        opened = cls(records, found, packed)
         batch: list[Entry] = []
-        for entry in records.journal.entries(after=opened.index.journal_position, kinds=MESSAGE_KINDS):
+        for entry in records.journal.entries(after=found.journal_place[0], kinds=MESSAGE_KINDS):
             batch.append(entry)
             if len(batch) == CAUGHT_UP_AT_ONCE:
                 opened.index.apply(batch)
@@ -86,6 +92,19 @@ class MessageRecords:
                 return self.raw(cast("int", told["duplicate_of"]))
         raise KeptMessageMissing(message=position)
 
+    def sealed_sequence(self) -> int:
+        """Return the highest sequence of the message log of which a sealed copy lies in the vault."""
+        return self.index.last_sequence_until(self._records.journal.sealed_until())
+
     def close(self) -> None:
         """Close the index."""
         self.index.close()
+
+
+def _goes_with(index: MessageIndex, journal: Journal) -> bool:
+    """Say whether the index was computed from this journal, and not from one that was lost and restored since."""
+    position, known = index.journal_place
+    try:
+        return position == 0 or journal.hash_at(position) == known
+    except JournalDamaged:
+        return False
