@@ -1,13 +1,17 @@
 """From messages on the wire to the worklist, through journal, restart and change of mapping."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from safelight.gateway.hl7.mapping import BadMapping
+from safelight.site.hl7_status import message_feeds, senders_document
 from safelight.site.hl7_worklist import reports_document, worklist_document
 from safelight.site.home import Home
-from support.hl7_house import House, house, make_home, order
+from safelight.site.status import status_document
+from support.hl7_house import House, Receiver, house, make_home, order, send_to
+from support.served_home import free_port
 
 PROCEDURE = "OBR|1|P{0}|F{0}|CT1^CT head||||||||||||||A{0}|R{0}|S{0}||||CT\r"
 
@@ -79,3 +83,18 @@ def test_a_home_without_messages_has_an_empty_worklist(tmp_path: Path) -> None:
     home = make_home(tmp_path)
     assert worklist_document(home, {}) == {"as_of_position": 0, "steps": []}
     assert reports_document(home, "", "", "", 10) == {"reports": []}
+
+
+def test_the_status_counts_messages_and_a_silent_sender_makes_the_exposure_unknown(tmp_path: Path) -> None:
+    home = make_home(tmp_path, free_port())
+    send_to(home, Receiver())
+    assert status_document(home)["messages_received"] == 0
+    with house(tmp_path) as served:
+        _fold(served, _order(1), _order(1), order(2, sender="LAB"))
+    told = status_document(home)
+    assert (told["messages_received"], told["messages_waiting"], told["messages_dead"]) == (3, 2, 0)
+    assert [(one["sender"], one["messages"]) for one in senders_document(home)] == [("LAB|H", 1), ("RIS|H", 2)]
+    assert [one.name for one in message_feeds(home, timedelta(hours=1))] == ["HL7 LAB|H", "HL7 RIS|H"]
+    settings = home.settings_file.read_text().replace("feed_silence_hours_max = 24.0", "feed_silence_hours_max = 0.0")
+    home.settings_file.write_text(settings)
+    assert status_document(home)["exposure_seconds"] is None

@@ -8,10 +8,11 @@ from sqlalchemy import Connection, delete, select, update
 
 from safelight.catalog.findings import Fact
 from safelight.catalog.message_rows import DeliveryState
-from safelight.catalog.message_tables import about_table, delivery_table, hold_table, message_table
+from safelight.catalog.message_tables import about_table, delivery_table, hold_table, message_table, sender_table
 from safelight.core.clock import from_text
 from safelight.core.database import insert_or_replace, insert_or_skip
 
+SENDERS_MAX: Final = 1000
 MESSAGE_KINDS: Final = (
     "hl7-received",
     "hl7-delivered",
@@ -32,7 +33,9 @@ class ChainedFact(Fact, Protocol):
 
 
 def apply_all(connection: Connection, facts: Sequence[ChainedFact]) -> None:
-    """Take facts into account; receipts that stand side by side go in together."""
+    """Take facts into account; what was taken into account before is passed over."""
+    known, _ = journal_place(connection)
+    facts = [fact for fact in facts if fact.position > known]
     received = [fact for fact in facts if fact.kind == "hl7-received"]
     if received:
         connection.execute(insert_or_skip(connection, message_table), [_message(fact) for fact in received])
@@ -43,6 +46,7 @@ def apply_all(connection: Connection, facts: Sequence[ChainedFact]) -> None:
         ]
         if waiting:
             connection.execute(insert_or_skip(connection, delivery_table), waiting)
+        _note_senders(connection, received)
     for fact in facts:
         _apply(connection, fact)
     if facts:
@@ -94,6 +98,32 @@ def _message(fact: Fact) -> dict[str, Any]:
         "duplicate_of": told.get("duplicate_of"),
         "patients": None if patients is None else json.dumps(patients),
     }
+
+
+def _note_senders(connection: Connection, received: Sequence[Fact]) -> None:
+    """Count messages by whoever made them; names are the senders' own, so only so many are kept."""
+    by_sender: dict[str, list[Fact]] = {}
+    for fact in received:
+        if fact.facts["arrived"] == "message":
+            by_sender.setdefault(fact.facts.get("sender", ""), []).append(fact)
+    known = {row.sender: row for row in connection.execute(select(sender_table))}
+    rows = []
+    for sender, facts in by_sender.items():
+        moments = [from_text(fact.facts["received_at"]) for fact in facts]
+        before = known.get(sender)
+        if before is None and len(known) >= SENDERS_MAX:
+            continue
+        rows.append(
+            {
+                "sender": sender,
+                "host": facts[-1].facts["host"],
+                "first_at": before.first_at if before is not None else min(moments),
+                "last_at": max(moments) if before is None else max(before.last_at, *moments),
+                "message_count": len(facts) + (before.message_count if before is not None else 0),
+            }
+        )
+    if rows:
+        connection.execute(insert_or_replace(connection, sender_table), rows)
 
 
 def _waiting(destination: str, queued: int, message: int) -> dict[str, Any]:

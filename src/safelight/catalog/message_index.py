@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select, update
 from safelight.catalog import message_facts, order_fold, order_search
 from safelight.catalog.errors import CatalogDamaged
 from safelight.catalog.message_facts import ChainedFact
-from safelight.catalog.message_rows import DeliveryRow, DeliveryState, Hold, MessageRow, QueueTally
+from safelight.catalog.message_rows import DeliveryRow, DeliveryState, Hold, MessageRow, QueueTally, SenderRow
 from safelight.catalog.message_tables import (
     FORMAT,
     about_table,
@@ -22,6 +22,7 @@ from safelight.catalog.message_tables import (
     hold_table,
     message_schema,
     message_table,
+    sender_table,
 )
 from safelight.catalog.order_changes import Changes, PatientName
 from safelight.catalog.order_search import ReportRow, StepRow, StepSearch
@@ -242,6 +243,24 @@ class MessageIndex:
             counts = dict.fromkeys(DeliveryState, 0) | {DeliveryState(state): count for state, count in counted}
             oldest = None if first is None else _delivery(first).message.received_at
             return QueueTally(destination, counts, oldest, _hold(connection, destination))
+
+    def senders(self) -> list[SenderRow]:
+        """Return who sends messages here."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(sender_table).order_by(sender_table.c.sender))
+            return [SenderRow(row.sender, row.host, row.first_at, row.last_at, row.message_count) for row in rows]
+
+    def open_deliveries(self, destinations: Iterable[str]) -> dict[DeliveryState, int]:
+        """Count what waits and what is dead; costs nothing for what was delivered."""
+        counts = {DeliveryState.WAITING: 0, DeliveryState.DEAD: 0}
+        with self._database.reading() as connection:
+            for destination in destinations:
+                for state in counts:
+                    statement = select(func.count()).where(
+                        delivery_table.c.destination == destination, delivery_table.c.state == state
+                    )
+                    counts[state] += connection.execute(statement).scalar_one()
+        return counts
 
     def destinations(self) -> list[str]:
         """Return every destination that ever had a message, or is held."""

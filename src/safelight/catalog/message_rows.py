@@ -68,3 +68,15 @@ class QueueTally:
     counts: dict[DeliveryState, int]
     oldest_waiting_at: datetime | None
     hold: Hold | None
+
+
+@dataclass(frozen=True, slots=True)
+class SenderRow:
+    """Who sends messages here."""
+
+    sender: str
+    """Sending application and facility."""
+    host: str
+    first_at: datetime
+    last_at: datetime
+    message_count: int

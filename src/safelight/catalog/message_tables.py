@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 from safelight.catalog.schema import Instant
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 message_schema = MetaData()
 
@@ -42,6 +42,17 @@ message_table = Table(
     Index("message_by_control_id", "control_id", "sender", "position"),
     Index("message_by_time", "received_at"),
     Index("message_by_sequence", "sequence"),
+)
+
+sender_table = Table(
+    # Who sends messages: what a new interface has to be told, and whose silence is a sign.
+    "sender",
+    message_schema,
+    Column("sender", String, primary_key=True),
+    Column("host", String, nullable=False),
+    Column("first_at", Instant, nullable=False),
+    Column("last_at", Instant, nullable=False),
+    Column("message_count", BigInteger, nullable=False),
 )
 
 delivery_table = Table(

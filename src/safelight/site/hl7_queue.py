@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from safelight.catalog.errors import CatalogDamaged
 from safelight.catalog.message_index import MessageIndex
 from safelight.catalog.message_rows import DeliveryRow, DeliveryState, MessageRow, QueueTally
 from safelight.core.clock import to_text
@@ -15,6 +14,7 @@ from safelight.journal.kinds import FactKind
 from safelight.site.hl7_destinations import Destination, UnknownDestination, read_destinations
 from safelight.site.hl7_forwarding import DEAD_LETTER
 from safelight.site.hl7_preview import Replayed, net_effect
+from safelight.site.hl7_status import messages_looked_at
 from safelight.site.home import Home
 
 if TYPE_CHECKING:
@@ -50,32 +50,25 @@ class BadMoment(UsageError):
 def queues_document(home: Home) -> dict[str, Any]:
     """Return what `safelight gateway queue list --json` prints: every queue in numbers."""
     known = read_destinations(home.destinations)
-    index = _index(home)
-    if index is None:
-        return {"queues": [_queue_document(known[name], name, None) for name in sorted(known)]}
-    try:
+    with messages_looked_at(home) as index:
+        if index is None:
+            return {"queues": [_queue_document(known[name], name, None) for name in sorted(known)]}
         names = sorted({*known, *index.destinations()})
         return {"queues": [_queue_document(known.get(name), name, index.queue(name)) for name in names]}
-    finally:
-        index.close()
 
 
 def queue_document(home: Home, name: str, state: str | None) -> dict[str, Any]:
     """Return one queue, message by message; without a state, what waits and what is dead."""
     known = read_destinations(home.destinations).get(name)
-    index = _index(home)
-    if index is None:
-        if known is None:
+    with messages_looked_at(home) as index:
+        if known is None and (index is None or name not in index.destinations()):
             raise UnknownDestination(name=name)
-        return {**_queue_document(known, name, None), "messages": []}
-    try:
-        if known is None and name not in index.destinations():
-            raise UnknownDestination(name=name)
+        if index is None:
+            return {**_queue_document(known, name, None), "messages": []}
         states = [DeliveryState(state)] if state else [DeliveryState.DEAD, DeliveryState.WAITING]
+        told = _queue_document(known, name, index.queue(name))
         rows = [row for one in states for row in index.deliveries(name, one, SHOWN_MAX)]
-        return {**_queue_document(known, name, index.queue(name)), "messages": [_row_document(row) for row in rows]}
-    finally:
-        index.close()
+        return {**told, "messages": [_row_document(row) for row in rows]}
 
 
 def hold(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -197,14 +190,6 @@ def _moment(text: str | None) -> datetime | None:
     if moment.tzinfo is None:
         raise BadMoment(given=text)
     return moment.astimezone(UTC)
-
-
-def _index(home: Home) -> MessageIndex | None:
-    try:
-        return MessageIndex.open(home.messages_index, read_only=True)
-    except CatalogDamaged:
-        # Nothing ever came, or `serve` is about to compute it again.
-        return None
 
 
 def _queue_document(known: Destination | None, name: str, tally: QueueTally | None) -> dict[str, Any]:

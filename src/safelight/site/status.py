@@ -16,6 +16,7 @@ from safelight.protection.exposure import Exposure, ExposureInputs, FeedWatch, S
 from safelight.protection.finding import Finding as ProtectionFinding
 from safelight.protection.scrub import CopySeen, ScrubSettings, overdue
 from safelight.site.finding_table import hint_for
+from safelight.site.hl7_status import message_feeds, messages_summary
 from safelight.site.home import Home
 from safelight.site.peers import find_peer
 from safelight.site.room import full_disk_findings
@@ -66,6 +67,7 @@ def status_document(home: Home) -> dict[str, Any]:
         "packs": tally.packs,
         "bytes_raw": tally.bytes_raw,
         "bytes_packed": tally.bytes_packed,
+        **messages_summary(home),
         "exposure_seconds": exposure.seconds,
         "exposure_because": because_of(exposure),
         "findings": findings,
@@ -140,7 +142,7 @@ def exposure_of(home: Home, settings: Settings, catalog: Catalog, journal: Journ
         began = None if run is None else run.began_at or run.ended_at
         sources.append(SourceWatch(source, began, timedelta(hours=protection.census_hours_max)))
     _, oldest_unsealed = journal.unsealed()
-    feeds = _feeds(settings, catalog)
+    feeds = _feeds(home, settings, catalog)
     return judge_exposure(
         ExposureInputs(
             oldest_unpacked_at=known.oldest_unpacked_at,
@@ -163,10 +165,10 @@ def _source_name(home: Home, text: str) -> str:
         return text
 
 
-def _feeds(settings: Settings, catalog: Catalog) -> list[FeedWatch]:
-    """Watch whoever stored here: a sender that falls silent is not known to be well."""
+def _feeds(home: Home, settings: Settings, catalog: Catalog) -> list[FeedWatch]:
+    """Watch whoever stores or sends messages here: one that falls silent is not known to be well."""
     silence = timedelta(hours=settings.protection.feed_silence_hours_max)
-    feeds = []
+    feeds = message_feeds(home, silence)
     for caller in catalog.callers():
         heard = caller.last.get("store")  # type: ignore[call-overload]
         if isinstance(heard, datetime):
