@@ -21,6 +21,7 @@ FAMILIES = {
     "PeerError": "The owner of the other system",
     "ResourceError": "The owner of this machine: space, access, device",
     "IntegrityError": "Stop; page somebody; delete nothing",
+    "SafelightError": "Us: it is a defect of Safelight",
 }
 
 

@@ -67,14 +67,18 @@ def peer_add(title: str, address: str, home_directory: Path, as_json: bool) -> N
 @peer.command("remove")
 @click.argument("title")
 @home_option
-def peer_remove(title: str, home_directory: Path) -> None:
+@json_option
+def peer_remove(title: str, home_directory: Path, as_json: bool) -> None:
     """Forget the application entity TITLE; it may no longer store here."""
     from safelight.core.disk import RealDisk
     from safelight.site.home import Home
     from safelight.site.peers import forget_peer
 
     forget_peer(RealDisk(), Home.at(home_directory).peers, AETitle.parse(title))
-    click.echo(f"{title} is forgotten.")
+    if as_json:
+        print_json({"forgotten": title})
+    else:
+        click.echo(f"{title} is forgotten.")
 
 
 @peer.command("list")

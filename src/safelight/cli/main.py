@@ -2,22 +2,27 @@
 
 import importlib
 import json
+import os
 import sys
-from typing import Any, Final
+import traceback
+from typing import Any, ClassVar, Final
 
 import click
 
 from safelight import VERSION
-from safelight.core.errors import EXIT_DEFECT, SafelightError
+from safelight.core.errors import Defect, SafelightError, UsageError, foreseen
+
+EXIT_STOPPED: Final = 130
+EXIT_NOBODY_READS: Final = 141
 
 COMMANDS: Final = {
     "init": ("safelight.cli.start:init", "Make a home: settings, keys, an empty vault."),
     "serve": ("safelight.cli.start:serve", "Receive, pack, copy and verify until stopped."),
     "status": ("safelight.cli.start:status", "What is held, what would be lost right now, what needs you."),
     "check": ("safelight.cli.start:check", "Look at this home and its surroundings; say what to mend."),
-    "gateway": ("safelight.cli.gateway:gateway", "Other application entities: echo, add, list, callers."),
+    "gateway": ("safelight.cli.gateway:gateway", "Other systems: echo, peers, callers, queues of messages."),
     "protection": ("safelight.cli.protection:protection", "Seed, pull, census: get every study into the vault."),
-    "vault": ("safelight.cli.vault:vault", "Usage, verify, heal, export, the recovery key."),
+    "vault": ("safelight.cli.vault:vault", "Usage, verify and heal, export, the recovery key."),
     "catalog": ("safelight.cli.catalog:catalog", "Find studies; rebuild the catalog from the vault."),
     "recovery": ("safelight.cli.recovery:recovery", "Refill a PACS in clinical order and prove it."),
     "evidence": ("safelight.cli.evidence:evidence", "Export and verify sealed, signed evidence."),
@@ -48,23 +53,45 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, told) for name, (_, told) in COMMANDS.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Do the command; a reader of our output that is gone ends it, quietly and with a code of its own."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # click would end with 1, the code of an objective that is not met.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(EXIT_NOBODY_READS)
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+# The control character keeps click from running the lines of a paragraph together.
+HELP: Final = """Safelight: disaster recovery for a PACS.
+
+Protects every study as a verified, encrypted holding; refills a lost PACS in clinical order;
+hands over evidence that can be checked without us.
+
+\b
+First steps:
+  safelight init --home DIR --site NAME --ae-title SAFELIGHT --dicom-port 11112
+  safelight serve --home DIR
+  safelight status --home DIR
+
+Every command takes --home DIR (or SAFELIGHT_HOME), and --json for programs.
+"""
+
+
+class BadCommandLine(UsageError):
+    """The command line cannot be understood."""
+
+    code: ClassVar[str] = "cli.bad-command-line"
+    hint: ClassVar[str] = "Every command explains itself with --help."
+
+
+@click.group(
+    cls=LazyGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(VERSION, prog_name="safelight")
 def program() -> None:
-    r"""Safelight: disaster recovery for a PACS.
-
-    Protects every study as a verified, encrypted holding; refills a lost PACS in clinical order;
-    hands over evidence that can be checked without us.
-
-    \b
-    First steps:
-      safelight init --home DIR --site NAME --ae-title SAFELIGHT --dicom-port 11112
-      safelight serve --home DIR
-      safelight status --home DIR
-
-    Every command takes --home DIR (or SAFELIGHT_HOME), and --json for programs.
-    """
+    """Begin; the words shown to people are HELP."""
 
 
 def show_error(error: SafelightError, as_json: bool) -> int:
@@ -91,14 +118,24 @@ def main() -> None:
     """Run the program; the one place where a failure becomes words and an exit code."""
     as_json = "--json" in sys.argv
     try:
-        sys.exit(program.main(standalone_mode=False) or 0)
+        code = program.main(standalone_mode=False) or 0
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        code = _show_click_error(error, as_json)
     except (click.Abort, KeyboardInterrupt):
         click.echo("safelight: stopped by you", err=True)
-        sys.exit(130)
+        code = EXIT_STOPPED
     except SafelightError as error:
-        sys.exit(show_error(error, as_json))
-    except BrokenPipeError:
-        sys.exit(EXIT_DEFECT)
+        code = show_error(error, as_json)
+    except Exception as error:  # noqa: BLE001 - the program's one place: a defect gets an exit code of its own
+        told = foreseen(error)
+        if isinstance(told, Defect):
+            traceback.print_exc()
+        code = show_error(told, as_json)
+    sys.exit(code)
+
+
+def _show_click_error(error: click.ClickException, as_json: bool) -> int:
+    if as_json:
+        return show_error(BadCommandLine(told=error.format_message()), as_json)
+    error.show()
+    return BadCommandLine.exit_code

@@ -94,16 +94,18 @@ def _ask_words(made: Any) -> None:
 
 @click.command()
 @home_option
-def serve(home_directory: Path) -> None:
+@json_option
+def serve(home_directory: Path, as_json: bool) -> None:
     """Receive, pack, copy and verify, in the foreground, until SIGTERM or Ctrl-C.
 
-    Prints one line, `ready`, on standard output when associations are accepted. Log lines go to
-    standard error.
+    Prints one line, `ready` (with --json: {"ready": true}), on standard output when associations are
+    accepted. Log lines go to standard error.
     """
     from safelight.site.home import Home
     from safelight.site.serve import serve_until_told
 
-    serve_until_told(Home.at(home_directory), ready=lambda: click.echo("ready"))
+    line = '{"ready": true}' if as_json else "ready"
+    serve_until_told(Home.at(home_directory), ready=lambda: click.echo(line))
 
 
 @click.command()

@@ -1,5 +1,6 @@
 """The vault: usage, verify, heal, export, the recovery key."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +126,20 @@ def pack(home_directory: Path, as_json: bool) -> None:
 
 @vault.command("confirm-key")
 @home_option
-def confirm_key(home_directory: Path) -> int:
-    """Show that the recovery key was written down: type its 24 words."""
+@json_option
+def confirm_key(home_directory: Path, as_json: bool) -> int:
+    """Show that the recovery key was written down: type its 24 words, or pipe them in."""
     from safelight.site.founding import confirm_by_words
     from safelight.site.home import Home
 
-    words = click.prompt("The 24 words, separated by spaces", hide_input=True)
-    if confirm_by_words(Home.at(home_directory), words):
+    home = Home.at(home_directory)
+    asked = "The 24 words, separated by spaces"
+    words = click.prompt(asked, hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
+    confirmed = confirm_by_words(home, words)
+    if as_json:
+        print_json({"confirmed": confirmed})
+    elif confirmed:
         click.secho("Right. The recovery key is confirmed.", fg="green")
-        return 0
-    click.secho("These words are not the recovery key of this home.", fg="red")
-    return EXIT_OBJECTIVE_NOT_MET
+    else:
+        click.secho("These words are not the recovery key of this home.", fg="red")
+    return 0 if confirmed else EXIT_OBJECTIVE_NOT_MET

@@ -4,6 +4,7 @@ Every error that Safelight raises on purpose belongs to one family. The family s
 which exit code the program ends with; the code names the entry in docs/errors.md and the log event.
 """
 
+import os
 from typing import ClassVar, Final
 
 EXIT_DONE: Final = 0
@@ -60,3 +61,31 @@ class IntegrityError(SafelightError):
     """Stop; page somebody; delete nothing."""
 
     exit_code = 40
+
+
+class SystemRefused(ResourceError):
+    """The operating system refused something: a file, a folder, a right."""
+
+    code: ClassVar[str] = "core.system-refused"
+    hint: ClassVar[str] = "Look at this path: does it exist, may this user read and write it, is it the right one?"
+
+
+class Defect(SafelightError):
+    """Safelight did something that it should not have done."""
+
+    code: ClassVar[str] = "core.defect"
+    hint: ClassVar[str] = (
+        "This is our fault. Report it, with the lines above it and the log of `safelight serve`."
+    )
+
+
+def foreseen(error: BaseException) -> SafelightError:
+    """Return an error of ours for any failure, so that each has a code, a hint and somebody who must act."""
+    if isinstance(error, SafelightError):
+        return error
+    if isinstance(error, OSError):
+        named = error.filename2 or error.filename
+        where = os.fsdecode(named) if isinstance(named, str | bytes | os.PathLike) else None
+        told: dict[str, FactValue] = {"where": where} if where else {}
+        return SystemRefused(**told, error=error.strerror or type(error).__name__)
+    return Defect(error=f"{type(error).__name__}: {error}"[:500])

@@ -4,6 +4,7 @@ One connection carries one command: a JSON line with the name and parameters goe
 progress come out, and a last one with the result or the error. Only the owner of the home can connect.
 """
 
+import io
 import json
 import os
 import socket
@@ -13,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from safelight.core.errors import EXIT_DEFECT, SafelightError, StateError
+from safelight.core.errors import SafelightError, StateError, foreseen
 from safelight.core.progress import Progress, Report
 
 LINE_BYTES_MAX: Final = 64 * 2**20
@@ -41,14 +42,8 @@ def error_document(error: BaseException) -> dict[str, Any]:
     """Return an error as the JSON that a command line or a program can act on."""
     if isinstance(error, Relayed):
         return {"code": error.told_code, "hint": error.told_hint, "exit": error.told_exit, "facts": error.facts}
-    if isinstance(error, SafelightError):
-        return {"code": error.code, "hint": error.hint, "exit": error.exit_code, "facts": error.facts}
-    return {
-        "code": "core.defect",
-        "hint": "This is our fault. Please report it with the log of `safelight serve`.",
-        "exit": EXIT_DEFECT,
-        "facts": {"error": f"{type(error).__name__}: {error}"[:500]},
-    }
+    told = foreseen(error)
+    return {"code": told.code, "hint": told.hint, "exit": told.exit_code, "facts": told.facts}
 
 
 @contextmanager
@@ -140,9 +135,7 @@ def command(
         except OSError as error:
             raise NotServing(act=act) from error
         with connection.makefile("rwb") as stream:
-            stream.write(json.dumps({"act": act, "with": dict(told)}).encode() + b"\n")
-            stream.flush()
-            for line in stream:
+            for line in _answers(stream, act, told):
                 document = json.loads(line)
                 if "progress" in document:
                     report(Progress(*document["progress"]))
@@ -153,3 +146,12 @@ def command(
                     result: Mapping[str, Any] = document["result"]
                     return result
     raise NotServing(act=act)
+
+
+def _answers(stream: io.BufferedRWPair, act: str, told: Mapping[str, Any]) -> Iterator[bytes]:
+    try:
+        stream.write(json.dumps({"act": act, "with": dict(told)}).encode() + b"\n")
+        stream.flush()
+        yield from stream
+    except ConnectionError as error:
+        raise NotServing(act=act) from error
