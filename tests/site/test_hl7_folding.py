@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from safelight.core.progress import silent
 from safelight.gateway.hl7.mapping import BadMapping
+from safelight.site.hl7_import import NoFolder, import_messages
 from safelight.site.hl7_status import message_feeds, senders_document
 from safelight.site.hl7_worklist import reports_document, worklist_document
 from safelight.site.home import Home
 from safelight.site.status import status_document
-from support.hl7_house import House, Receiver, house, make_home, order, send_to
+from safelight.wire.hl7.mllp import frame
+from support.hl7_house import House, Receiver, house, make_home, opened, order, send_to
 from support.served_home import free_port
 
 PROCEDURE = "OBR|1|P{0}|F{0}|CT1^CT head||||||||||||||A{0}|R{0}|S{0}||||CT\r"
@@ -98,3 +101,24 @@ def test_the_status_counts_messages_and_a_silent_sender_makes_the_exposure_unkno
     settings = home.settings_file.read_text().replace("feed_silence_hours_max = 24.0", "feed_silence_hours_max = 0.0")
     home.settings_file.write_text(settings)
     assert status_document(home)["exposure_seconds"] is None
+
+
+def test_messages_in_files_are_kept_folded_and_forwarded_to_nobody(tmp_path: Path) -> None:
+    files = tmp_path / "old" / "deeper"
+    files.mkdir(parents=True)
+    (files / "framed.hl7").write_bytes(frame(_order(1)) + b"\n" + frame(_order(2)))
+    (files / "plain.txt").write_bytes(_order(3).replace(b"\r", b"\r\n") + b"\r\n" + _order(4).replace(b"\r", b"\n"))
+    (files / "again.txt").write_bytes(frame(_order(1)))
+    (files / "image.jpg").write_bytes(b"\xff\xd8 no message")
+    (files / "empty").write_bytes(b"")
+    home = make_home(tmp_path, free_port())
+    send_to(home, Receiver())
+    with house(tmp_path) as served:
+        told = import_messages(served.site, {"folder": str(files.parent)}, silent)
+        assert told == {"files": 5, "kept": 4, "known": 1, "not_messages": 1}
+        _fold(served, order(9, event="ZZZ^Z01"))
+        assert import_messages(served.site, {"folder": str(files)}, silent)["kept"] == 0
+    assert _accessions(home) == ["A1", "A2", "A3", "A4"]
+    assert status_document(home)["messages_waiting"] == 1
+    with pytest.raises(NoFolder), opened(home) as site:
+        import_messages(site, {"folder": str(tmp_path / "nowhere")}, silent)

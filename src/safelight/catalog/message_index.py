@@ -97,7 +97,7 @@ class MessageIndex:
             found = connection.execute(
                 select(message_table.c.sequence)
                 .where(message_table.c.position <= position)
-                .order_by(message_table.c.position.desc())
+                .order_by(message_table.c.sequence.desc())
                 .limit(1)
             ).scalar()
         return int(found or 0)
@@ -177,8 +177,14 @@ class MessageIndex:
 
     def count(self) -> int:
         """Return how many messages came, duplicates and fragments too."""
+        return self.tally()[0]
+
+    def tally(self) -> tuple[int, int]:
+        """Return how many messages came, and how many of them were duplicates; costs time with their number."""
+        counts = select(func.count(), func.count(message_table.c.duplicate_of)).select_from(message_table)
         with self._database.reading() as connection:
-            return int(connection.execute(select(func.count()).select_from(message_table)).scalar_one())
+            row = connection.execute(counts).one()
+            return int(row[0]), int(row[1])
 
     # Patients, steps, reports
 

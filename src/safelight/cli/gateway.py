@@ -6,7 +6,7 @@ import click
 
 from safelight.cli.gateway_destination import destination
 from safelight.cli.gateway_queue import queue
-from safelight.cli.options import DIRECTORY, home_option, json_option, print_json
+from safelight.cli.options import DIRECTORY, home_option, json_option, print_json, run_act
 from safelight.core.names import AETitle, Peer
 
 
@@ -119,3 +119,19 @@ def callers(csv_file: Path | None, home_directory: Path, as_json: bool) -> None:
         return
     for row in rows:
         click.echo(f"{row['title']:<16} {row['address']:<20} {row['stores']:>8,} stores  last {row['last_seen']}")
+
+
+@gateway.command("import")
+@click.argument("folder", type=DIRECTORY)
+@home_option
+@json_option
+def import_(folder: Path, home_directory: Path, as_json: bool) -> None:
+    """Keep the HL7 messages in the files of FOLDER: history that is found here and forwarded to nobody."""
+    result = run_act(home_directory, "gateway.import", {"folder": str(folder.absolute())}, as_json=as_json)
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(
+            f"{result['kept']:,} messages kept of {result['files']:,} files, {result['known']:,} were known, "
+            f"{result['not_messages']:,} pieces are no messages."
+        )

@@ -173,7 +173,14 @@ def _queue_replay(site: Site, told: Mapping[str, Any], report: Report) -> Mappin
     return replay(site, told, report)
 
 
+def _import_messages(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.hl7_import import import_messages
+
+    return import_messages(site, told, report)
+
+
 ACTS: Final[Mapping[str, Act]] = {
+    "gateway.import": _import_messages,
     "gateway.queue.hold": _queue_hold,
     "gateway.queue.release": _queue_release,
     "gateway.queue.skip": _queue_skip,

@@ -129,6 +129,15 @@ class MessageJournaling:
             while self._pending and not self._stopping:
                 self._changed.wait()
 
+    def write(self, messages: list[LoggedMessage]) -> None:
+        """Write messages into the journal at once, in this thread; for those that did not come over a connection.
+
+        Raises:
+            DiskFull, JournalDamaged and others: they are not all written.
+        """
+        while messages:
+            messages = messages[self._journal([describe(message) for message in messages]) :]
+
     def turn(self) -> bool:
         """Write one batch into the journal; return whether that could be done. Called by one thread at a time."""
         with self._changed:
