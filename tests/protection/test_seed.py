@@ -48,7 +48,7 @@ class Run:
         self.summary: SeedSummary = seed(
             self.tree,
             read_head,
-            self.packs.held,
+            self.packs,
             self.packs,
             settings=settings or SeedSettings(),
             tell=self.outcomes.append,
@@ -98,7 +98,7 @@ def test_an_interrupted_seed_goes_on_where_it_was(tmp_path: Path) -> None:
 
     packs.submit = cut  # type: ignore[method-assign]
     with pytest.raises(Cut):
-        seed(tree, read_head, packs.held, packs, settings=SeedSettings(), tell=lambda outcome: None)
+        seed(tree, read_head, packs, packs, settings=SeedSettings(), tell=lambda outcome: None)
     assert len(packs.files) == 7
     packs.submit = submit  # type: ignore[method-assign]
     run = Run(tmp_path / "s", packs)
@@ -141,7 +141,8 @@ def test_a_dicomdir_is_kept_opaque(tmp_path: Path) -> None:
     run = Run(tmp_path)
     assert run.summary.kept == 1
     assert sum(run.summary.opaque.values()) == 1
-    assert all(item.wrapper.opaque and item.wrapper.prefix_size == 0 for job in run.packs.jobs for item in job.items)
+    wrappers = [item.measured and item.measured.wrapper for job in run.packs.jobs for item in job.items]
+    assert all(wrapper and wrapper.opaque and wrapper.prefix_size == 0 for wrapper in wrappers)
 
 
 @contextmanager
@@ -200,6 +201,26 @@ def test_twins_of_a_file_that_could_not_be_packed_are_not_called_held(tmp_path: 
     assert Run(root, MemoryPacks(SourceFolder(root))).summary.kept == 1
 
 
+@pytest.mark.parametrize("lag", [0, 2, 50])
+def test_an_equal_file_that_comes_while_the_first_is_being_packed_is_held(tmp_path: Path, lag: int) -> None:
+    root = tmp_path / "s"
+    for folder in ("a", "z"):
+        for n in range(9):
+            write_instance(root / folder / f"{n}.dcm", "1.2", "1.2.1", f"1.2.1.{n}", size=1000)
+    grouping = GroupingSettings(pack_bytes_max=4000, shared_bytes_max=1500)
+    packs = MemoryPacks(SourceFolder(root), lag)
+    run = Run(root, packs, SeedSettings(grouping=grouping))
+    assert (run.summary.kept, run.summary.held) == (9, 9)
+    assert any(item.measured is None for job in packs.jobs for item in job.items)
+
+
+def test_what_the_packer_alone_has_hashed_is_told_with_its_digest(tmp_path: Path) -> None:
+    write_instance(tmp_path / "a.dcm", "1.2", "1.2.1", "1.2.1.1")
+    run = Run(tmp_path)
+    (name,) = run.packs.files
+    assert run.of("a.dcm").digest == name.digest.hex()
+
+
 def test_a_file_that_changes_between_survey_and_packing_is_listed(tmp_path: Path) -> None:
     root = tmp_path / "s"
     write_instance(root / "a.dcm", "1.2", "1.2.1", "1.2.1.1")
@@ -213,7 +234,7 @@ def test_a_file_that_changes_between_survey_and_packing_is_listed(tmp_path: Path
     tree = Rewriting(root)
     packs = MemoryPacks(tree)
     outcomes: list[FileOutcome] = []
-    seed(tree, read_head, packs.held, packs, settings=SeedSettings(), tell=outcomes.append)
+    seed(tree, read_head, packs, packs, settings=SeedSettings(), tell=outcomes.append)
     assert {outcome.locator: outcome.reason for outcome in outcomes} == {
         "a.dcm": "protection.source-changed",
         "b.dcm": "",
@@ -232,8 +253,8 @@ def test_packs_hold_one_study_and_no_more_than_a_pack(tmp_path: Path) -> None:
     assert run.summary.kept == 72
     for job in run.packs.jobs:
         assert job.bytes <= 4000
-        assert {item.head.study for item in job.items} == {job.study}
-        assert len({item.head.series for item in job.items}) == 1
+        assert {item.file.study for item in job.items} == {job.study}
+        assert len({item.file.series for item in job.items}) == 1
 
 
 @pytest.mark.parametrize("window", [1, 7, 40, 10_000])
@@ -259,7 +280,7 @@ def test_a_walk_is_the_same_every_time_and_names_no_text_too(tmp_path: Path) -> 
 
 
 def test_a_spill_gives_everything_back_in_order() -> None:
-    entries = [(f"{n * 7919 % 1000}", f"{n % 3}", f"\udcff{n}", n) for n in range(5000)]
+    entries = [(f"{n * 7919 % 1000}", f"{n % 3}", f"\udcff{n}", n, f"1.{n}") for n in range(5000)]
     with Spill(run_entries_max=128) as spill:
         for entry in entries:
             spill.add(entry)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from safelight.core.errors import SafelightError
-from safelight.core.instance import ByteSource, Head, Wrapper
+from safelight.core.instance import ByteSource, Head, MemorySource, Wrapper
 from safelight.protection.seed import SeedJob, SeedResult, SourceTree, StoredName
 from safelight.wire.dicom.dataset import scan_head
 from safelight.wire.dicom.part10 import read_prefix
@@ -23,8 +23,12 @@ class MemoryPacks:
         self.tree = tree
         self.lag = lag
         self.files: dict[StoredName, bytes] = {}
+        self.instances: set[str] = set()
         self.jobs: list[SeedJob] = []
         self._queue: list[SeedJob] = []
+
+    def met(self, instances: Sequence[str]) -> AbstractSet[str]:
+        return {one for one in instances if one in self.instances}
 
     def held(self, names: Sequence[StoredName]) -> AbstractSet[StoredName]:
         return {name for name in names if name in self.files}
@@ -39,20 +43,31 @@ class MemoryPacks:
             results.append(self._pack(self._queue.pop(0)))
         return results
 
+    @staticmethod
+    def _uids(data: bytes) -> tuple[str, str, str]:
+        head = read_head(MemorySource(data))[1]
+        return head.study, head.series, head.sop_instance
+
     def _pack(self, job: SeedJob) -> SeedResult:
         failed: dict[int, str] = {}
+        digests: dict[int, bytes] = {}
         for position, item in enumerate(job.items):
             try:
-                with self.tree.open(item.locator) as source:
+                with self.tree.open(item.file.locator) as source:
                     data = bytes(source.read(0, source.size))
             except SafelightError as error:
                 failed[position] = error.code
                 continue
-            cut = item.wrapper.prefix_size
+            if item.measured is None and self._uids(data) != (item.file.study, item.file.series, item.file.instance):
+                failed[position] = "protection.source-changed"
+                continue
+            cut = item.measured.wrapper.prefix_size if item.measured else read_head(MemorySource(data))[0].prefix_size
             name = StoredName(hashlib.sha256(data[cut:]).digest(), hashlib.sha256(data[:cut]).digest())
-            if name != item.name:
+            if item.measured and name != item.measured.name:
                 failed[position] = "vault.digest-mismatch"
                 continue
+            digests[position] = name.digest
+            self.instances.add(item.file.instance)
             assert name not in self.files, "packed twice"
             self.files[name] = data
-        return SeedResult(job.number, failed)
+        return SeedResult(job.number, failed, digests)

@@ -263,6 +263,11 @@ class Catalog:
         with self._database.reading() as connection:
             return versions.versions(connection, study, series, instance)
 
+    def met(self, instances: Iterable[str]) -> set[str]:
+        """Return which of these SOP Instance UIDs have any version here."""
+        with self._database.reading() as connection:
+            return versions.met(connection, instances)
+
     def disputed(self, instances: Iterable[str]) -> set[str]:
         """Return which of these instances have more than one version."""
         with self._database.reading() as connection:

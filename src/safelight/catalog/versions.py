@@ -106,6 +106,16 @@ def versions(
     return [version_row(row) for row in connection.execute(statement)]
 
 
+def met(connection: Connection, instances: Iterable[str]) -> set[str]:
+    """Return which of these instances have any version."""
+    of = version_table.c.sop_instance
+    return {
+        instance
+        for chunk in chunks(dict.fromkeys(instances))
+        for instance in connection.execute(select(of).where(of.in_(chunk)).distinct()).scalars()
+    }
+
+
 def disputed(connection: Connection, instances: Iterable[str]) -> set[str]:
     """Return which of these instances have more than one version."""
     of = version_table.c.sop_instance

@@ -70,20 +70,41 @@ class StoredName:
     prefix_digest: bytes
 
 
-Held = Callable[[Sequence[StoredName]], AbstractSet[StoredName]]
-"""Says which of these the vault holds already."""
+class Vault(Protocol):
+    """What the vault holds already."""
+
+    def held(self, names: Sequence[StoredName]) -> AbstractSet[StoredName]:
+        """Say which of these it holds."""
+
+    def met(self, instances: Sequence[str]) -> AbstractSet[str]:
+        """Say of which of these SOP Instance UIDs it holds any version, or has received one."""
 
 
 @dataclass(frozen=True, slots=True)
-class SeedItem:
-    """One file that shall be packed, as it was when it was hashed; the packer compares the digest."""
+class Measured:
+    """A file as it was when it was hashed; the packer compares the digest."""
 
-    locator: str
-    size: int
     name: StoredName
     wrapper: Wrapper
     head: Head
     opaque_because: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeedItem:
+    """One file that shall be packed.
+
+    What the vault may hold already, or what is no instance, is measured first. Of an instance that it
+    never met, the packer reads head and digest, so that its bytes are read once.
+    """
+
+    file: SurveyedFile
+    measured: Measured | None
+
+    @property
+    def opaque_because(self) -> str:
+        """Why it is kept as a mere file; empty for an instance."""
+        return self.measured.opaque_because if self.measured else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +118,7 @@ class SeedJob:
     @property
     def bytes(self) -> int:
         """Raw size of the pack."""
-        return sum(item.size for item in self.items)
+        return sum(item.file.size for item in self.items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +128,8 @@ class SeedResult:
     number: int
     failed: Mapping[int, str] = field(default_factory=dict)
     """Position of the item, and the error's code."""
+    digests: Mapping[int, bytes] = field(default_factory=dict)
+    """Position and digest of what only the packer measured."""
 
 
 class SeedPacker(Protocol):
@@ -187,7 +210,7 @@ class SeedSummary:
 def seed(
     tree: SourceTree,
     read_head: ReadHead,
-    held: Held,
+    vault: Vault,
     packer: SeedPacker,
     *,
     settings: SeedSettings,
@@ -202,17 +225,24 @@ def seed(
     book = _Book(tell, report)
     with Spill(settings.spill_directory) as spill:
         for batch in _survey(tree, read_head, Grouping(settings.grouping, spill), settings, book):
-            job = _form_job(batch, tree, read_head, held, book)
+            instances = {file.instance for file in batch}
+            while not instances.isdisjoint(book.unmeasured):
+                # What is packed just now may be equal to what comes here; the vault will know.
+                _settle(packer, book, wait=True)
+            job = _form_job(batch, tree, read_head, vault, book)
             if job is not None:
                 packer.submit(job)
-            for result in packer.finished(wait=False):
-                book.settle(result)
+            _settle(packer, book, wait=False)
     while book.under_way:
-        results = packer.finished(wait=True)
-        assert results, "jobs are under way but the packer says that none is"
-        for result in results:
-            book.settle(result)
+        _settle(packer, book, wait=True)
     return book.summary()
+
+
+def _settle(packer: SeedPacker, book: "_Book", *, wait: bool) -> None:
+    results = packer.finished(wait=wait)
+    assert results or not wait, "jobs are under way but the packer says that none is"
+    for result in results:
+        book.settle(result)
 
 
 class _Book:
@@ -229,18 +259,20 @@ class _Book:
         self._twins: dict[StoredName, list[SeedItem]] = {}
         self.bytes_found = 0
         self.under_way: dict[int, SeedJob] = {}
+        self.unmeasured: set[str] = set()
+        """SOP Instance UIDs under way whose bytes only the packer knows."""
 
     def refuse(self, locator: str, size: int, reason: str) -> None:
         """List a file that is not kept."""
         self._end(FileOutcome(locator, Outcome.NOT_KEPT, size, reason=reason))
 
-    def holds(self, item: SeedItem) -> None:
+    def holds(self, item: SeedItem, digest: bytes) -> None:
         """List a file that the vault holds already."""
-        self._end(FileOutcome(item.locator, Outcome.HELD, item.size, item.name.digest.hex(), item.opaque_because))
+        self._end(FileOutcome(item.file.locator, Outcome.HELD, item.file.size, digest.hex(), item.opaque_because))
 
     def joins_twin(self, item: SeedItem) -> bool:
         """Let a file share the fate of an equal one whose job is under way."""
-        twins = self._twins.get(item.name)
+        twins = self._twins.get(item.measured.name) if item.measured else None
         if twins is None:
             return False
         twins.append(item)
@@ -248,7 +280,10 @@ class _Book:
 
     def expect(self, item: SeedItem) -> None:
         """Remember that this file is about to be packed."""
-        self._twins[item.name] = []
+        if item.measured:
+            self._twins[item.measured.name] = []
+        else:
+            self.unmeasured.add(item.file.instance)
 
     def start(self, study: str, items: Sequence[SeedItem]) -> SeedJob:
         """Number a job."""
@@ -262,16 +297,18 @@ class _Book:
         job = self.under_way.pop(result.number)
         for position, item in enumerate(job.items):
             reason = result.failed.get(position)
-            twins = self._twins.pop(item.name)
+            twins = self._twins.pop(item.measured.name) if item.measured else []
+            self.unmeasured.discard(item.file.instance)
             if reason is None:
-                digest = item.name.digest.hex()
-                self._bytes_kept += item.size
-                self._end(FileOutcome(item.locator, Outcome.KEPT, item.size, digest, item.opaque_because))
+                digest = item.measured.name.digest if item.measured else result.digests[position]
+                size = item.file.size
+                self._bytes_kept += size
+                self._end(FileOutcome(item.file.locator, Outcome.KEPT, size, digest.hex(), item.opaque_because))
                 for twin in twins:
-                    self.holds(twin)
+                    self.holds(twin, digest)
             else:
                 for lost in (item, *twins):
-                    self.refuse(lost.locator, lost.size, reason)
+                    self.refuse(lost.file.locator, lost.file.size, reason)
 
     def summary(self) -> SeedSummary:
         """Give the counts."""
@@ -308,7 +345,7 @@ class _Look:
         """Say where the file belongs; opaque files belong together."""
         if self.opaque_because:
             return SurveyedFile(locator, size, "", "")
-        return SurveyedFile(locator, size, self.head.study, self.head.series)
+        return SurveyedFile(locator, size, self.head.study, self.head.series, self.head.sop_instance)
 
 
 def _look(source: ByteSource, read_head: ReadHead) -> _Look:
@@ -349,21 +386,28 @@ def _survey(
     yield from grouping.rest()
 
 
-def _form_job(batch: Batch, tree: SourceTree, read_head: ReadHead, held: Held, book: _Book) -> SeedJob | None:
-    """Hash the files of a batch and keep those that the vault lacks."""
-    items = [item for file in batch if (item := _measure(file, tree, read_head, book)) is not None]
-    known = held([item.name for item in items])
+def _form_job(batch: Batch, tree: SourceTree, read_head: ReadHead, vault: Vault, book: _Book) -> SeedJob | None:
+    """Keep what the vault lacks of a batch; hash only what it may hold."""
+    seen = Counter(file.instance for file in batch)
+    met = vault.met([instance for instance in seen if instance])
+    items: list[SeedItem] = []
+    for file in batch:
+        if file.instance and seen[file.instance] == 1 and file.instance not in met:
+            items.append(SeedItem(file, None))
+        elif (measured := _measure(file, tree, read_head, book)) is not None:
+            items.append(SeedItem(file, measured))
+    held = vault.held([item.measured.name for item in items if item.measured])
     lacking: list[SeedItem] = []
     for item in items:
-        if item.name in known:
-            book.holds(item)
+        if item.measured and item.measured.name in held:
+            book.holds(item, item.measured.name.digest)
         elif not book.joins_twin(item):
             book.expect(item)
             lacking.append(item)
     return book.start(batch[0].study, lacking) if lacking else None
 
 
-def _measure(file: SurveyedFile, tree: SourceTree, read_head: ReadHead, book: _Book) -> SeedItem | None:
+def _measure(file: SurveyedFile, tree: SourceTree, read_head: ReadHead, book: _Book) -> Measured | None:
     """Hash one file. Its head is read again, so that head and digest are of the same bytes."""
     try:
         with tree.open(file.locator) as source:
@@ -371,14 +415,19 @@ def _measure(file: SurveyedFile, tree: SourceTree, read_head: ReadHead, book: _B
             if look.surveyed(file.locator, source.size) != file:
                 raise SourceChanged(size=source.size)
             prefix = bytes(source.read(0, look.wrapper.prefix_size))
-            name = StoredName(_digest(source, len(prefix)), hashlib.sha256(prefix).digest())
-            return SeedItem(file.locator, file.size, name, look.wrapper, look.head, look.opaque_because)
+            name = StoredName(digest_of(source, len(prefix)), hashlib.sha256(prefix).digest())
+            return Measured(name, look.wrapper, look.head, look.opaque_because)
     except ResourceError as error:
         book.refuse(file.locator, file.size, error.code)
         return None
 
 
-def _digest(source: ByteSource, offset: int) -> bytes:
+def digest_of(source: ByteSource, offset: int) -> bytes:
+    """Return the SHA-256 of what stands from ``offset`` on.
+
+    Raises:
+        SourceChanged: it became shorter meanwhile.
+    """
     hasher = hashlib.sha256()
     while offset < source.size:
         piece = source.read(offset, min(_PIECE_BYTES, source.size - offset))

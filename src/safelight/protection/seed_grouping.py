@@ -15,12 +15,13 @@ from safelight.protection.spill import Entry, Spill
 
 @dataclass(frozen=True, slots=True)
 class SurveyedFile:
-    """One file of the source whose head was read; an opaque one has an empty study and series."""
+    """One file of the source whose head was read; an opaque one has an empty study, series and instance."""
 
     locator: str
     size: int
     study: str
     series: str
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class Grouping:
         if spilled_before and study.bytes < self._settings.spill_bytes_below:
             for files in study.series.values():
                 for file in files:
-                    self._spill.add((file.study, file.series, file.locator, file.size))
+                    self._spill.add((file.study, file.series, file.locator, file.size, file.instance))
         else:
             yield from batches(study.series, self._settings)
 
@@ -147,12 +148,12 @@ def gather(entries: Iterable[Entry], settings: GroupingSettings) -> Iterator[Bat
     current: dict[str, list[SurveyedFile]] = {}
     study_now = ""
     filled = 0
-    for study, series, locator, size in entries:
+    for study, series, locator, size, instance in entries:
         if current and (study != study_now or filled + size > settings.pack_bytes_max):
             yield from batches(current, settings)
             current, filled = {}, 0
         study_now = study
         filled += size
-        current.setdefault(series, []).append(SurveyedFile(locator, size, study, series))
+        current.setdefault(series, []).append(SurveyedFile(locator, size, study, series, instance))
     if current:
         yield from batches(current, settings)

@@ -12,8 +12,8 @@ from safelight.core.errors import ResourceError
 
 _READ_BYTES: Final = 32 * 1024
 
-Entry = tuple[str, str, str, int]
-"""Study, series, locator and size of one file."""
+Entry = tuple[str, str, str, int, str]
+"""Study, series, locator, size and SOP Instance UID of one file."""
 
 
 class SpillFailed(ResourceError):
@@ -91,5 +91,5 @@ class Spill:
             start += len(block)
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:
-                study, series, locator, size = json.loads(line)
-                yield study, series, locator, size
+                study, series, locator, size, instance = json.loads(line)
+                yield study, series, locator, size, instance

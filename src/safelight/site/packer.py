@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from safelight.core.disk import Disk
 from safelight.core.errors import ResourceError, SafelightError
-from safelight.core.instance import ByteSource, LayoutKind, MemorySource, PixelLayout
+from safelight.core.instance import ByteSource, Head, LayoutKind, MemorySource, PixelLayout, Receipt
+from safelight.protection.seed import SourceChanged, digest_of
+from safelight.site.heads import read_head
 from safelight.vault.age import Recipient
 from safelight.vault.anatomy import CutLimits, pixel_digest
 from safelight.vault.coding import Profile
@@ -28,13 +30,23 @@ IN_MEMORY_BYTES_MAX: Final = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """An instance of which the packer reads head and digest; it must still be the one that was surveyed."""
+
+    study: str
+    series: str
+    instance: str
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
 class PackTask:
     """One instance to pack: ``size`` bytes of a file from ``offset``."""
 
     path: str
     offset: int
     size: int
-    item: PackItem
+    item: PackItem | Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +90,8 @@ class PackOutcome:
     packed: tuple[int, ...] = ()
     """The task number of each entry of the pack, in order."""
     failed: Mapping[int, str] = field(default_factory=dict)
+    heads: Mapping[int, Head] = field(default_factory=dict)
+    """By task number, what the packer read itself."""
     error: str = ""
     """Code of an error that concerned the whole pack."""
 
@@ -99,7 +113,7 @@ class FileSource:
 @dataclass(frozen=True, slots=True)
 class _Ready:
     number: int
-    task: PackTask
+    item: PackItem
     source: ByteSource
     layout: PixelLayout
     pixels: bytes | None
@@ -134,7 +148,8 @@ class Packer:
             if not packed:
                 writer.abandon()
                 return PackOutcome(None, failed=failed)
-            return PackOutcome(writer.seal(), packed, failed)
+            heads = {one.number: one.item.head for one in ready if isinstance(order.tasks[one.number].item, Unread)}
+            return PackOutcome(writer.seal(), packed, failed, heads)
         except SafelightError as error:
             writer.abandon()
             return PackOutcome(None, failed=failed, error=error.code)
@@ -159,7 +174,8 @@ class Packer:
             source: ByteSource = FileSource(descriptor, task.offset, task.size)
             if task.size <= IN_MEMORY_BYTES_MAX:
                 source = MemorySource(source.read(0, task.size))
-            layout = self._layout(task, source, plain=order.plain)
+            item = task.item if isinstance(task.item, PackItem) else _read_item(task.item, source, task.size)
+            layout = self._layout(item, source, plain=order.plain)
             digest = pixel_digest(source, layout) if layout.kind is not LayoutKind.NONE else None
         except OSError:
             failed[number] = "vault.source-unreadable"
@@ -167,14 +183,14 @@ class Packer:
         except SafelightError as error:
             failed[number] = error.code
             return None
-        return _Ready(number, task, source, layout, digest)
+        return _Ready(number, item, source, layout, digest)
 
-    def _layout(self, task: PackTask, source: ByteSource, *, plain: bool) -> PixelLayout:
+    def _layout(self, item: PackItem, source: ByteSource, *, plain: bool) -> PixelLayout:
         from safelight.wire.dicom.layout import find_layout
 
-        if plain or task.item.wrapper.opaque:
+        if plain or item.wrapper.opaque:
             return PixelLayout(LayoutKind.NONE)
-        return find_layout(source, task.item.wrapper.prefix_size, task.item.head.transfer_syntax)
+        return find_layout(source, item.wrapper.prefix_size, item.head.transfer_syntax)
 
     def _ask(self, digests: Sequence[bytes]) -> Mapping[bytes, PixelReference]:
         if not digests:
@@ -196,7 +212,7 @@ class Packer:
         for one in ready:
             known = (held.get(one.pixels) or here.get(one.pixels)) if one.pixels else None
             try:
-                position = writer.add(one.task.item, one.source, one.layout, known).position
+                position = writer.add(one.item, one.source, one.layout, known).position
             except ResourceError:
                 # Space, access, device: the whole pack is in doubt, not this instance.
                 raise
@@ -207,3 +223,22 @@ class Packer:
             if one.pixels and known is None:
                 here[one.pixels] = PixelReference("", position)
         return tuple(packed)
+
+
+def _read_item(unread: Unread, source: ByteSource, size: int) -> PackItem:
+    """Read what an instance is, from the bytes that will be packed.
+
+    Raises:
+        SourceChanged: it is not the one that was surveyed.
+        NotDicom, BadDataSet: likewise.
+    """
+    wrapper, head = read_head(source)
+    if source.size != size or (head.study, head.series, head.sop_instance) != (
+        unread.study,
+        unread.series,
+        unread.instance,
+    ):
+        raise SourceChanged(size=source.size)
+    # Bytes in memory cannot change any more; a larger file may, between its head and its pack.
+    digest = None if isinstance(source, MemorySource) else digest_of(source, wrapper.prefix_size)
+    return PackItem(digest, wrapper, head, unread.receipt)

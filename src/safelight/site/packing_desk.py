@@ -11,7 +11,7 @@ from safelight.catalog.catalog import Catalog
 from safelight.catalog.rows import CopyState, LandedRow, PackRow
 from safelight.core.clock import Clock
 from safelight.core.errors import ResourceError, SafelightError
-from safelight.core.instance import Holding, LandingPlace, Receipt, Wrapper
+from safelight.core.instance import Head, Holding, LandingPlace, Receipt, Wrapper
 from safelight.journal.kinds import FactKind
 from safelight.protection.packing import PackingSettings, SeriesGroup, Urgency, cut_packs, decide_packing
 from safelight.site.heads import head_of
@@ -179,7 +179,7 @@ class PackingDesk:
             if outcome.error:
                 self._failed(PackFailed(error=outcome.error))
             for number, code in outcome.failed.items():
-                self._records.open_finding(code, order.tasks[number].item.digest.hex(), "serious")
+                self._records.open_finding(code, _subject(order.tasks[number]), "serious")
                 with self._lock:
                     self._passed_over.add(places[number])
         except Exception as error:  # noqa: BLE001 - a packing thread's one place: the instances stay in the log
@@ -214,6 +214,18 @@ class PackFailed(ResourceError):
 def holdings_of(sealed: SealedPack, order: PackOrder, outcome: PackOutcome) -> list[Holding]:
     """Say where the packed instances lie, with the heads that were scanned from them."""
     return [
-        entry.holding(sealed.name, position, order.tasks[number].item.head)
+        entry.holding(sealed.name, position, _head(order.tasks[number], outcome.heads.get(number)))
         for position, (entry, number) in enumerate(zip(sealed.entries, outcome.packed, strict=True))
     ]
+
+
+def _subject(task: PackTask) -> str:
+    """Name the version that could not be packed."""
+    return task.item.digest.hex() if isinstance(task.item, PackItem) and task.item.digest else task.path
+
+
+def _head(task: PackTask, read: Head | None) -> Head:
+    if isinstance(task.item, PackItem):
+        return task.item.head
+    assert read is not None
+    return read

@@ -14,6 +14,7 @@ from safelight.journal.kinds import FactKind
 from safelight.media.source_folder import SourceFolder
 from safelight.protection.seed import (
     FileOutcome,
+    SeedItem,
     SeedJob,
     SeedResult,
     SeedSettings,
@@ -26,7 +27,7 @@ from safelight.site.flushing import finish_copies
 from safelight.site.follow_up import FollowUp
 from safelight.site.heads import read_head
 from safelight.site.opened import Site
-from safelight.site.packer import PackOrder, PackOutcome, PackTask
+from safelight.site.packer import PackOrder, PackOutcome, PackTask, Unread
 from safelight.site.packing_desk import holdings_of
 from safelight.vault.pack_format import PackItem
 
@@ -62,7 +63,7 @@ def seed_folder(site: Site, told: Mapping[str, Any], report: Report) -> dict[str
         summary = seed(
             SourceFolder(folder),
             read_head,
-            lambda names: _held(site, names),
+            _LookedAt(site) if dry_run else _Vault(site),
             packer,
             settings=settings,
             tell=tell,
@@ -101,11 +102,27 @@ def _listing(file: str, stack: ExitStack) -> Callable[[FileOutcome], None]:
     return tell
 
 
-def _held(site: Site, names: Sequence[StoredName]) -> AbstractSet[StoredName]:
-    known = site.catalog.known((name.digest for name in names), packed_only=True)
-    if not known:
-        return frozenset()
-    return {StoredName(one.version.digest, one.prefix_digest) for one in site.catalog.holdings(digests=known)}
+class _Vault:
+    """What the catalog says is held."""
+
+    def __init__(self, site: Site) -> None:
+        self._catalog = site.catalog
+
+    def held(self, names: Sequence[StoredName]) -> AbstractSet[StoredName]:
+        known = self._catalog.known((name.digest for name in names), packed_only=True)
+        if not known:
+            return frozenset()
+        return {StoredName(one.version.digest, one.prefix_digest) for one in self._catalog.holdings(digests=known)}
+
+    def met(self, instances: Sequence[str]) -> AbstractSet[str]:
+        return self._catalog.met(instances)
+
+
+class _LookedAt(_Vault):
+    """The same, with every file hashed: nobody else will, when nothing is packed."""
+
+    def met(self, instances: Sequence[str]) -> AbstractSet[str]:
+        return frozenset(instances)
 
 
 class _LookingOnly:
@@ -137,12 +154,7 @@ class _SitePacker:
     def submit(self, job: SeedJob) -> None:
         receipt = Receipt(self._site.clock.now(), Way.SEED, "", "", self._label)
         tasks = tuple(
-            PackTask(
-                str(self._folder / item.locator),
-                0,
-                item.size,
-                PackItem(item.name.digest, item.wrapper, item.head, receipt),
-            )
+            PackTask(str(self._folder / item.file.locator), 0, item.file.size, _item(item, receipt))
             for item in job.items
         )
         self._under_way += 1
@@ -158,14 +170,24 @@ class _SitePacker:
 
     def _settle(self, job: SeedJob, order: PackOrder, outcome: PackOutcome) -> None:
         failed = dict(outcome.failed)
+        digests: dict[int, bytes] = {}
         try:
             if outcome.sealed is not None:
                 holdings = holdings_of(outcome.sealed, order, outcome)
                 self._site.desk.record_sealed(outcome.sealed, holdings, ())
                 self._follow.after_packing(holdings)
+                digests = {
+                    number: one.digest for number, one in zip(outcome.packed, outcome.sealed.entries, strict=True)
+                }
             else:
                 failed = {number: failed.get(number, outcome.error) for number in range(len(order.tasks))}
         except SafelightError as error:
             self._site.log.failure(error)
             failed = dict.fromkeys(range(len(order.tasks)), error.code)
-        self._results.put(SeedResult(job.number, failed))
+        self._results.put(SeedResult(job.number, failed, digests))
+
+
+def _item(item: SeedItem, receipt: Receipt) -> PackItem | Unread:
+    if item.measured is None:
+        return Unread(item.file.study, item.file.series, item.file.instance, receipt)
+    return PackItem(item.measured.name.digest, item.measured.wrapper, item.measured.head, receipt)

@@ -72,8 +72,8 @@ class Part:
 class PackItem:
     """What the caller knows of an instance before it is packed."""
 
-    digest: bytes
-    """SHA-256 of the data set as received; of the whole file when opaque."""
+    digest: bytes | None
+    """SHA-256 of the data set as received; of the whole file when opaque. None when only the pack will tell."""
     wrapper: Wrapper
     head: Head
     receipt: Receipt

@@ -101,7 +101,7 @@ class PackWriter:
             else:
                 self._add_pixels(source, anatomy, (start, end), hashes, parts)
         digest, prefix_digest = hashes.digests()
-        if digest != item.digest:
+        if item.digest is not None and digest != item.digest:
             raise DigestMismatch(expected=item.digest.hex(), found=digest.hex(), where="source")
         entry = PackEntry(
             digest=digest,
