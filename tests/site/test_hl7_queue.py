@@ -313,3 +313,16 @@ def test_queues_are_listed_before_anything_came_and_destinations_are_written_as_
 def test_a_destination_that_means_nothing_is_refused(told: dict[str, Any]) -> None:
     with pytest.raises(BadDestination):
         Destination.parse(told.pop("name", "PACS"), "h:1", **told)
+
+
+def test_lanes_that_fail_together_wait_no_longer_than_one_would(tmp_path: Path) -> None:
+    home = make_home(tmp_path, free_port())
+    receiver = Receiver()
+    send_to(home, receiver, lanes=16)
+    with house(tmp_path) as served:
+        _send(served, *(order(number, patient=str(number)) for number in range(40)))
+        time.sleep(0.3)
+        with receiver:
+            receiver.wait_for(40)
+            _until(served, delivered=40)
+    assert len(set(receiver.controls())) == 40

@@ -159,6 +159,7 @@ class Receiver:
 
     def __post_init__(self) -> None:
         self._changed = threading.Condition()
+        self._times: dict[bytes, int] = {}
         self._sockets: list[socket.socket] = []
         self._listening: socket.socket | None = None
 
@@ -219,7 +220,8 @@ class Receiver:
         for event in framer.receive(data):
             assert isinstance(event, FramedMessage)
             with self._changed:
-                times = self.got.count(event.raw)
+                times = self._times.get(event.raw, 0)
+                self._times[event.raw] = times + 1
                 self.got.append(event.raw)
                 self._changed.notify_all()
             told = self.verdict(event.raw, times)

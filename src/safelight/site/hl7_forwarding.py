@@ -16,7 +16,9 @@ from safelight.site.hl7_destinations import Destination, Destinations
 from safelight.site.hl7_records import MessageRecords
 from safelight.wire.hl7.header import read_header
 
-LOOKED_AT: Final = 200
+LOOKED_AT: Final = 50
+LOOKED_AT_EACH: Final = 10
+"""Messages looked at for each lane, so that one patient with many does not keep the others waiting."""
 TURN_SECONDS: Final = 1.0
 CONNECT: Final = timedelta(seconds=10)
 TOLD_AFTER_FAILURES: Final = 3
@@ -54,6 +56,9 @@ class Lanes:
         self._busy: set[Waiting] = set()
         self._later: dict[Waiting, timedelta] = {}
         """Refused messages that are tried again, and when; what must keep their order waits too."""
+        self._ahead: dict[Waiting, DeliveryRow] = {}
+        """What was read of the queue and is not sent yet."""
+        self._is_stale = True
         self._failures = 0
         self._answers = False
         """Whether it has answered since the start, or since it was told to be unreachable."""
@@ -75,8 +80,9 @@ class Lanes:
             thread.start()
 
     def wake(self) -> None:
-        """Look again: something came, or was released."""
+        """Look again: something came, or somebody held, released or skipped something."""
         with self._changed:
+            self._is_stale = True
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -127,15 +133,24 @@ class Lanes:
             return None, (self._not_before - now).total_seconds()
         if len(self._busy) >= self.destination.lanes:
             return None, TURN_SECONDS
-        rows = {_waiting(row): row for row in self._records.index.waiting(self.destination.name, LOOKED_AT)}
-        for one in [one for one, moment in self._later.items() if moment <= now or one not in rows]:
+        for one in [one for one, moment in self._later.items() if moment <= now]:
             del self._later[one]
         if self.destination.lanes == 1 and self._later:
             return None, _until(min(self._later.values()), now)
-        chosen = next_to_send(list(rows), self._busy | set(self._later))
+        chosen = self._first_free()
         if chosen is None:
             return None, _until(min(self._later.values()), now) if self._later else TURN_SECONDS
-        return rows[chosen], 0.0
+        return self._ahead[chosen], 0.0
+
+    def _first_free(self) -> Waiting | None:
+        """Return what may go out now; the queue is read again when what was read gives nothing, or may be wrong."""
+        under_way = self._busy | set(self._later)
+        if not self._is_stale and (chosen := next_to_send(list(self._ahead), under_way)) is not None:
+            return chosen
+        looked_at = max(LOOKED_AT, LOOKED_AT_EACH * self.destination.lanes)
+        self._is_stale = False
+        self._ahead = {_waiting(row): row for row in self._records.index.waiting(self.destination.name, looked_at)}
+        return next_to_send(list(self._ahead), under_way)
 
     def _deliver(self, sender: MessageSender, row: DeliveryRow) -> None:
         try:
@@ -152,6 +167,7 @@ class Lanes:
         finally:
             with self._changed:
                 self._busy.discard(_waiting(row))
+                self._ahead.pop(_waiting(row), None)
                 self._changed.notify_all()
 
     def _answered(self, row: DeliveryRow, code: str, error: str) -> None:
@@ -176,6 +192,7 @@ class Lanes:
         with self._changed:
             answered_before, self._answers = self._answers, True
             self._failures = 0
+            self._is_stale = self._is_stale or fate is not Fate.DELIVERED
             if fate is Fate.RETRY:
                 self._later[_waiting(row)] = self._clock.elapsed() + back_off(attempt)
         if not answered_before:
@@ -183,6 +200,10 @@ class Lanes:
 
     def _lost(self, error: PeerError) -> None:
         with self._changed:
+            self._is_stale = True
+            if self._clock.elapsed() < self._not_before:
+                # Another lane found out at the same time: that is one failure, not two.
+                return
             self._failures += 1
             failures = self._failures
             self._answers = self._answers and failures < TOLD_AFTER_FAILURES

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
@@ -15,9 +16,11 @@ from safelight.journal.kinds import FactKind
 from safelight.site.records import Records
 
 CAUGHT_UP_AT_ONCE: Final = 500
+Told = tuple[str, Mapping[str, Any]]
+"""A kind of fact and its particulars."""
 RAW_CODEC: Final = "latin-1"
 """A message stands in its fact as text in which each character is one byte."""
-WAKING: Final = frozenset({FactKind.HL7_RECEIVED, FactKind.HL7_RELEASED, FactKind.HL7_REPLAYED})
+WAKING: Final = frozenset(MESSAGE_KINDS) - {FactKind.HL7_DELIVERED, FactKind.HL7_REFUSED}
 
 
 class KeptMessageMissing(IntegrityError):
@@ -34,17 +37,35 @@ class PackedMessages(Protocol):
         """Return the message in a pack."""
 
 
+@dataclass(slots=True)
+class _Waiting:
+    facts: Sequence[Told]
+    entries: list[Entry] | None = None
+    failure: BaseException | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        return self.entries is not None or self.failure is not None
+
+    def outcome(self) -> list[Entry]:
+        if self.failure is not None:
+            raise self.failure
+        assert self.entries is not None, "settled"
+        return self.entries
+
+
 class MessageRecords:
     """Records facts about messages, one commit at a time. Used by many threads."""
 
     def __init__(self, records: Records, index: MessageIndex, packed: PackedMessages) -> None:
         self.index = index
         self.more_to_send: Callable[[], None] = lambda: None
-        """Called when a queue may have got longer or opened."""
+        """Called when a queue may have got longer, or is not as it was: held, released, skipped."""
         self._records = records
         self._packed = packed
-        # The index takes facts in the journal's order, or a crash could leave one out for good.
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._waiting: list[_Waiting] = []
+        self._is_writing = False
 
     @classmethod
     def open(cls, records: Records, index: Path, packed: PackedMessages) -> "MessageRecords":
@@ -67,14 +88,40 @@ class MessageRecords:
         """Record one fact."""
         return self.record_all([(kind, facts)])[0]
 
-    def record_all(self, facts: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Entry]:
-        """Record facts; they are durable and findable when this returns."""
-        with self._lock:
-            entries = self._records.record_all(list(facts), passed_over=MESSAGE_KINDS)
+    def record_all(self, facts: Sequence[Told]) -> list[Entry]:
+        """Record facts; they are durable and findable when this returns. Those who wait together share a commit."""
+        mine = _Waiting(facts)
+        with self._changed:
+            self._waiting.append(mine)
+            while self._is_writing and not mine.is_settled:
+                self._changed.wait()
+            if mine.is_settled:
+                return mine.outcome()
+            self._is_writing = True
+            batch, self._waiting = self._waiting, []
+        try:
+            self._write(batch)
+        finally:
+            with self._changed:
+                self._is_writing = False
+                self._changed.notify_all()
+        return mine.outcome()
+
+    def _write(self, batch: list["_Waiting"]) -> None:
+        try:
+            # One thread at a time: the index takes facts in the journal's order, or a crash could leave one out.
+            entries = self._records.record_all([fact for one in batch for fact in one.facts], MESSAGE_KINDS)
             self.index.apply([entry for entry in entries if entry.kind in MESSAGE_KINDS])
+        except BaseException as error:
+            for one in batch:
+                one.failure = error
+            raise
+        at = 0
+        for one in batch:
+            one.entries = entries[at : at + len(one.facts)]
+            at += len(one.facts)
         if any(entry.kind in WAKING for entry in entries):
             self.more_to_send()
-        return entries
 
     def raw(self, position: int) -> bytes:
         """Return the bytes of a message as they came.
