@@ -33,10 +33,8 @@ class Cause(StrEnum):
     FEED_SILENT = "feed-silent"
     CLOCK_JUMPED = "clock-jumped"
     """Something is recorded later than now: no age can be trusted."""
-    RECEIVED_ONLY = "received-only"
-    """No source is counted and no feed is watched: the number speaks only of what was received."""
     NOTHING_KNOWN = "nothing-known"
-    """No source is configured, no feed is watched and nothing was ever received."""
+    """No source is counted and no feed is heard: whatever is held, what the PACS holds beside it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,6 @@ class ExposureInputs:
     oldest_unsealed_at: datetime | None = None
     sources: Sequence[SourceWatch] = ()
     feeds: Sequence[FeedWatch] = ()
-    received_any: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +99,14 @@ def judge_exposure(inputs: ExposureInputs, now: datetime) -> Exposure:
             unknown.append(Reason(Cause.CLOCK_JUMPED, reason.subject or reason.cause.value, reason.since))
         else:
             known.append(reason)
-    notes: tuple[Reason, ...] = ()
     if not inputs.sources and not inputs.feeds:
-        if inputs.received_any:
-            notes = (Reason(Cause.RECEIVED_ONLY),)
-        else:
-            unknown.append(Reason(Cause.NOTHING_KNOWN))
+        unknown.append(Reason(Cause.NOTHING_KNOWN))
     known.sort(key=lambda reason: (reason.since or now, reason.cause, reason.subject))
     ages = [now - reason.since for reason in known if reason.since is not None]
     seconds = max((max(0, round(age.total_seconds())) for age in ages), default=0)
     return Exposure(
         seconds=None if unknown else seconds,
-        because=(*unknown, *notes, *known),
+        because=(*unknown, *known),
         findings=tuple(_finding(reason) for reason in unknown),
     )
 

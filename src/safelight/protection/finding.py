@@ -25,13 +25,13 @@ class FindingCode(StrEnum):
 
 
 HINTS: Final[Mapping[FindingCode, str]] = {
-    FindingCode.SOURCE_UNKNOWN: "Name the PACS: safelight gateway peer add; then run: safelight protection census.",
+    FindingCode.SOURCE_UNKNOWN: "Set protection.source in safelight.toml, then run: safelight protection census.",
     FindingCode.CENSUS_MISSING: "Run: safelight protection census. Until then nobody knows what the source holds.",
-    FindingCode.CENSUS_STALE: "Run: safelight protection census, and see why the scheduled one did not finish.",
+    FindingCode.CENSUS_STALE: "Run: safelight protection census. Let a timer do so daily: it asks only what changed.",
     FindingCode.CENSUS_INCOMPLETE: "Read which ranges are unknown; ask the source's owner to raise its row limit.",
     FindingCode.FEED_SILENT: "Ask the owner of the feed whether it still sends; a quiet department is no proof.",
     FindingCode.CLOCK_JUMPED: "Compare this machine's clock with the hospital's time server before you trust any age.",
-    FindingCode.VERSION_CONFLICT: "Both versions are kept. Compare them, then record which one is in force.",
+    FindingCode.VERSION_CONFLICT: "All are kept; a recovery sends the first. Compare them: safelight vault export --study.",
     FindingCode.MASS_CHANGE: "Treat as ransomware or a runaway job until disproved; nothing held expires meanwhile.",
     FindingCode.MASS_DELETION: "Ask the source's owner at once who deleted; nothing held expires meanwhile.",
     FindingCode.PULL_UNFINISHED: "The source claims instances it did not deliver: look at its log for this study.",

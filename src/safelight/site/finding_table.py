@@ -1,4 +1,4 @@
-"""What to do about each finding; docs/findings.md is made from this table."""
+"""What to do about each finding."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -134,9 +134,10 @@ def exposure_of(home: Home, settings: Settings, catalog: Catalog, journal: Journ
     now = SystemClock().now()
     known = catalog.exposure_inputs(settings.vault.copies_min)
     protection = settings.protection
+    # Where the settings name no source, those that were counted before are watched.
+    named = [_source_name(home, protection.source)] if protection.source else sorted(known.last_complete_census)
     sources = []
-    if protection.source:
-        source = _source_name(home, protection.source)
+    for source in named:
         run = known.last_complete_census.get(source)
         # Since it began: what the source took in while it was asked may have been missed.
         began = None if run is None else run.began_at or run.ended_at
@@ -151,7 +152,6 @@ def exposure_of(home: Home, settings: Settings, catalog: Catalog, journal: Journ
             oldest_unsealed_at=oldest_unsealed,
             sources=sources,
             feeds=feeds,
-            received_any=catalog.tally().instances_landed > 0,
         ),
         now,
     )
