@@ -31,7 +31,7 @@ HINTS: Final[Mapping[FindingCode, str]] = {
     FindingCode.CENSUS_INCOMPLETE: "Read which ranges are unknown; ask the source's owner to raise its row limit.",
     FindingCode.FEED_SILENT: "Ask the owner of the feed whether it still sends; a quiet department is no proof.",
     FindingCode.CLOCK_JUMPED: "Compare this machine's clock with the hospital's time server before you trust any age.",
-    FindingCode.VERSION_CONFLICT: "All are kept; a recovery sends the first. Compare: safelight vault export --study UID",
+    FindingCode.VERSION_CONFLICT: "All are kept; a recovery sends the first. Compare: safelight vault export --study",
     FindingCode.MASS_CHANGE: "Treat as ransomware or a runaway job until disproved; nothing held expires meanwhile.",
     FindingCode.MASS_DELETION: "Ask the source's owner at once who deleted; nothing held expires meanwhile.",
     FindingCode.PULL_UNFINISHED: "The source claims instances it did not deliver: look at its log for this study.",
