@@ -4,7 +4,6 @@ Every error that Safelight raises on purpose belongs to one family. The family s
 which exit code the program ends with; the code names the entry in docs/errors.md and the log event.
 """
 
-import os
 from typing import ClassVar, Final
 
 EXIT_DONE: Final = 0
@@ -74,9 +73,7 @@ class Defect(SafelightError):
     """Safelight did something that it should not have done."""
 
     code: ClassVar[str] = "core.defect"
-    hint: ClassVar[str] = (
-        "This is our fault. Report it, with the lines above it and the log of `safelight serve`."
-    )
+    hint: ClassVar[str] = "This is our fault. Report it, with the lines above it and the log of `safelight serve`."
 
 
 def foreseen(error: BaseException) -> SafelightError:
@@ -85,7 +82,7 @@ def foreseen(error: BaseException) -> SafelightError:
         return error
     if isinstance(error, OSError):
         named = error.filename2 or error.filename
-        where = os.fsdecode(named) if isinstance(named, str | bytes | os.PathLike) else None
+        where = named.decode("utf-8", "surrogateescape") if isinstance(named, bytes) else str(named or "")
         told: dict[str, FactValue] = {"where": where} if where else {}
         return SystemRefused(**told, error=error.strerror or type(error).__name__)
     return Defect(error=f"{type(error).__name__}: {error}"[:500])
