@@ -32,7 +32,7 @@ def _safelight(folder: Path) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def _yardstick(folder: Path) -> Iterator[tuple[int, int]]:
-    command = [sys.executable, YARDSTICK, folder / "messages"]
+    command: list[str | Path] = [sys.executable, YARDSTICK, folder / "messages"]
     with started(command, folder, environment(tuned=False)) as process:
         yield int(_ready(folder / "program.log", r"^ready (\d+)").group(1)), process.pid
 
