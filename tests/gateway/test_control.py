@@ -60,3 +60,23 @@ def test_nobody_listens_where_nothing_runs(path: Path, tmp_path: Path) -> None:
     assert not is_serving(tmp_path / "nowhere" / "control.sock")
     with pytest.raises(NotServing):
         command(tmp_path / "control.sock", "seed", {}, lambda progress: None)
+
+
+def test_a_look_whether_somebody_serves_asks_for_nothing(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def note(act: str, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+        del told, report
+        asked.append(act)
+        return {}
+
+    path = tmp_path / "control.sock"
+    server = ControlServer(path, note)
+    server.start()
+    try:
+        for _ in range(3):
+            assert is_serving(path)
+            command(path, "status", {}, lambda progress: None)
+    finally:
+        server.stop()
+    assert asked == ["status"] * 3

@@ -100,8 +100,12 @@ class ControlServer:
             def report(progress: Progress) -> None:
                 tell({"progress": [progress.stage, progress.done, progress.total, progress.unit, progress.note]})
 
+            line = stream.readline(LINE_BYTES_MAX)
+            if not line:
+                # Somebody looked whether we serve, and asked for nothing.
+                return
             try:
-                asked = json.loads(stream.readline(LINE_BYTES_MAX) or b"{}")
+                asked = json.loads(line)
                 tell({"result": dict(self._handler(str(asked.get("act", "")), asked.get("with", {}), report))})
             except Exception as error:  # noqa: BLE001 - this door's one place: every failure becomes an answer
                 tell({"error": error_document(error)})
