@@ -6,7 +6,7 @@ from hashlib import sha256
 import pytest
 
 from safelight.core.instance import MemorySource, Receipt, Way
-from safelight.protection.seed import SourceChanged
+from safelight.protection.seed_bytes import SourceChanged
 from safelight.site.heads import read_head
 from safelight.site.packer import Unread, _read_item
 from support.real_files import real_file

@@ -13,23 +13,16 @@ from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Final, Protocol
+from typing import Final, Protocol
 
 from safelight.core.errors import PeerError, ResourceError, UsageError
 from safelight.core.instance import ByteSource, Head, Wrapper
 from safelight.core.progress import Progress, Report, silent
+from safelight.protection.seed_bytes import SourceChanged, digest_of
 from safelight.protection.seed_grouping import Batch, Grouping, GroupingSettings, SurveyedFile
 from safelight.protection.spill import Spill
 
 MEDIA_STORAGE_DIRECTORY: Final = "1.2.840.10008.1.3.10"
-_PIECE_BYTES: Final = 1024 * 1024
-
-
-class SourceChanged(ResourceError):
-    """A file of the source changed while it was read."""
-
-    code: ClassVar[str] = "protection.source-changed"
-    hint: ClassVar[str] = "The source is still being written; run the same seed again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,19 +413,3 @@ def _measure(file: SurveyedFile, tree: SourceTree, read_head: ReadHead, book: _B
     except ResourceError as error:
         book.refuse(file.locator, file.size, error.code)
         return None
-
-
-def digest_of(source: ByteSource, offset: int) -> bytes:
-    """Return the SHA-256 of what stands from ``offset`` on.
-
-    Raises:
-        SourceChanged: it became shorter meanwhile.
-    """
-    hasher = hashlib.sha256()
-    while offset < source.size:
-        piece = source.read(offset, min(_PIECE_BYTES, source.size - offset))
-        if not piece:
-            raise SourceChanged(offset=offset)
-        hasher.update(piece)
-        offset += len(piece)
-    return hasher.digest()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from safelight.core.disk import Disk
 from safelight.core.errors import ResourceError, SafelightError
 from safelight.core.instance import ByteSource, Head, LayoutKind, MemorySource, PixelLayout, Receipt
-from safelight.protection.seed import SourceChanged, digest_of
+from safelight.protection.seed_bytes import SourceChanged, digest_of
 from safelight.site.heads import read_head
 from safelight.vault.age import Recipient
 from safelight.vault.anatomy import CutLimits, pixel_digest
