@@ -45,6 +45,7 @@ def test_an_error_comes_back_with_its_code_its_hint_and_its_exit_code(path: Path
     with pytest.raises(Relayed) as caught:
         command(path, "busy", {}, lambda progress: None)
     assert (caught.value.told_code, caught.value.told_hint, caught.value.told_exit) == ("test.busy", "Wait.", 10)
+    assert caught.value.told_reason == "It is busy."
     assert caught.value.facts == {"study": "1.2.3"}
 
 

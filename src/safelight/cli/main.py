@@ -96,21 +96,21 @@ def program() -> None:
 
 def show_error(error: SafelightError, as_json: bool) -> int:
     """Tell an error on standard error and return the exit code of its family."""
-    code = getattr(error, "told_code", error.code)
-    hint = getattr(error, "told_hint", error.hint)
-    exit_code: int = getattr(error, "told_exit", error.exit_code)
+    from safelight.gateway.control import error_document
+
+    told = error_document(error)
+    exit_code: int = told["exit"]
     if as_json:
-        document: dict[str, Any] = {"error": {"code": code, "hint": hint, "facts": error.facts, "exit": exit_code}}
-        click.echo(json.dumps(document), err=True)
+        click.echo(json.dumps({"error": told}), err=True)
         return exit_code
-    reason = (type(error).__doc__ or "").strip().splitlines()[0] if code == error.code else ""
-    click.secho(f"safelight: {code}", fg="red", bold=True, err=True)
-    if reason:
-        click.echo(f"  {reason}", err=True)
-    for name, value in error.facts.items():
-        click.echo(f"  {name}: {value}", err=True)
-    if hint:
-        click.echo(f"  What to do: {hint}", err=True)
+    click.secho(f"safelight: {told['code']}", fg="red", bold=True, err=True)
+    if told["reason"]:
+        click.echo(f"  {told['reason']}", err=True)
+    for name, value in told["facts"].items():
+        if value is not None:
+            click.echo(f"  {name}: {value}", err=True)
+    if told["hint"]:
+        click.echo(f"  What to do: {told['hint']}", err=True)
     return exit_code
 
 

@@ -27,6 +27,11 @@ class SafelightError(Exception):
         super().__init__(facts)
         self.facts = facts
 
+    @property
+    def reason(self) -> str:
+        """What happened, in one sentence."""
+        return (type(self).__doc__ or "").strip().partition("\n")[0]
+
     def __str__(self) -> str:
         told = " ".join(f"{name}={value}" for name, value in self.facts.items())
         return f"{self.code} {told}".rstrip()

@@ -31,19 +31,32 @@ class NotServing(StateError):
 class Relayed(SafelightError):
     """An error that happened in the running `serve`, with its own code, hint and exit code."""
 
-    def __init__(self, code: str, hint: str, exit_code: int, facts: Mapping[str, Any]) -> None:
-        super().__init__(**facts)
-        self.told_code = code
-        self.told_hint = hint
-        self.told_exit = exit_code
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        super().__init__(**told["facts"])
+        self.told_code: str = told["code"]
+        self.told_reason: str = told["reason"]
+        self.told_hint: str = told["hint"]
+        self.told_exit: int = told["exit"]
 
 
 def error_document(error: BaseException) -> dict[str, Any]:
     """Return an error as the JSON that a command line or a program can act on."""
     if isinstance(error, Relayed):
-        return {"code": error.told_code, "hint": error.told_hint, "exit": error.told_exit, "facts": error.facts}
+        return {
+            "code": error.told_code,
+            "reason": error.told_reason,
+            "hint": error.told_hint,
+            "facts": error.facts,
+            "exit": error.told_exit,
+        }
     told = foreseen(error)
-    return {"code": told.code, "hint": told.hint, "exit": told.exit_code, "facts": told.facts}
+    return {
+        "code": told.code,
+        "reason": told.reason,
+        "hint": told.hint,
+        "facts": told.facts,
+        "exit": told.exit_code,
+    }
 
 
 @contextmanager
@@ -144,8 +157,7 @@ def command(
                 if "progress" in document:
                     report(Progress(*document["progress"]))
                 elif "error" in document:
-                    told_error = document["error"]
-                    raise Relayed(told_error["code"], told_error["hint"], told_error["exit"], told_error["facts"])
+                    raise Relayed(document["error"])
                 else:
                     result: Mapping[str, Any] = document["result"]
                     return result
