@@ -11,8 +11,10 @@ from sqlalchemy import Engine, event
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.census_outcome import CensusOutcome
 from safelight.catalog.census_rows import CensusRun
+from safelight.catalog.levels import given_at
 from safelight.catalog.rows import CopyState
 from safelight.catalog.search import StudySearch
+from safelight.core.query import Between, Exactly, Like, Match, QueryLevel, Selection
 from support.catalog_filler import START, arrival, claim, digest_of, fill, pack_of
 
 LATER = START + timedelta(days=1)
@@ -41,6 +43,17 @@ QUESTIONS: dict[str, Callable[[Catalog], object]] = {
     "series": lambda catalog: catalog.series("1.2.3.7"),
     "instances": lambda catalog: catalog.instances(study="1.2.3.7"),
     "instances of a series": lambda catalog: catalog.instances(series="1.2.3.7.1"),
+    "a patient's studies by C-FIND": lambda catalog: asked(catalog, QueryLevel.STUDY, {0x00100020: Exactly("P000007")}),
+    "a name by C-FIND": lambda catalog: asked(catalog, QueryLevel.STUDY, {0x00100010: Like("BERG^ANA0*")}),
+    "a named patient by C-FIND": lambda catalog: asked(catalog, QueryLevel.PATIENT, {0x00100010: Like("BERG^ANA0*")}),
+    "a day's CTs by C-FIND": lambda catalog: asked(
+        catalog, QueryLevel.STUDY, {0x00080020: Between("20200105", "20200106"), 0x00080061: Exactly("CT")}
+    ),
+    "series by C-FIND": lambda catalog: asked(catalog, QueryLevel.SERIES, {0x0020000D: Exactly("1.2.3.7")}),
+    "instances by C-FIND": lambda catalog: asked(
+        catalog, QueryLevel.IMAGE, {0x0020000D: Exactly("1.2.3.7"), 0x0020000E: Exactly("1.2.3.7.1")}
+    ),
+    "an instance by C-FIND": lambda catalog: asked(catalog, QueryLevel.IMAGE, {0x00080018: Exactly("1.2.3.7.1.1")}),
     "versions of an instance": lambda catalog: catalog.versions(instance="1.2.3.7.1.1"),
     "holdings of a study": lambda catalog: catalog.holdings(study="1.2.3.7"),
     "holdings by digest": lambda catalog: catalog.holdings(digests=[digest_of(7, 1, 1, 0)]),
@@ -66,6 +79,11 @@ QUESTIONS: dict[str, Callable[[Catalog], object]] = {
     ),
     "another claim": lambda catalog: catalog.record_claims("PACS", "run-2", [claim(7, 6)], START),
 }
+
+
+def asked(catalog: Catalog, level: QueryLevel, matches: dict[int, Match]) -> object:
+    keys = catalog.level_keys(Selection(level, matches), 100)
+    return catalog.level_rows(level, sorted(given_at(level)), keys)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Self
 
 from sqlalchemy import Connection, select
 
-from safelight.catalog import callers, census_rows, claims, findings, landing_rows, packs, search, versions
+from safelight.catalog import callers, census_rows, claims, findings, landing_rows, levels, packs, search, versions
 from safelight.catalog.callers import CallerRow, CallerSighting
 from safelight.catalog.census_outcome import CensusOutcome
 from safelight.catalog.census_rows import CensusRow, CensusRun, ClaimChange, SeriesClaim, StudyClaim
@@ -41,6 +41,7 @@ from safelight.catalog.tallies import begin_tallies, read_tally
 from safelight.core.database import Database, Durability, is_database, structure_faults
 from safelight.core.disk import Disk, RealDisk
 from safelight.core.instance import Arrival, Holding, LandingPlace
+from safelight.core.query import QueryLevel, Selection
 
 PAGE_MAX = 10_000
 
@@ -233,6 +234,21 @@ class Catalog:
         """
         with self._database.reading() as connection:
             return search.find(connection, search_for)
+
+    def level_keys(self, selection: Selection, limit: int) -> list[int]:
+        """Return keys of what matches at a level, for `level_rows`; at most ``limit``."""
+        with self._database.reading() as connection:
+            return levels.level_keys(connection, selection, limit)
+
+    def level_rows(self, level: QueryLevel, tags: Sequence[int], keys: Sequence[int]) -> list[tuple[str, ...]]:
+        """Return the values of attributes under these keys, in their order."""
+        with self._database.reading() as connection:
+            return levels.level_rows(connection, level, tags, keys)
+
+    def level_versions(self, selection: Selection, limit: int) -> list[VersionRow]:
+        """Return the current version of each instance that matches; at most ``limit``."""
+        with self._database.reading() as connection:
+            return levels.level_versions(connection, selection, limit)
 
     def study(self, study: str) -> StudyRow | None:
         """Return one study."""

@@ -53,11 +53,11 @@ def search_statement(search: StudySearch) -> Select[Any]:
         raise BadSearch(limit=search.limit, offset=search.offset)
     statement = _studies()
     if search.study:
-        statement = statement.where(_like(study_table.c.study, search.study))
+        statement = statement.where(like(study_table.c.study, search.study))
     if search.accession:
-        statement = statement.where(_like(study_table.c.accession, search.accession))
+        statement = statement.where(like(study_table.c.accession, search.accession))
     if search.patient_id:
-        statement = statement.where(_like(patient_table.c.patient_id, search.patient_id))
+        statement = statement.where(like(patient_table.c.patient_id, search.patient_id))
     if search.name:
         named = select(name_table.c.study_key).where(_named(folded_search(search.name)))
         statement = statement.where(study_table.c.key.in_(named))
@@ -172,21 +172,22 @@ def _parts(pattern: str) -> Iterator[str]:
             yield _ESCAPE + letter if letter in ("%", "_", _ESCAPE) else letter
 
 
-def _like(column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+def like(column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
     """Match a pattern, letting the index find what begins as it does."""
     if "*" not in pattern and "?" not in pattern:
         return column == pattern
     matches = column.like("".join(_parts(pattern)), escape=_ESCAPE)
     start = re.split(r"[*?]", pattern, maxsplit=1)[0]
-    return matches & _begins(column, start) if start else matches
+    return matches & begins(column, start) if start else matches
 
 
-def _begins(column: ColumnElement[str], start: str) -> ColumnElement[bool]:
+def begins(column: ColumnElement[str], start: str) -> ColumnElement[bool]:
+    """Match what begins with a text."""
     return (column >= start) & (column < start + "\U0010ffff")
 
 
 def _named(pattern: str) -> ColumnElement[bool]:
     """Match a name; one without wildcards must end where it ends, or where a component does."""
     if "*" in pattern or "?" in pattern:
-        return _like(name_table.c.folded, pattern)
-    return or_(name_table.c.folded == pattern, _begins(name_table.c.folded, pattern + "^"))
+        return like(name_table.c.folded, pattern)
+    return or_(name_table.c.folded == pattern, begins(name_table.c.folded, pattern + "^"))

@@ -33,6 +33,9 @@ _ACTS: Final[Mapping[Occasion, CallerAct]] = {
     Occasion.REFUSED: CallerAct.REFUSAL,
     Occasion.ECHOED: CallerAct.ECHO,
     Occasion.STORED: CallerAct.STORE,
+    Occasion.QUERIED: CallerAct.QUERY,
+    Occasion.RETRIEVED: CallerAct.RETRIEVE,
+    Occasion.COMMITMENT_ASKED: CallerAct.COMMITMENT,
     Occasion.ABORTED: CallerAct.ABORT,
 }
 

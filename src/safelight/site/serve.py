@@ -16,6 +16,7 @@ from safelight.gateway.dicom.ports import Refusal
 from safelight.gateway.dicom.server import Listener, ListenerSettings
 from safelight.journal.kinds import FactKind
 from safelight.site.acts import act
+from safelight.site.dicom_services import ArchiveServices
 from safelight.site.hl7_door import MessageDoor
 from safelight.site.home import Home
 from safelight.site.intake import LandingIntake
@@ -86,7 +87,10 @@ def make_listener(site: Site, book: CallerBook) -> Listener:
     known = KnownCallers(site)
     intake = AwaitedIntake(site.awaited, LandingIntake(site.landing, site.clock, site.arrivals.put), known)
     seen = AwaitedObserver(site.awaited, book)
-    house = House(intake=intake, admission=AwaitedAdmission(site.awaited, known), observer=seen)
+    services = ArchiveServices(site, known, limits.identifier_bytes_max)
+    house = House(
+        intake=intake, admission=AwaitedAdmission(site.awaited, known), observer=seen, services=services.offered
+    )
     listener = Listener(settings, house, site.clock)
     site.awaited.is_served = True
     return listener

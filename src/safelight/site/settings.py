@@ -49,6 +49,7 @@ class DicomSettings:
     idle_seconds: int = 60
     pdu_bytes_max: int = 131072
     data_set_bytes_max: int = 16 * 2**30
+    query_answers_max: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)

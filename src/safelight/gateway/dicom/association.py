@@ -1,6 +1,6 @@
 """One association that a peer opened to us, from its first byte to its last, in the thread that calls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar, Final
@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from safelight.core.errors import PeerError, SafelightError
 from safelight.core.names import AETitle, BadAETitle
 from safelight.gateway.dicom.connection import Connection
+from safelight.gateway.dicom.conversation import Conversation, Patience, Service, Services, no_services
 from safelight.gateway.dicom.ports import (
     Admission,
     AssociationFacts,
@@ -31,15 +32,22 @@ from safelight.wire.dicom.events import (
     Happening,
     ReleaseRequested,
 )
+from safelight.wire.dicom.faults import LimitExceeded
+from safelight.wire.dicom.inbound import MemorySink
 from safelight.wire.dicom.limits import Limits
 from safelight.wire.dicom.negotiation import ChooseTransferSyntax, answer_request, first_proposed
-from safelight.wire.dicom.pdu import AssociateReject, AssociateRequest
-from safelight.wire.dicom.uids import APPLICATION_CONTEXT
+from safelight.wire.dicom.pdu import AssociateReject, AssociateRequest, PresentationContext
+from safelight.wire.dicom.uids import (
+    APPLICATION_CONTEXT,
+    EXPLICIT_BIG_ENDIAN,
+    EXPLICIT_LITTLE_ENDIAN,
+    IMPLICIT_LITTLE_ENDIAN,
+)
 from safelight.wire.dicom.upper_layer_table import State
 
-# Services that carry no instances and that we do not speak here yet: query and retrieve, worklist and procedure
-# step, storage commitment, printing. Saying so in the negotiation lets a peer's operator see it at once.
-_NOT_SPOKEN: Final = (
+# Services that carry no instances: query and retrieve, worklist and procedure step, storage commitment, printing.
+# Where the house does not serve one, saying so in the negotiation lets a peer's operator see it at once.
+_NO_INSTANCES: Final = (
     "1.2.840.10008.5.1.4.1.2.",
     "1.2.840.10008.5.1.4.31",
     "1.2.840.10008.5.1.4.32.",
@@ -49,11 +57,12 @@ _NOT_SPOKEN: Final = (
     "1.2.840.10008.5.1.1.",
 )
 # Stored Print and the hardcopy images, which lie among the printing classes, are instances.
-_SPOKEN_NEVERTHELESS: Final = (
+_INSTANCES_NEVERTHELESS: Final = (
     "1.2.840.10008.5.1.1.27",
     "1.2.840.10008.5.1.1.29",
     "1.2.840.10008.5.1.1.30",
 )
+_IDENTIFIER_SYNTAXES: Final = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN)
 
 
 class UnexpectedAnswer(PeerError):
@@ -65,7 +74,7 @@ class UnexpectedAnswer(PeerError):
 
 def carries_instances(sop_class: str) -> bool:
     """Whether to accept a SOP class: everything that may be stored, private ones too, and verification."""
-    return sop_class in _SPOKEN_NEVERTHELESS or not sop_class.startswith(_NOT_SPOKEN)
+    return sop_class in _INSTANCES_NEVERTHELESS or not sop_class.startswith(_NO_INSTANCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,7 @@ class House:
     intake: Intake
     admission: Admission
     observer: Observer
+    services: Services = no_services
 
 
 class ServedAssociation:
@@ -113,6 +123,10 @@ class ServedAssociation:
         self._request: AssociateRequest | None = None
         self._facts: AssociationFacts | None = None
         self._stop_wanted = False
+        self._services: Mapping[str, Service] = {}
+        self._sink = MemorySink()
+        self._is_performing = False
+        self._postponed: list[tuple[DataSetReceived | CommandReceived, bytes]] = []
 
     def run(self) -> None:
         """Serve until the association is over. Whatever goes wrong here ends this association only."""
@@ -137,7 +151,7 @@ class ServedAssociation:
     @property
     def is_resting(self) -> bool:
         """Whether the peer is between two messages, so that a stop loses nothing."""
-        return not (self._machine.is_amid_message or self._reception.has_unanswered)
+        return not (self._machine.is_amid_message or self._reception.has_unanswered or self._is_performing)
 
     def stop_after_message(self) -> None:
         """Have the association end as soon as the peer is between two messages. Called by another thread."""
@@ -197,12 +211,16 @@ class ServedAssociation:
             self._seen(Occasion.REFUSED, error=refusal.name)
             return False
         settings = self._settings
+        assert self._facts is not None
+        self._services = self._house.services(self._facts)
         accept = answer_request(
             request,
             limits=settings.limits,
-            choose=settings.choose,
+            choose=self._choose,
+            # Whoever retrieves by C-GET takes the instances that we store over its own association.
+            scp_role=lambda sop_class: bool(self._services) and carries_instances(sop_class),
             window_max=settings.window_max,
-            supports=settings.supports,
+            supports=lambda sop_class: sop_class in self._services or settings.supports(sop_class),
         )
         self._machine.accept(accept)
         self._seen(
@@ -211,6 +229,11 @@ class ServedAssociation:
             transfer_syntaxes=tuple(dict.fromkeys(s for c in request.contexts for s in c.transfer_syntaxes)),
         )
         return True
+
+    def _choose(self, context: PresentationContext) -> str | None:
+        if context.abstract_syntax not in self._services:
+            return self._settings.choose(context)
+        return next((one for one in context.transfer_syntaxes if one in _IDENTIFIER_SYNTAXES), None)
 
     def _refusal(self, request: AssociateRequest) -> Refusal | None:
         if request.application_context != APPLICATION_CONTEXT:
@@ -238,22 +261,74 @@ class ServedAssociation:
             self._reception.begin(received)
             return
         self._reception.answer_all()
-        if command.field == CommandField.C_ECHO_RQ:
+        if not command.is_request:
+            raise UnexpectedAnswer(command=command.field)
+        if command.has_data_set:
+            self._gather(received)
+        elif command.field == CommandField.C_ECHO_RQ:
             self._answer(received, SUCCESS)
             self._seen(Occasion.ECHOED)
-        elif command.is_request:
-            if command.has_data_set:
-                self._machine.receive_into(DroppingSink(), self._settings.limits.identifier_bytes_max)
-            elif command.field != CommandField.C_CANCEL_RQ:
-                self._answer(received, UNRECOGNIZED_OPERATION)
-        else:
-            raise UnexpectedAnswer(command=command.field)
+        elif command.field != CommandField.C_CANCEL_RQ:
+            self._perform(received, b"")
 
     def _take_data_set(self, received: DataSetReceived) -> None:
         if received.command.field == CommandField.C_STORE_RQ:
             self._reception.complete(received)
         else:
-            self._answer(received, UNRECOGNIZED_OPERATION)
+            self._perform(received, self._sink.data)
+
+    def _gather(self, received: CommandReceived) -> None:
+        bytes_max = self._settings.limits.identifier_bytes_max
+        self._sink = MemorySink()
+        if received.context.abstract_syntax in self._services:
+            self._machine.receive_into(self._sink, bytes_max - sum(len(data) for _, data in self._postponed))
+        else:
+            self._machine.receive_into(DroppingSink(), bytes_max)
+
+    def _perform(self, received: CommandReceived | DataSetReceived, data: bytes) -> None:
+        """Have a service answer a request, and then those that came meanwhile."""
+        settings = self._settings
+        assert self._facts is not None
+        waiting = self._postponed
+        waiting.append((received, data))
+        if self._is_performing:
+            if len(waiting) > settings.window_max:
+                raise LimitExceeded(limit="window_max", value=settings.window_max)
+            return
+        self._is_performing = True
+        while waiting:
+            request, identifier = waiting.pop(0)
+            service = self._services.get(request.context.abstract_syntax)
+            if service is None:
+                self._answer(request, UNRECOGNIZED_OPERATION)
+                continue
+            service.perform(
+                Conversation(
+                    self.connection,
+                    request,
+                    identifier,
+                    self._facts,
+                    Patience(settings.idle, settings.whole_pdu),
+                    self._hear,
+                    self._note_service(request),
+                )
+            )
+            self._reception.answer_all()
+        self._is_performing = False
+
+    def _hear(self, happened: CommandReceived | DataSetReceived) -> None:
+        """Take what a peer says while a service answers it: stores are taken in, other requests wait their turn."""
+        if isinstance(happened, CommandReceived):
+            self._take_command(happened)
+        else:
+            self._take_data_set(happened)
+            self._reception.answer_all()
+
+    def _note_service(self, request: CommandReceived | DataSetReceived) -> Callable[[Occasion, int, str], None]:
+        def note(occasion: Occasion, status: int, error: str) -> None:
+            self._seen(occasion, sop_classes=(request.context.abstract_syntax,), status=status, error=error)
+
+        return note
 
     def _answer(self, received: CommandReceived | DataSetReceived, status: int) -> None:
         command = received.command

@@ -98,6 +98,10 @@ class Occasion(StrEnum):
     ECHOED = "echoed"
     STORED = "stored"
     STORE_FAILED = "store-failed"
+    QUERIED = "queried"
+    RETRIEVED = "retrieved"
+    COMMITMENT_ASKED = "commitment-asked"
+    STEP_TOLD = "step-told"
     RELEASED = "released"
     ABORTED = "aborted"
 
@@ -117,7 +121,7 @@ class CallerSeen:
     transfer_syntaxes: Sequence[str] = ()
     sop_instance: str = ""
     status: int | None = None
-    """Of a store that was answered."""
+    """Of a request that was answered."""
     error: str = ""
     """What went wrong: an error code and its facts."""
 

@@ -1,0 +1,116 @@
+"""C-FIND answered from the catalog."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from safelight.catalog.levels import given_at, matched_at
+from safelight.core.errors import ResourceError
+from safelight.core.query import QueryLevel, Selection
+from safelight.gateway.dicom.query_service import Inquiry, Matches
+from safelight.site.opened import Site
+from safelight.wire.dicom.answer import AnswerShape
+from safelight.wire.dicom.query import QUERY_LEVEL, Query, QueryRefused, read_query
+from safelight.wire.dicom.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND
+
+RETRIEVE_AE_TITLE: Final = 0x00080054
+INSTANCE_AVAILABILITY: Final = 0x00080056
+ONLINE: Final = "ONLINE"
+PATIENT_ROOT_LEVELS: Final = tuple(QueryLevel)
+STUDY_ROOT_LEVELS: Final = (QueryLevel.STUDY, QueryLevel.SERIES, QueryLevel.IMAGE)
+LEVELS_OF_MODEL: Final[Mapping[str, tuple[QueryLevel, ...]]] = {
+    PATIENT_ROOT_FIND: PATIENT_ROOT_LEVELS,
+    STUDY_ROOT_FIND: STUDY_ROOT_LEVELS,
+}
+# Without one of these, a query below the study would go through everything that is held.
+NARROWING: Final = frozenset((0x00080018, 0x00080050, 0x00100020, 0x0020000D, 0x0020000E))
+_ROWS_AT_ONCE: Final = 500
+_UNMATCHED: Final = frozenset((RETRIEVE_AE_TITLE, INSTANCE_AVAILABILITY))
+
+
+class TooManyMatches(ResourceError):
+    """More matches than one query may have; those given are good."""
+
+    code: ClassVar[str] = "gateway.too-many-matches"
+    hint: ClassVar[str] = "Have the peer ask for less, by date or patient; or raise [gateway.dicom] query_answers_max."
+    status: ClassVar[int] = 0xA700
+
+
+class ArchiveQueries:
+    """Finds patients, studies, series and instances that are held, landed or packed."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def find(self, inquiry: Inquiry) -> Matches:
+        """Look up what matches.
+
+        Raises:
+            QueryRefused: no level, or nothing that narrows a query below the study.
+        """
+        query = read_query(inquiry.identifier, LEVELS_OF_MODEL[inquiry.model])
+        selection = selection_of(query)
+        # Whoever asks finds everything that was answered.
+        self._site.arrivals.settle()
+        limit = self._site.settings.dicom.query_answers_max
+        keys = self._site.catalog.level_keys(selection, limit + 1)
+        reply = _reply(query, self._site.settings.dicom.ae_title.text)
+        shape = AnswerShape(reply.attributes, inquiry.transfer_syntax, query.character_set)
+        known = matched_at(selection.level)
+        answered = all(
+            key.tag in known or (key.match is None and (key.tag in reply.tags or key.tag in _UNMATCHED))
+            for key in query.keys
+        )
+        return Matches(self._answers(selection.level, keys, limit, reply, shape), answered)
+
+    def _answers(
+        self, level: QueryLevel, keys: list[int], limit: int, reply: "_Reply", shape: AnswerShape
+    ) -> Iterator[bytes]:
+        catalog = self._site.catalog
+        for start in range(0, min(len(keys), limit), _ROWS_AT_ONCE):
+            some = keys[start : min(start + _ROWS_AT_ONCE, limit)]
+            for row in catalog.level_rows(level, reply.tags, some):
+                yield shape.encode(reply.values(row))
+        if len(keys) > limit:
+            raise TooManyMatches(limit=limit)
+
+
+def selection_of(query: Query) -> Selection:
+    """Return what must hold, as far as the catalog can tell.
+
+    Raises:
+        QueryRefused: nothing narrows a query below the study.
+    """
+    assert query.level is not None
+    known = matched_at(query.level)
+    matches = {key.tag: key.match for key in query.keys if key.match is not None and key.tag in known}
+    if query.level in (QueryLevel.SERIES, QueryLevel.IMAGE) and not NARROWING & matches.keys():
+        raise QueryRefused(why="nothing narrows the query", level=query.level.value)
+    return Selection(query.level, matches)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """Which attributes an answer has, and where their values come from."""
+
+    attributes: tuple[tuple[int, str], ...]
+    """Tags with their value representations."""
+    tags: tuple[int, ...]
+    """Those that the catalog gives."""
+    sources: tuple[int | str, ...]
+    """For each attribute the place of its value in a row, or the value itself."""
+
+    def values(self, row: tuple[str, ...]) -> list[str]:
+        return [row[source] if isinstance(source, int) else source for source in self.sources]
+
+
+def _reply(query: Query, title: str) -> _Reply:
+    assert query.level is not None
+    given = given_at(query.level)
+    fixed = {QUERY_LEVEL: query.level.value, RETRIEVE_AE_TITLE: title, INSTANCE_AVAILABILITY: ONLINE}
+    tags = tuple(key.tag for key in query.keys if key.tag in given)
+    place = {tag: number for number, tag in enumerate(tags)}
+    # What we know nothing of comes back empty: many askers look for every attribute they named.
+    attributes = tuple(sorted([(key.tag, key.vr) for key in query.keys] + [(QUERY_LEVEL, "CS")]))
+    sources = tuple(place[tag] if tag in place else fixed.get(tag, "") for tag, _ in attributes)
+    return _Reply(attributes, tags, sources)

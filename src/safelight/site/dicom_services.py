@@ -1,0 +1,26 @@
+"""The services of the standby archive at the DICOM door: what is offered to whom."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from safelight.gateway.dicom.conversation import Service
+from safelight.gateway.dicom.ports import Admission, AssociationFacts
+from safelight.gateway.dicom.query_service import QueryService
+from safelight.site.dicom_queries import LEVELS_OF_MODEL, ArchiveQueries
+from safelight.site.opened import Site
+
+NOTHING: Final[Mapping[str, Service]] = {}
+
+
+class ArchiveServices:
+    """Offers every service to whoever may call here by name."""
+
+    def __init__(self, site: Site, admission: Admission, identifier_bytes_max: int) -> None:
+        self._admission = admission
+        queries = QueryService(ArchiveQueries(site), identifier_bytes_max)
+        self._services: dict[str, Service] = dict.fromkeys(LEVELS_OF_MODEL, queries)
+
+    def offered(self, caller: AssociationFacts) -> Mapping[str, Service]:
+        """Return the services for a caller; none for a target that was let in for a comparison only."""
+        refusal = self._admission.accept(caller.calling, caller.called, caller.host)
+        return self._services if refusal is None else NOTHING

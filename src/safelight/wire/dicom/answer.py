@@ -1,0 +1,94 @@
+"""Writing the answers to a query from text, many of one shape, without building a data set for each.
+
+Source: PS3.5 sections 6.1, 7.1 and Annex A; PS3.4 section C.4.1.1.3.2 (the character set of an answer).
+"""
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import Final
+
+from safelight.wire.dicom.query import CHARACTER_SET
+from safelight.wire.dicom.uids import EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+
+UNICODE: Final = "ISO_IR 192"
+_LONG: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
+_SHORT_BYTES_MAX: Final = 0xFFFE
+_PYTHON_NAMES: Final = {
+    "ISO_IR 100": "iso8859-1",
+    "ISO_IR 101": "iso8859-2",
+    "ISO_IR 109": "iso8859-3",
+    "ISO_IR 110": "iso8859-4",
+    "ISO_IR 144": "iso8859-5",
+    "ISO_IR 127": "iso8859-6",
+    "ISO_IR 126": "iso8859-7",
+    "ISO_IR 138": "iso8859-8",
+    "ISO_IR 148": "iso8859-9",
+    "ISO_IR 166": "tis-620",
+    "ISO_IR 192": "utf-8",
+    "GB18030": "gb18030",
+    "GBK": "gbk",
+}
+
+
+class AnswerShape:
+    """Writes answers that all have the same attributes."""
+
+    def __init__(self, attributes: Sequence[tuple[int, str]], transfer_syntax: str, character_set: str = "") -> None:
+        """Take tags with their value representations, ascending; ``character_set`` is one that the asker can read."""
+        self._transfer_syntax = transfer_syntax
+        self._heads = [_Head(tag, vr, transfer_syntax) for tag, vr in attributes]
+        self._character_set = character_set if character_set in _PYTHON_NAMES else UNICODE
+        self._charset_head = _Head(CHARACTER_SET, "CS", transfer_syntax)
+
+    def encode(self, values: Sequence[str | bytes]) -> bytes:
+        """Write one answer; bytes are the items of a sequence, written already.
+
+        Text beyond ASCII goes out in the asker's own character set where that has all its letters, else in Unicode.
+        """
+        try:
+            return self._written(values, "ascii")
+        except UnicodeEncodeError:
+            pass
+        if self._character_set != UNICODE:
+            try:
+                body = self._written(values, _PYTHON_NAMES[self._character_set])
+                return self._charset_head.written(self._character_set.encode()) + body
+            except UnicodeEncodeError:
+                pass
+        return self._charset_head.written(UNICODE.encode()) + self._written(values, "utf-8")
+
+    def _written(self, values: Sequence[str | bytes], encoding: str) -> bytes:
+        parts = []
+        for head, value in zip(self._heads, values, strict=True):
+            parts.append(head.written(value if isinstance(value, bytes) else value.encode(encoding)))
+        return b"".join(parts)
+
+
+class _Head:
+    """What stands in front of every value of one attribute."""
+
+    def __init__(self, tag: int, vr: str, transfer_syntax: str) -> None:
+        order = ">" if transfer_syntax == EXPLICIT_BIG_ENDIAN else "<"
+        self._tag = Struct(f"{order}HH").pack(tag >> 16, tag & 0xFFFF)
+        self._pad = b"\0" if vr in ("UI", "OB", "UN") else b" "
+        self._is_short = False
+        if transfer_syntax == IMPLICIT_LITTLE_ENDIAN:
+            self._length = Struct("<L")
+        elif vr in _LONG:
+            self._tag += vr.encode() + b"\0\0"
+            self._length = Struct(f"{order}L")
+        else:
+            # A tag of two possible representations is never anything but empty here.
+            self._tag += vr[:2].encode()
+            self._length = Struct(f"{order}H")
+            self._is_short = True
+        self._empty = self._tag + self._length.pack(0)
+
+    def written(self, value: bytes) -> bytes:
+        if not value:
+            return self._empty
+        if len(value) % 2:
+            value += self._pad
+        if self._is_short and len(value) > _SHORT_BYTES_MAX:
+            value = value[:_SHORT_BYTES_MAX]
+        return self._tag + self._length.pack(len(value)) + value
