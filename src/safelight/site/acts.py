@@ -179,6 +179,13 @@ def _import_messages(site: Site, told: Mapping[str, Any], report: Report) -> Map
     return import_messages(site, told, report)
 
 
+def _downtime_say(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.downtime import say
+
+    return say(site, told)
+
+
 ACTS: Final[Mapping[str, Act]] = {
     "gateway.import": _import_messages,
     "gateway.queue.hold": _queue_hold,
@@ -194,6 +201,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "vault.export": _export,
     "vault.pack": _pack,
     "catalog.rebuild": _rebuild,
+    "downtime.say": _downtime_say,
     "recovery.start": _recovery_start,
     "recovery.pause": _recovery_pause,
     "recovery.resume": _recovery_resume,

@@ -18,6 +18,7 @@ from safelight.protection.scrub import CopySeen, ScrubSettings, overdue
 from safelight.site.finding_table import hint_for
 from safelight.site.hl7_status import message_feeds, messages_summary
 from safelight.site.home import Home
+from safelight.site.outages import outages_document, phase_of
 from safelight.site.peers import find_peer
 from safelight.site.room import full_disk_findings
 from safelight.site.settings import Settings
@@ -25,7 +26,6 @@ from safelight.site.settled import settled
 from safelight.vault.keys import load_public_keys
 
 FINDINGS_SHOWN: Final = 1000
-RECOVERY_KINDS: Final = ("recovery-started", "recovery-finished")
 
 
 @contextmanager
@@ -53,12 +53,13 @@ def status_document(home: Home) -> dict[str, Any]:
         exposure = exposure_of(home, settings, catalog, journal)
         late = [*exposure.findings, *scrubs_overdue(home, settings, catalog)]
         findings = [*full_disk_findings(home, settings), *findings_document(catalog, late)]
-        phase = phase_of(journal)
+        phase, outages = phase_of(journal), outages_document(journal)
     return {
         "site": settings.site.name,
         "home": str(home.directory),
         "serving": is_serving(home.control_socket),
         "phase": phase,
+        "outages": outages,
         "instances_landed": tally.instances_landed,
         "instances_packed": tally.instances_packed,
         "studies": tally.studies,
@@ -226,11 +227,3 @@ def findings_document(catalog: Catalog, found: Sequence[ProtectionFinding]) -> l
         for one in found
     ]
     return recorded + computed
-
-
-def phase_of(journal: Journal) -> str:
-    """Return the phase of the hospital's life: normal, or recovery while a refill is not finished."""
-    last = ""
-    for entry in journal.entries(kinds=RECOVERY_KINDS):
-        last = entry.kind
-    return "recovery" if last == "recovery-started" else "normal"

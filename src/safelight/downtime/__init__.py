@@ -1,0 +1,1 @@
+"""Downtime: radiology goes on while its systems are away, from the moment a person says so until nothing is open."""

@@ -1,0 +1,111 @@
+"""Outages of this hospital's systems: what people say of them is recorded, and read back from the journal."""
+
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from safelight.core.clock import SystemClock, from_text
+from safelight.core.errors import UsageError
+from safelight.downtime.outage import OUTAGE_KINDS, Event, Said, Scope
+from safelight.downtime.phase import fold, hospital_phase, judge
+from safelight.site.home import Home
+from safelight.site.outages import downtime_state, is_refilling, scope_document
+from safelight.site.status import looked_at
+
+if TYPE_CHECKING:
+    from safelight.site.opened import Site
+
+_deciding = threading.Lock()
+"""Judging and recording are one step, also where several commands reach one `serve`."""
+
+
+class BadMoment(UsageError):
+    """A moment is not written as date and time with an offset."""
+
+    code: ClassVar[str] = "downtime.bad-moment"
+    hint: ClassVar[str] = "Write it as 2026-11-24T03:10:00+01:00."
+
+
+class NotSigned(UsageError):
+    """Whoever says something of an outage gives a name and a reason."""
+
+    code: ClassVar[str] = "downtime.not-signed"
+    hint: ClassVar[str] = "Give --reason and --by, neither of them empty."
+
+
+def say(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
+    """Record what a person says of one or several scopes: all of it, or nothing.
+
+    Raises:
+        NotSigned, BadMoment, TimesDisagree: what is said is not complete.
+        StateError: it does not fit the phase of a scope.
+    """
+    event = Event(told["event"])
+    reason, by = signed(told)
+    since = moment_told(told.get("since"))
+    scopes = [Scope(one) for one in dict.fromkeys(told["scopes"])]
+    dry_run = bool(told.get("dry_run"))
+    with _deciding:
+        now = site.clock.now()
+        state = downtime_state(site.records.journal)
+        before = {scope: state.scope(scope, now).phase for scope in scopes}
+        facts = []
+        for scope in scopes:
+            facts.append(judge(state, event, scope, now, since, reason=reason, by=by))
+            state = fold(state, facts[-1])
+        entries = [] if dry_run else site.records.record_all([(one.kind, one.to_body()) for one in facts])
+    return {
+        "dry_run": dry_run,
+        "positions": [entry.position for entry in entries],
+        "scopes": [
+            {**scope_document(scope, state.scope(scope, now)), "phase_before": before[scope].value} for scope in scopes
+        ],
+        "phase": hospital_phase(state, now, refilling=is_refilling(site.records.journal)).value,
+    }
+
+
+def signed(told: Mapping[str, Any]) -> tuple[str, str]:
+    """Return reason and name.
+
+    Raises:
+        NotSigned: one of them is empty.
+    """
+    reason, by = str(told.get("reason") or "").strip(), str(told.get("by") or "").strip()
+    if not reason or not by:
+        raise NotSigned(has_reason=bool(reason), has_name=bool(by))
+    return reason, by
+
+
+def moment_told(text: object) -> datetime | None:
+    """Read a moment that a person wrote.
+
+    Raises:
+        BadMoment: it is not one, or has no offset.
+    """
+    if text is None:
+        return None
+    try:
+        return from_text(str(text))
+    except ValueError as error:
+        raise BadMoment(given=str(text)) from error
+
+
+def downtime_document(home: Home) -> dict[str, Any]:
+    """Return what `safelight downtime status --json` prints."""
+    with looked_at(home) as (_, journal):
+        now, state = SystemClock().now(), downtime_state(journal)
+        return {
+            "phase": hospital_phase(state, now, refilling=is_refilling(journal)).value,
+            "scopes": [scope_document(scope, state.scope(scope, now)) for scope in Scope],
+        }
+
+
+def log_document(home: Home) -> dict[str, Any]:
+    """Return what `safelight downtime log --json` prints: everything that was said, in order."""
+    with looked_at(home) as (_, journal):
+        rows = []
+        for entry in journal.entries(kinds=OUTAGE_KINDS):
+            said = Said.from_entry(entry.kind, entry.facts)
+            rows.append({"position": entry.position, "event": said.event.value, **said.to_body()})
+    return {"outages": max((row["outage"] for row in rows), default=0), "said": rows}
