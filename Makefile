@@ -57,7 +57,7 @@ fast: setup
 
 # The fast tests are part of the one run here, so that pytest closes with one line that counts everything.
 test: lint types contracts ## everything but the soak: the checks, and all tests with the real peers
-	$(BIN)/pytest -n 2 --dist loadfile -m "not soak" $(PYTEST_FLAGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" $(PYTEST_FLAGS)
 
 soak: setup ## 100 kills and 20 power cuts under load (SOAK_KILLS=, SOAK_CUTS=); needs root and loop devices
 	$(BIN)/pytest -m soak --timeout 7200 -s tests/soak $(PYTEST_FLAGS)
