@@ -6,7 +6,10 @@ from typing import Final
 from safelight.gateway.dicom.conversation import Service
 from safelight.gateway.dicom.ports import Admission, AssociationFacts
 from safelight.gateway.dicom.query_service import QueryService
-from safelight.site.dicom_queries import LEVELS_OF_MODEL, ArchiveQueries
+from safelight.gateway.dicom.retrieve_service import RetrieveService
+from safelight.site import dicom_queries, dicom_retrievals
+from safelight.site.dicom_queries import ArchiveQueries
+from safelight.site.dicom_retrievals import ArchiveRetrievals
 from safelight.site.opened import Site
 
 NOTHING: Final[Mapping[str, Service]] = {}
@@ -18,7 +21,11 @@ class ArchiveServices:
     def __init__(self, site: Site, admission: Admission, identifier_bytes_max: int) -> None:
         self._admission = admission
         queries = QueryService(ArchiveQueries(site), identifier_bytes_max)
-        self._services: dict[str, Service] = dict.fromkeys(LEVELS_OF_MODEL, queries)
+        retrievals = RetrieveService(ArchiveRetrievals(site), site.settings.dicom.ae_title, identifier_bytes_max)
+        self._services: dict[str, Service] = {
+            **dict.fromkeys(dicom_queries.LEVELS_OF_MODEL, queries),
+            **dict.fromkeys(dicom_retrievals.LEVELS_OF_MODEL, retrievals),
+        }
 
     def offered(self, caller: AssociationFacts) -> Mapping[str, Service]:
         """Return the services for a caller; none for a target that was let in for a comparison only."""

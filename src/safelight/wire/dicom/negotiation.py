@@ -117,7 +117,7 @@ def _answer_context(
 def _granted(asked: Window | None, window_max: int) -> Window | None:
     if asked is None:
         return None
-    return Window(_lesser(asked.invoked, window_max), _lesser(asked.performed, 1))
+    return Window(_lesser(asked.invoked, window_max), _lesser(asked.performed, window_max))
 
 
 def _lesser(first: int, second: int) -> int:

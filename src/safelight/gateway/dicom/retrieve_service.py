@@ -1,0 +1,305 @@
+"""C-GET and C-MOVE as SCP: each instance goes in its stored encoding, or losslessly in one that the receiver takes.
+
+Source: PS3.4 sections C.4.2 and C.4.3.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from pydicom.dataset import Dataset
+
+from safelight.core.errors import SafelightError
+from safelight.core.instance import ByteSource
+from safelight.core.names import AETitle, Peer
+from safelight.gateway.dicom.client import Outgoing, connect
+from safelight.gateway.dicom.contexts import CONTEXTS_MAX, ContextProposal
+from safelight.gateway.dicom.conversation import Conversation
+from safelight.gateway.dicom.exchange import CallSettings, status_in
+from safelight.gateway.dicom.ports import MoveOriginator, Occasion
+from safelight.gateway.dicom.query_service import Inquiry
+from safelight.gateway.dicom.statuses import (
+    CANCELLED,
+    PENDING,
+    SUCCESS,
+    UNRECOGNIZED_OPERATION,
+    Status,
+    status_of,
+)
+from safelight.wire.dicom.dimse import CommandField
+from safelight.wire.dicom.identifier import decode_identifier, encode_identifier
+from safelight.wire.dicom.negotiation import AgreedContext
+
+SUB_OPERATIONS_FAILED: Final = 0xA702
+SOME_FAILED: Final = 0xB000
+_COUNT_MAX: Final = 0xFFFF
+_WINDOW_MAX: Final = 8
+"""Sub-operations outstanding with a peer that allows more; each holds an instance in memory."""
+
+
+class Held(Protocol):
+    """An instance that is held."""
+
+    @property
+    def sop_class(self) -> str:
+        """Its SOP class."""
+
+    @property
+    def sop_instance(self) -> str:
+        """Its UID."""
+
+    @property
+    def encodings(self) -> Sequence[str]:
+        """Transfer syntaxes in which it can be given: the stored one first, then what it is losslessly turned into."""
+
+    def open(self, transfer_syntax: str) -> ByteSource:
+        """Return its data set in one of these.
+
+        Raises:
+            SafelightError: it cannot be read, or not be turned into this syntax.
+        """
+
+
+class Retrievals(Protocol):
+    """Who gives what is held. Any call may raise a SafelightError; `status_of` says which status the peer gets."""
+
+    def wanted(self, inquiry: Inquiry) -> Sequence[Held]:
+        """Return the instances that a retrieve asks for."""
+
+    def destination(self, title: AETitle) -> Peer:
+        """Return where a named peer listens."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """How far a retrieve is."""
+
+    remaining: int
+    completed: int = 0
+    warning: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    def settle(self, sop_instance: str, status: Status | None) -> None:
+        """Count the end of one sub-operation; without a status it could not be tried."""
+        self.remaining -= 1
+        if status is not None and status.is_success:
+            self.completed += 1
+        elif status is not None and status.is_warning:
+            self.warning += 1
+        else:
+            self.failed.append(sop_instance)
+
+    def counts(self, *, with_remaining: bool) -> dict[str, int | str | None]:
+        """Return the elements of an answer. Their values have sixteen bits."""
+        counts: dict[str, int | str | None] = {
+            "completed": min(self.completed, _COUNT_MAX),
+            "failed": min(len(self.failed), _COUNT_MAX),
+            "warning": min(self.warning, _COUNT_MAX),
+        }
+        return {"remaining": min(self.remaining, _COUNT_MAX), **counts} if with_remaining else counts
+
+    @property
+    def status(self) -> int:
+        """How it ended."""
+        if not self.failed:
+            return SUCCESS if not self.warning else SOME_FAILED
+        return SOME_FAILED if self.completed or self.warning else SUB_OPERATIONS_FAILED
+
+
+class RetrieveService:
+    """Answers C-GET and C-MOVE."""
+
+    def __init__(
+        self, retrievals: Retrievals, title: AETitle, identifier_bytes_max: int, call: CallSettings | None = None
+    ) -> None:
+        self._retrievals = retrievals
+        self._title = title
+        self._identifier_bytes_max = identifier_bytes_max
+        self._call = call or CallSettings()
+
+    def perform(self, conversation: Conversation) -> None:
+        """Answer one retrieve."""
+        command = conversation.command
+        if command.field not in (CommandField.C_GET_RQ, CommandField.C_MOVE_RQ):
+            conversation.answer(UNRECOGNIZED_OPERATION)
+            return
+        try:
+            wanted = self._retrievals.wanted(self._inquiry(conversation))
+            peer = None
+            if command.field == CommandField.C_MOVE_RQ:
+                peer = self._retrievals.destination(AETitle.parse(command.move_destination))
+        except SafelightError as error:
+            status = status_of(error)
+            conversation.answer(status, error_comment=error.code[:64])
+            conversation.note(Occasion.RETRIEVED, status, str(error))
+            return
+        tally = _Tally(len(wanted))
+        if peer is None:
+            cancelled, problem = _Get(conversation, tally).run(wanted), ""
+        else:
+            cancelled, problem = _Move(conversation, tally, peer, self._title, self._call).run(wanted)
+        status = CANCELLED if cancelled else tally.status
+        self._finish(conversation, tally, status)
+        conversation.note(Occasion.RETRIEVED, status, problem)
+
+    def _inquiry(self, conversation: Conversation) -> Inquiry:
+        context = conversation.context
+        identifier = decode_identifier(conversation.data, context.transfer_syntax, self._identifier_bytes_max)
+        return Inquiry(context.abstract_syntax, identifier, context.transfer_syntax, conversation.caller)
+
+    @staticmethod
+    def _finish(conversation: Conversation, tally: _Tally, status: int) -> None:
+        data = None
+        if tally.failed:
+            listed = Dataset()
+            listed.FailedSOPInstanceUIDList = tally.failed
+            data = encode_identifier(listed, conversation.context.transfer_syntax)
+        conversation.answer(status, data, **tally.counts(with_remaining=status == CANCELLED))
+
+
+class _Get:
+    """One C-GET: instances are stored over the association that asked for them."""
+
+    def __init__(self, conversation: Conversation, tally: _Tally) -> None:
+        self._conversation = conversation
+        self._tally = tally
+        self._window = min(conversation.window or _WINDOW_MAX, _WINDOW_MAX)
+        self._contexts: dict[str, dict[str, AgreedContext]] = {}
+        for context in conversation.contexts.values():
+            if context.requestor_is_scp:
+                self._contexts.setdefault(context.abstract_syntax, {}).setdefault(context.transfer_syntax, context)
+
+    def run(self, wanted: Sequence[Held]) -> bool:
+        """Store everything that is wanted; return whether the peer cancelled."""
+        conversation, tally = self._conversation, self._tally
+        outstanding: dict[int, str] = {}
+        for held, opened in self._opened(wanted):
+            if conversation.is_cancelled:
+                break
+            if opened is None:
+                tally.settle(held.sop_instance, None)
+                self._tell()
+                continue
+            # The next instance is read before the answer to this one is waited for.
+            while len(outstanding) >= self._window:
+                self._settle(outstanding)
+            outstanding[conversation.store(opened[0], held.sop_instance, opened[1])] = held.sop_instance
+        while outstanding:
+            self._settle(outstanding)
+        return conversation.is_cancelled
+
+    def _opened(self, wanted: Sequence[Held]) -> Iterator[tuple[Held, tuple[AgreedContext, ByteSource] | None]]:
+        for held in wanted:
+            contexts = self._contexts.get(held.sop_class, {})
+            try:
+                given = _first_that_opens(held, contexts.keys())
+            except SafelightError:
+                given = None
+            yield held, None if given is None else (contexts[given[0]], given[1])
+
+    def _settle(self, outstanding: dict[int, str]) -> None:
+        answer = self._conversation.next_store_answer()
+        sop_instance = outstanding.pop(answer.responding_to or 0, None)
+        if sop_instance is not None:
+            self._tally.settle(sop_instance, status_in(answer))
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._tally.remaining:
+            self._conversation.answer(PENDING, **self._tally.counts(with_remaining=True))
+
+
+class _Move:
+    """One C-MOVE: instances are sent to a peer over associations that we open."""
+
+    def __init__(
+        self, conversation: Conversation, tally: _Tally, peer: Peer, title: AETitle, call: CallSettings
+    ) -> None:
+        self._conversation = conversation
+        self._tally = tally
+        self._peer = peer
+        self._title = title
+        self._call = call
+
+    def run(self, wanted: Sequence[Held]) -> tuple[bool, str]:
+        """Send everything that is wanted; return whether the peer cancelled, and what went wrong at the destination."""
+        problem = ""
+        for some in _in_associations(wanted):
+            settled: set[str] = set()
+            try:
+                self._send(some, settled)
+            except SafelightError as error:
+                problem = str(error)
+            if self._conversation.is_cancelled:
+                return True, problem
+            for held in some:
+                if held.sop_instance not in settled:
+                    self._settle(held.sop_instance, None)
+        return False, problem
+
+    def _send(self, some: Sequence[Held], settled: set[str]) -> None:
+        conversation = self._conversation
+        originator = MoveOriginator(conversation.caller.calling.text, conversation.command.message_id)
+        with connect(self._peer, self._title, _proposals(some), settings=self._call) as association:
+            agreed = {(one.abstract_syntax, one.transfer_syntax) for one in association.contexts}
+
+            def outgoing() -> Iterator[Outgoing]:
+                for held in some:
+                    if conversation.is_cancelled:
+                        return
+                    offered = [syntax for syntax in held.encodings if (held.sop_class, syntax) in agreed]
+                    try:
+                        given = _first_that_opens(held, offered)
+                    except SafelightError:
+                        given = None
+                    if given is not None:
+                        yield Outgoing(held.sop_class, held.sop_instance, *given, originator)
+
+            for sent in association.store_all(outgoing()):
+                settled.add(sent.outgoing.sop_instance)
+                self._settle(sent.outgoing.sop_instance, sent.status)
+
+    def _settle(self, sop_instance: str, status: Status | None) -> None:
+        self._tally.settle(sop_instance, status)
+        if self._tally.remaining:
+            self._conversation.answer(PENDING, **self._tally.counts(with_remaining=True))
+
+
+def _first_that_opens(held: Held, taken: Iterable[str]) -> tuple[str, ByteSource] | None:
+    """Open an instance in the first of its encodings that the receiver takes; None where it takes none.
+
+    Raises:
+        SafelightError: it does not open in any of them.
+    """
+    offered = set(taken)
+    failure: SafelightError | None = None
+    for syntax in held.encodings:
+        if syntax in offered:
+            try:
+                return syntax, held.open(syntax)
+            except SafelightError as error:
+                failure = failure or error
+    if failure is not None:
+        raise failure
+    return None
+
+
+def _in_associations(wanted: Sequence[Held]) -> Iterator[list[Held]]:
+    """Divide instances so that the contexts of each part fit into one association."""
+    part: list[Held] = []
+    pairs: set[tuple[str, str]] = set()
+    for held in wanted:
+        more = {(held.sop_class, syntax) for syntax in held.encodings}
+        if len(pairs | more) > CONTEXTS_MAX:
+            yield part
+            part, pairs = [], set()
+        part.append(held)
+        pairs |= more
+    if part:
+        yield part
+
+
+def _proposals(some: Sequence[Held]) -> list[ContextProposal]:
+    """Propose each pair of SOP class and transfer syntax in a context of its own."""
+    pairs = dict.fromkeys((held.sop_class, syntax) for held in some for syntax in held.encodings)
+    return [ContextProposal(sop_class, (syntax,)) for sop_class, syntax in sorted(pairs)]

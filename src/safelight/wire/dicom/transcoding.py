@@ -1,0 +1,217 @@
+"""Writing a data set in another transfer syntax so that nothing is lost: for whoever cannot take the stored one.
+
+Values keep their bytes; only headers, byte order and the wrapping of pixels change. Compressed pixels are decoded.
+Source: PS3.5 sections 7, 8.2 and Annex A.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final
+
+import numpy as np
+
+from safelight.core.instance import ByteSource, MemorySource
+from safelight.wire.dicom.attributes import DecodedSet
+from safelight.wire.dicom.dataset import inflate
+from safelight.wire.dicom.element_table import (
+    BITS_ALLOCATED,
+    DOUBLE_PIXEL_DATA,
+    EXTENDED_OFFSETS,
+    FLOAT_PIXEL_DATA,
+    GE_PRIVATE_SWAPPED,
+    ITEM,
+    ITEM_DELIMITATION,
+    PHOTOMETRIC_INTERPRETATION,
+    PIXEL_DATA,
+    PIXEL_REPRESENTATION,
+    PLANAR_CONFIGURATION,
+    SEQUENCE_DELIMITATION,
+    UNDEFINED_LENGTH,
+    VR_LONG,
+    VR_WORD_SIZE,
+)
+from safelight.wire.dicom.elements import encoding_of, settle_explicit
+from safelight.wire.dicom.frames import Pixels, Undecodable, decoded_frames, find_pixels
+from safelight.wire.dicom.tree import Attribute, Tree, read_tree
+from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+
+NATIVE: Final = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
+"""What we can write, the better one first."""
+BYTES_MAX: Final = 1 << 30
+_EXTENDED_LENGTHS: Final = 0x7FE00002
+_OF_ENCAPSULATION: Final = frozenset((EXTENDED_OFFSETS, _EXTENDED_LENGTHS))
+_PIXELS: Final = frozenset((PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_PIXEL_DATA))
+_SHORT_BYTES_MAX: Final = 0xFFFE
+_TAG_AND_LENGTH: Final = Struct("<HHL")
+_TAG_AND_SHORT: Final = Struct("<HH2sH")
+_TAG_AND_LONG: Final = Struct("<HH2sHL")
+
+Piece = bytes | memoryview
+
+
+def alternatives(stored: str) -> tuple[str, ...]:
+    """Return the transfer syntaxes that `transcode` may write what is stored in this one, the better ones first."""
+    return tuple(one for one in NATIVE if one != stored)
+
+
+def transcode(source: ByteSource, stored: str, wanted: str) -> MemorySource:
+    """Return the data set, which is stored in one transfer syntax, in one of `NATIVE`.
+
+    Raises:
+        BadDataSet: it cannot be followed as a data set.
+        Undecodable: its pixels cannot be decoded, or it is too long.
+    """
+    encoding = encoding_of(stored)
+    if source.size > BYTES_MAX:
+        raise Undecodable(transfer_syntax=stored, why="too long to be written anew")
+    if encoding.deflated:
+        inflated = inflate(source, 0, BYTES_MAX)
+        if len(inflated) == BYTES_MAX:
+            raise Undecodable(transfer_syntax=stored, why="too long to be written anew")
+        source = MemorySource(inflated)
+    encoding = settle_explicit(encoding, source.read(0, 8))
+    side = DecodedSet(source, encoding, read_tree(source, 0, encoding))
+    pixels = find_pixels(side, stored)
+    writer = _Writer(side, stored, explicit=wanted != IMPLICIT_LITTLE_ENDIAN)
+    return MemorySource(b"".join(writer.written(_shown(side, pixels), pixels)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the image attributes say after the pixels were decoded; None leaves them as they are."""
+
+    photometric: bytes | None = None
+    planar: bytes | None = None
+
+
+def _shown(side: DecodedSet, pixels: Pixels | None) -> _Shown:
+    if pixels is None or not pixels.encapsulated or pixels.samples == 1:
+        return _Shown()
+    colour = "YBR_FULL" if pixels.colour == "YBR_FULL_422" else pixels.colour
+    planar = b"\0\0" if PLANAR_CONFIGURATION in side.tree else None
+    return _Shown(colour.encode("ascii", errors="replace"), planar)
+
+
+class _Writer:
+    """One data set on its way into explicit or implicit little endian."""
+
+    def __init__(self, side: DecodedSet, stored: str, *, explicit: bool) -> None:
+        self._side = side
+        self._stored = stored
+        self._explicit = explicit
+        self._swaps = side.encoding.big_endian
+        self._signed = self._number(PIXEL_REPRESENTATION) == 1
+
+    def written(self, shown: _Shown, pixels: Pixels | None) -> Iterator[Piece]:
+        """Give the whole data set in pieces."""
+        for tag, attribute in self._side.tree.items():
+            if pixels is not None and tag in _PIXELS:
+                yield from self._pixel_data(tag, attribute, pixels)
+            elif pixels is not None and pixels.encapsulated and tag in _OF_ENCAPSULATION:
+                continue
+            elif tag == PHOTOMETRIC_INTERPRETATION and shown.photometric is not None:
+                yield from self._element(tag, b"CS", shown.photometric.ljust(len(shown.photometric) + 1 & ~1))
+            elif tag == PLANAR_CONFIGURATION and shown.planar is not None:
+                yield from self._element(tag, b"US", shown.planar)
+            else:
+                yield from self._attribute(tag, attribute)
+
+    def _attribute(self, tag: int, attribute: Attribute) -> Iterator[Piece]:
+        if tag & 0xFFFF == 0 and tag >> 16 > 2:
+            # Group lengths no longer hold; they are retired and may be left out.
+            return
+        if attribute.encapsulated:
+            raise Undecodable(transfer_syntax=self._stored, why="encapsulated pixels in a sequence")
+        if attribute.items is not None:
+            yield from self._sequence(tag, attribute.items)
+            return
+        value: Piece = self._side.source.read(attribute.start, attribute.end - attribute.start)
+        vr = self._vr(tag, attribute)
+        if self._swaps and (size := VR_WORD_SIZE.get(vr, 1)) > 1:
+            value = _swapped(value, size)
+        yield from self._element(tag, vr, value)
+
+    def _sequence(self, tag: int, items: tuple[Tree, ...]) -> Iterator[Piece]:
+        yield self._head(tag, b"SQ", UNDEFINED_LENGTH)
+        for item in items:
+            yield _marker(ITEM, UNDEFINED_LENGTH)
+            for inner, attribute in item.items():
+                yield from self._attribute(inner, attribute)
+            yield _marker(ITEM_DELIMITATION, 0)
+        yield _marker(SEQUENCE_DELIMITATION, 0)
+
+    def _pixel_data(self, tag: int, attribute: Attribute, pixels: Pixels) -> Iterator[Piece]:
+        if not pixels.encapsulated and not self._swaps and self._stored != GE_PRIVATE_SWAPPED:
+            value = self._side.source.read(attribute.start, attribute.end - attribute.start)
+            yield from self._element(tag, self._vr(tag, attribute), value)
+            return
+        frames = pixels.rows * pixels.columns * pixels.samples * pixels.bits_allocated // 8 * pixels.frames
+        if frames > BYTES_MAX:
+            raise Undecodable(transfer_syntax=self._stored, why="too long to be written anew")
+        vr = {FLOAT_PIXEL_DATA: b"OF", DOUBLE_PIXEL_DATA: b"OD"}.get(tag, b"OW" if pixels.bits_allocated > 8 else b"OB")
+        yield self._head(tag, vr, frames + frames % 2)
+        given = 0
+        for frame in decoded_frames(pixels):
+            if pixels.planar and not pixels.encapsulated and pixels.samples > 1:
+                frame = np.moveaxis(frame, -1, 0)
+            piece = np.ascontiguousarray(frame, frame.dtype.newbyteorder("<")).tobytes()
+            given += len(piece)
+            yield piece
+        if given != frames:
+            raise Undecodable(transfer_syntax=self._stored, why="more or fewer frames than described")
+        yield b"\0" * (frames % 2)
+
+    def _vr(self, tag: int, attribute: Attribute) -> bytes:
+        """Return the VR to write; where the dictionary leaves a choice, by what the image says of itself.
+
+        Source: PS3.5 Annex A.1 and A.2.
+        """
+        vr = attribute.vr or b"UN"
+        if self._side.encoding.explicit:
+            return vr
+        if tag == PIXEL_DATA:
+            return b"OW" if self._number(BITS_ALLOCATED) > 8 else b"OB"
+        if vr == b"OB" and tag >> 24 == 0x60:
+            return b"OW"
+        if vr == b"US" and self._signed and tag in _SIGNED_WITH_PIXELS:
+            return b"SS"
+        return vr
+
+    def _element(self, tag: int, vr: bytes, value: Piece) -> Iterator[Piece]:
+        if len(value) % 2:
+            value = bytes(value) + (b"\0" if vr in (b"UI", b"OB", b"UN") else b" ")
+        yield self._head(tag, vr, len(value))
+        yield value
+
+    def _head(self, tag: int, vr: bytes, length: int) -> bytes:
+        group, element = tag >> 16, tag & 0xFFFF
+        if not self._explicit:
+            return _TAG_AND_LENGTH.pack(group, element, length)
+        if vr not in VR_LONG and length > _SHORT_BYTES_MAX:
+            # Source: PS3.5 section 6.2.2: what is too long for its VR is written as unknown.
+            vr = b"UN"
+        if vr in VR_LONG:
+            return _TAG_AND_LONG.pack(group, element, vr, 0, length)
+        return _TAG_AND_SHORT.pack(group, element, vr, length)
+
+    def _number(self, tag: int) -> int:
+        attribute = self._side.tree.get(tag)
+        if attribute is None or attribute.end - attribute.start != 2:
+            return 0
+        return int.from_bytes(self._side.source.read(attribute.start, 2), "big" if self._swaps else "little")
+
+
+# Of those that may be US or SS, all follow Pixel Representation. Source: PS3.5 Annex A.2, PS3.3 section C.11.1.
+_SIGNED_WITH_PIXELS: Final = frozenset(
+    (0x00280106, 0x00280107, 0x00280108, 0x00280109, 0x00280110, 0x00280111, 0x00280120, 0x00280121)
+)
+
+
+def _marker(tag: int, length: int) -> bytes:
+    return _TAG_AND_LENGTH.pack(tag >> 16, tag & 0xFFFF, length)
+
+
+def _swapped(value: Piece, size: int) -> bytes:
+    whole = len(value) - len(value) % size
+    return np.frombuffer(value, f">u{size}", whole // size).astype(f"<u{size}").tobytes() + bytes(value[whole:])
