@@ -253,6 +253,7 @@ def test_findscu_asks_every_level_in_both_models(door: ArchiveDoor, tmp_path: Pa
 
     assert findscu("-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID=P1", "-k", "StudyInstanceUID") == 2
     assert findscu("-P", "-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientName=berg*", "-k", "PatientID") == 5
+    assert findscu("-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID=P1", "-k", "StudyInstanceUID=*") == 2
     series = ["-k", "QueryRetrieveLevel=SERIES", "-k", f"StudyInstanceUID={ROOT}.2", "-k", "SeriesInstanceUID"]
     assert findscu("-S", *series) == 2
     images = [*series, "-k", f"SeriesInstanceUID={ROOT}.2.1", "-k", "QueryRetrieveLevel=IMAGE", "-k", "SOPInstanceUID"]

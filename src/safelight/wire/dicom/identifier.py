@@ -7,6 +7,7 @@ import struct
 import zlib
 from typing import Final
 
+from pydicom import config
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -18,6 +19,9 @@ from safelight.wire.dicom.elements import BadDataSet, encoding_of
 from safelight.wire.dicom.faults import LimitExceeded, MalformedIdentifier
 from safelight.wire.dicom.tree import read_tree
 from safelight.wire.dicom.uids import DEFLATED_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+
+# A peer's odd value (a wildcard for a UID) is taken as it is; a warning would quote it, and it may be a patient's name.
+config.settings.reading_validation_mode = config.IGNORE
 
 # What pydicom raises on bytes that are no data set; there is no common ancestor below Exception.
 _PYDICOM_REFUSALS: Final = (
