@@ -1,5 +1,6 @@
 import hashlib
 import io
+import random
 import subprocess
 import zipfile
 from pathlib import Path
@@ -101,6 +102,19 @@ def test_every_file_of_pydicom_comes_back_byte_for_byte(profile: Profile, tmp_pa
         assert entry.holding(sealed.name, position, known.head).head == known.head
         assert entry.receipt == known.receipt
         assert stored.startswith(reader.header(position))
+        assert_ranges_are_those_of(stored, reader, position)
+
+
+def assert_ranges_are_those_of(stored: bytes, reader: PackReader, position: int) -> None:
+    source, outline = reader.source(position), reader.source(position, pixels=False)
+    assert source.size == outline.size == len(stored)
+    dice = random.Random(position)
+    for _ in range(20):
+        start, length = dice.randrange(len(stored) + 10), dice.choice((0, 1, 7, 4096, 2**20))
+        assert source.read(start, length) == stored[start : start + length]
+    # What is not zero is what was stored: pixels may be missing, nothing else may.
+    mine, theirs = np.frombuffer(outline.read(0, len(stored)), "u1"), np.frombuffer(stored, "u1")
+    assert np.all((mine == 0) | (mine == theirs))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,11 @@ from safelight.core.names import AETitle
     "--hl7-port", type=click.IntRange(1, 65535), help="Where we listen for HL7 v2 (MLLP); not at all without it."
 )
 @click.option(
+    "--http-port",
+    type=click.IntRange(1, 65535),
+    help="Where DICOMweb is answered, to this machine alone and without a login; not at all without it.",
+)
+@click.option(
     "--second",
     type=DIRECTORY,
     help="A second folder or mount for copies, in another failure domain. It can be added later in safelight.toml.",
@@ -37,6 +42,7 @@ def init(
     ae_title: str,
     dicom_port: int,
     hl7_port: int | None,
+    http_port: int | None,
     second: Path | None,
     is_open: bool,
     as_json: bool,
@@ -55,6 +61,7 @@ def init(
             title=AETitle.parse(ae_title),
             port=dicom_port,
             hl7_port=hl7_port or 0,
+            http_port=http_port or 0,
             second=second,
             accept_any=is_open,
         )

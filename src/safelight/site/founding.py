@@ -30,6 +30,7 @@ class Founding:
     second: Path | None = None
     accept_any: bool = False
     hl7_port: int = 0
+    http_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,9 @@ class Made:
     sheet: str
 
 
-def settings_text(*, site: str, title: AETitle, port: int, second: str, accept_any: bool, hl7_port: int = 0) -> str:
+def settings_text(
+    *, site: str, title: AETitle, port: int, second: str, accept_any: bool, hl7_port: int = 0, http_port: int = 0
+) -> str:
     """Return the text of safelight.toml for a new home."""
     template = files("safelight.site").joinpath("settings_template.toml").read_text(encoding="utf-8")
     return template.format(
@@ -51,6 +54,7 @@ def settings_text(*, site: str, title: AETitle, port: int, second: str, accept_a
         ae_title=json.dumps(title.text),
         port=port,
         hl7_port=hl7_port,
+        http_port=http_port,
         bind=json.dumps("127.0.0.1" if accept_any else "0.0.0.0"),  # noqa: S104 - unknown callers are refused
         accept_any_ae=json.dumps(accept_any),
         second=json.dumps(second, ensure_ascii=False),
@@ -95,6 +99,7 @@ def found(asked: Founding, disk: Disk | None = None) -> Made:
         second=second,
         accept_any=asked.accept_any,
         hl7_port=asked.hl7_port,
+        http_port=asked.http_port,
     )
     # The settings come last: a directory without them is no home, and init can be tried again after a crash.
     write_file(disk, home.settings_file, text.encode())

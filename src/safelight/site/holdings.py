@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -14,6 +15,7 @@ from safelight.catalog.rows import HoldingRow, LandedRow
 from safelight.core.errors import IntegrityError, ResourceError, SafelightError, UsageError
 from safelight.core.instance import ByteSource, MemorySource
 from safelight.site.packer import FileSource
+from safelight.site.ranged import Place, Ranged
 from safelight.vault.age import Identity
 from safelight.vault.landing import Landing, LandingReleased
 from safelight.vault.pack_format import DigestMismatch
@@ -87,8 +89,7 @@ class Holdings:
                         given = passed
                 return
             except (IntegrityError, ResourceError) as error:
-                self._forget(placement, holding.pack)
-                self._damaged(holding.pack, placement.name, error)
+                self._bad(placement, holding.pack, error)
                 if given and isinstance(error, DigestMismatch):
                     # Every byte was authentic and yet not what was received: no other copy can go on from here.
                     raise
@@ -105,6 +106,30 @@ class Holdings:
             whole = b"".join(self.stored(holding))
             return MemorySource(memoryview(whole)[prefix:])
         return _Behind(_spooled(self._spool, self.stored(holding)), prefix)
+
+    def ranged(self, holding: HoldingRow | LandedRow, *, pixels: bool = True) -> ByteSource:
+        """Return the stored bytes for reading in ranges, of which only the frames that are touched are decoded.
+
+        Without ``pixels``, zeros may stand in their place.
+        """
+        size = holding.size if isinstance(holding, HoldingRow) else holding.place.size
+        name = holding.version.digest.hex()
+        return Ranged(size, self._places(holding, pixels=pixels), lambda: Unreadable(digest=name))
+
+    def _places(self, holding: HoldingRow | LandedRow, *, pixels: bool) -> Iterator[Place]:
+        if isinstance(holding, LandedRow):
+            # Released means packed meanwhile, which is nobody's fault.
+            yield partial(self._landing.read, holding.place), lambda _: None
+            holding = self._holding_like(holding)
+        for placement in self._placements:
+            yield partial(self._source, placement, holding, pixels), partial(self._bad, placement, holding.pack)
+
+    def _source(self, placement: Placement, holding: HoldingRow, pixels: bool) -> ByteSource:
+        return self._reader(placement, holding.pack).source(holding.position, pixels=pixels)
+
+    def _bad(self, placement: Placement, pack: str, error: SafelightError) -> None:
+        self._forget(placement, pack)
+        self._damaged(pack, placement.name, error)
 
     def holding_of(self, digest: bytes) -> HoldingRow:
         """Return where a version lies in the vault.

@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safelight.core.errors import SafelightError
 from safelight.core.names import AETitle
@@ -26,6 +26,9 @@ from safelight.site.recovery_door import AwaitedAdmission, AwaitedIntake, Awaite
 from safelight.site.register import CallerBook
 from safelight.site.upkeep import Upkeep
 from safelight.wire.dicom.limits import Limits
+
+if TYPE_CHECKING:
+    from safelight.site.web_door import WebDoor
 
 GRACE: Final = timedelta(seconds=10)
 SWITCH_SECONDS: Final = 0.0005
@@ -111,6 +114,7 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
         book = CallerBook(site.records, site.clock)
         listener = make_listener(site, book)
         messages = MessageDoor(site)
+        web = _web_door(site)
         upkeep = Upkeep(site, book)
         control = ControlServer(home.control_socket, lambda name, told, report: _do(site, name, told, report))
         site.records.record(FactKind.SERVED_START, {"port": listener.port})
@@ -118,18 +122,31 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
         control.start()
         listener.start()
         messages.start()
+        if web is not None:
+            web.start()
         site.log("gateway.ready", port=listener.port)
         ready()
         try:
             stop.wait()
         finally:
             site.log("gateway.stopping")
+            if web is not None:
+                web.stop()
             listener.stop(GRACE)
             messages.stop()
             control.stop()
             site.arrivals.settle()
             upkeep.stop()
             site.records.record(FactKind.SERVED_STOP, {})
+
+
+def _web_door(site: Site) -> "WebDoor | None":
+    if not site.settings.console.port:
+        return None
+    # Imported here: whoever serves no web need not wait for it.
+    from safelight.site.web_door import WebDoor
+
+    return WebDoor(site)
 
 
 def _do(site: Site, name: str, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:

@@ -10,12 +10,14 @@ from safelight.core.errors import UsageError
 from safelight.core.names import AETitle
 
 FILE_NAME: Final = "safelight.toml"
+LOCAL_ADDRESSES: Final = ("127.0.0.1", "::1")
 
 Section = TypeVar(
     "Section",
     "SiteSettings",
     "DicomSettings",
     "Hl7Settings",
+    "ConsoleSettings",
     "VaultSettings",
     "ProtectionSettings",
     "RecoverySettings",
@@ -66,6 +68,14 @@ class Hl7Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """What stands under ``[console]``."""
+
+    port: int = 0
+    bind: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
 class VaultSettings:
     """What stands under ``[vault]``."""
 
@@ -112,6 +122,7 @@ class Settings:
     site: SiteSettings = field(default_factory=SiteSettings)
     dicom: DicomSettings = field(default_factory=DicomSettings)
     hl7: Hl7Settings = field(default_factory=Hl7Settings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     vault: VaultSettings = field(default_factory=VaultSettings)
     protection: ProtectionSettings = field(default_factory=ProtectionSettings)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
@@ -134,6 +145,7 @@ def read_settings(path: Path) -> Settings:
         site=_section(SiteSettings(), document.pop("site", {}), "site"),
         dicom=_section(DicomSettings(), gateway.pop("dicom", {}), "gateway.dicom"),
         hl7=_section(Hl7Settings(), gateway.pop("hl7", {}), "gateway.hl7"),
+        console=_section(ConsoleSettings(), document.pop("console", {}), "console"),
         vault=_section(VaultSettings(), document.pop("vault", {}), "vault"),
         protection=_section(ProtectionSettings(), document.pop("protection", {}), "protection"),
         recovery=_section(RecoverySettings(), document.pop("recovery", {}), "recovery"),
@@ -173,6 +185,8 @@ def _judge(settings: Settings) -> None:
         raise BadSettings(key="vault.profile", why="default or small is expected")
     if settings.hl7.port > 65535 or not all(isinstance(one, str) for one in settings.hl7.senders):
         raise BadSettings(key="gateway.hl7", why="port is 0 to 65535, senders are addresses")
+    if settings.console.port > 65535 or settings.console.bind not in LOCAL_ADDRESSES:
+        raise BadSettings(key="console", why="port is 0 to 65535; bind is 127.0.0.1 or ::1 until there are accounts")
     if not 1 <= settings.dicom.port <= 65535:
         raise BadSettings(key="gateway.dicom.port", why="1 to 65535 is expected")
     if settings.vault.copies_min < 1 or settings.vault.packers < 1:

@@ -14,6 +14,7 @@ from safelight.vault import pack_format
 from safelight.vault.age import AgeReader, Identity
 from safelight.vault.coding import Coding, FrameDamaged, Picture
 from safelight.vault.pack_format import DigestMismatch, PackDamaged, PackEntry, PackIndex, Part, Span
+from safelight.vault.pack_source import PackSource
 
 if TYPE_CHECKING:
     from safelight.vault.codec import Decoder
@@ -81,7 +82,7 @@ class PackReader:
     def header(self, position: int) -> bytes:
         """Return the stored bytes before the pixel data: enough to scan the identifying attributes."""
         entry = self._entry(position)
-        return self._header_bytes(entry.header_offset, entry.runs[0])
+        return self.header_bytes(entry.header_offset, entry.runs[0])
 
     def read(self, position: int) -> Iterator[bytes | memoryview]:
         """Give the stored bytes of an instance, in order.
@@ -188,7 +189,7 @@ class PackReader:
             if number % 2:
                 yield from pixels.take(length)
             elif length:
-                yield self._header_bytes(offset, length)
+                yield self.header_bytes(offset, length)
                 offset += length
 
     def _pixels(self, position: int) -> Iterator[memoryview]:
@@ -221,7 +222,21 @@ class PackReader:
             self._referred[name] = PackReader(self._open_pack(name), self._identities, self._open_pack)
         return self._referred[name]
 
-    def _header_bytes(self, offset: int, length: int) -> bytes:
+    def source(self, position: int, *, pixels: bool = True) -> PackSource:
+        """Return the stored bytes of an instance for reading in ranges; without ``pixels``, zeros in their place."""
+        self._entry(position)
+        return PackSource(self, position, pixels=pixels)
+
+    def parts(self, position: int) -> tuple[Part, ...]:
+        """Return the pieces of the pixel bytes of an instance, wherever they lie."""
+        return self._owner(position)[1].parts
+
+    def header_bytes(self, offset: int, length: int) -> bytes:
+        """Return bytes of the headers of all instances.
+
+        Raises:
+            PackDamaged: they end before that.
+        """
         if self._headers is None:
             span = self.index.headers
             if span is None or span.length > _INDEX_BYTES_MAX:

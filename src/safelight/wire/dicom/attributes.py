@@ -12,6 +12,7 @@ from safelight.wire.dicom.element_table import (
     EXTENDED_OFFSETS,
     PIXEL_DATA,
     PIXEL_GROUP,
+    PIXEL_REPRESENTATION,
     SPECIFIC_CHARACTER_SET,
     VR_TEXT,
     VR_WORD_SIZE,
@@ -112,8 +113,8 @@ class _Comparer:
                 self._ours.source, (ours.start, ours.end), self._theirs.source, (theirs.start, theirs.end)
             )
         vr = ours.vr or theirs.vr
-        mine = _little_endian(self._ours, ours, vr)
-        other = _little_endian(self._theirs, theirs, theirs.vr or vr)
+        mine = little_endian(self._ours, ours, vr)
+        other = little_endian(self._theirs, theirs, theirs.vr or vr)
         if mine == other:
             return True
         if vr in VR_TEXT:
@@ -138,7 +139,8 @@ def _charset(side: DecodedSet, tree: Tree) -> tuple[str, ...]:
     return tuple(convert_encodings(names))
 
 
-def _little_endian(side: DecodedSet, attribute: Attribute, vr: bytes) -> bytes:
+def little_endian(side: DecodedSet, attribute: Attribute, vr: bytes) -> bytes:
+    """Return the bytes of a value of this VR in little endian order."""
     value = bytes(side.source.read(attribute.start, attribute.end - attribute.start))
     size = VR_WORD_SIZE.get(vr, 1)
     if not side.encoding.big_endian or size == 1 or len(value) % size:
@@ -164,6 +166,22 @@ def _text(value: bytes, vr: bytes, charset: tuple[str, ...]) -> object:
         return values
     # Trailing delimiters of a name may be left out. Source: PS3.5 section 6.2.1.1.
     return ["=".join(group.rstrip("^ ") for group in each.split("=")).rstrip("=") for each in values]
+
+
+_FOLLOWS_PIXELS: Final = frozenset(
+    (0x00280106, 0x00280107, 0x00280108, 0x00280109, 0x00280110, 0x00280111, 0x00280120, 0x00280121, 0x00221452)
+)
+"""Attributes of VR ``US or SS``. Source: PS3.6."""
+
+
+def settled_vr(side: DecodedSet, tree: Tree, tag: int) -> bytes:
+    """Return the VR of an attribute; where none is written and the dictionary leaves a choice, as its pixels say."""
+    vr = tree[tag].vr
+    if tag not in _FOLLOWS_PIXELS or vr != b"US" or side.encoding.explicit:
+        return vr
+    representation = tree.get(PIXEL_REPRESENTATION)
+    is_signed = representation is not None and little_endian(side, representation, b"US")[:2] == b"\1\0"
+    return b"SS" if is_signed else vr
 
 
 def ranges_equal(ours: ByteSource, mine: tuple[int, int], theirs: ByteSource, other: tuple[int, int]) -> bool:

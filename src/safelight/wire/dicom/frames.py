@@ -144,57 +144,99 @@ def decoded_frames(pixels: Pixels) -> Iterator[Frame]:
     Raises:
         Undecodable: there is no decoder, a decoder refuses, or the bytes do not fit the description.
     """
+    frame_bytes = _frame_bytes(pixels)
+    if pixels.encapsulated:
+        _decoder_of(pixels)
+        return (_decoded(pixels, group) for group in frame_fragments(pixels))
+    _judge_length(pixels, frame_bytes)
+    return (_native(pixels, frame_bytes, number) for number in range(pixels.frames))
+
+
+def decoded_frame(pixels: Pixels, number: int) -> Frame:
+    """Return one frame; numbers begin at 0.
+
+    Raises:
+        Undecodable: as for `decoded_frames`, or there is no such frame.
+    """
+    frame_bytes = _frame_bytes(pixels)
+    if not 0 <= number < pixels.frames:
+        raise Undecodable(transfer_syntax=pixels.transfer_syntax, why="no frame of that number")
+    if pixels.encapsulated:
+        return _decoded(pixels, frame_fragments(pixels)[number])
+    _judge_length(pixels, frame_bytes)
+    return _native(pixels, frame_bytes, number)
+
+
+def is_decodable(transfer_syntax: str) -> bool:
+    """Whether there is a decoder for encapsulated pixels of this transfer syntax."""
+    return transfer_syntax in _CODECS or transfer_syntax == _RLE
+
+
+def _frame_bytes(pixels: Pixels) -> int:
     frame_bytes = pixels.rows * pixels.columns * pixels.samples * pixels.bits_allocated // 8
     if pixels.bits_allocated not in (8, 16, 32, 64) or not 0 < frame_bytes <= _FRAME_BYTES_MAX:
         raise Undecodable(transfer_syntax=pixels.transfer_syntax, why="no frame of that size")
-    return _encapsulated(pixels) if pixels.encapsulated else _native(pixels, frame_bytes)
+    return frame_bytes
 
 
-def _native(pixels: Pixels, frame_bytes: int) -> Iterator[Frame]:
+def _judge_length(pixels: Pixels, frame_bytes: int) -> None:
     expected = frame_bytes * pixels.frames
     if pixels.end - pixels.start - expected not in (0, expected & 1):
         raise Undecodable(transfer_syntax=pixels.transfer_syntax, why="more or fewer bytes than the frames need")
+
+
+def _native(pixels: Pixels, frame_bytes: int, number: int) -> Frame:
     big_endian = pixels.side.encoding.big_endian or pixels.transfer_syntax == GE_PRIVATE_SWAPPED
     item_bytes = pixels.bits_allocated // 8
     container = np.dtype(f"{'>' if big_endian else '<'}u{item_bytes}")
-    for number in range(pixels.frames):
-        begin = number * frame_bytes
-        if big_endian and item_bytes == 1 and pixels.vr == b"OW":
-            # Bytes written as words change places in pairs, also across the border of two frames.
-            even, end = begin & ~1, (begin + frame_bytes + 1) & ~1
-            words = bytes(pixels.side.source.read(pixels.start + even, end - even))
-            data = np.frombuffer(words, ">u2").astype("<u2").tobytes()[begin - even :][:frame_bytes]
-        else:
-            data = bytes(pixels.side.source.read(pixels.start + begin, frame_bytes))
-        flat = np.frombuffer(data, container).astype(container.newbyteorder("="), copy=False)
-        if pixels.planar and pixels.samples > 1:
-            yield np.moveaxis(flat.reshape(pixels.samples, pixels.rows, pixels.columns), 0, -1)
-        else:
-            yield flat.reshape(pixels.rows, pixels.columns, pixels.samples)
+    begin = number * frame_bytes
+    if big_endian and item_bytes == 1 and pixels.vr == b"OW":
+        # Bytes written as words change places in pairs, also across the border of two frames.
+        even, end = begin & ~1, (begin + frame_bytes + 1) & ~1
+        words = bytes(pixels.side.source.read(pixels.start + even, end - even))
+        data = np.frombuffer(words, ">u2").astype("<u2").tobytes()[begin - even :][:frame_bytes]
+    else:
+        data = bytes(pixels.side.source.read(pixels.start + begin, frame_bytes))
+    flat = np.frombuffer(data, container).astype(container.newbyteorder("="), copy=False)
+    if pixels.planar and pixels.samples > 1:
+        return np.moveaxis(flat.reshape(pixels.samples, pixels.rows, pixels.columns), 0, -1)
+    return flat.reshape(pixels.rows, pixels.columns, pixels.samples)
 
 
-def _encapsulated(pixels: Pixels) -> Iterator[Frame]:
+def _decoder_of(pixels: Pixels) -> Callable[[bytes], NDArray[Any]] | None:
     decode = _CODECS.get(pixels.transfer_syntax)
     if decode is None and pixels.transfer_syntax != _RLE:
         raise Undecodable(transfer_syntax=pixels.transfer_syntax, why="no decoder")
+    return decode
+
+
+def _decoded(pixels: Pixels, group: list[tuple[int, int]]) -> Frame:
+    decode = _decoder_of(pixels)
     kind = np.dtype(f"{'i' if pixels.signed else 'u'}{pixels.bits_allocated // 8}")
     container = np.dtype(f"u{pixels.bits_allocated // 8}")
-    for group in _frame_fragments(pixels):
-        if sum(end - start for start, end in group) > _FRAME_BYTES_MAX:
-            raise Undecodable(transfer_syntax=pixels.transfer_syntax, why="a frame longer than the limit")
-        encoded = b"".join(bytes(pixels.side.source.read(start, end - start)) for start, end in group)
-        if decode is None:
-            yield _run_lengths(encoded, pixels)
-            continue
-        if _declared_size(encoded) != (pixels.rows, pixels.columns, pixels.samples):
-            raise Undecodable(transfer_syntax=pixels.transfer_syntax, why="coded in another size than described")
-        try:
-            frame = decode(encoded)
-        except (RuntimeError, ValueError, TypeError, MemoryError, NotImplementedError) as error:
-            raise Undecodable(transfer_syntax=pixels.transfer_syntax, why=type(error).__name__) from error
-        if frame.size != pixels.rows * pixels.columns * pixels.samples or frame.itemsize > kind.itemsize:
-            raise Undecodable(transfer_syntax=pixels.transfer_syntax, why="decoded to another size than described")
-        yield frame.reshape(pixels.rows, pixels.columns, pixels.samples).astype(kind).view(container)
+    encoded = encoded_frame(pixels, group)
+    if decode is None:
+        return _run_lengths(encoded, pixels)
+    if _declared_size(encoded) != (pixels.rows, pixels.columns, pixels.samples):
+        raise Undecodable(transfer_syntax=pixels.transfer_syntax, why="coded in another size than described")
+    try:
+        frame = decode(encoded)
+    except (RuntimeError, ValueError, TypeError, MemoryError, NotImplementedError) as error:
+        raise Undecodable(transfer_syntax=pixels.transfer_syntax, why=type(error).__name__) from error
+    if frame.size != pixels.rows * pixels.columns * pixels.samples or frame.itemsize > kind.itemsize:
+        raise Undecodable(transfer_syntax=pixels.transfer_syntax, why="decoded to another size than described")
+    return frame.reshape(pixels.rows, pixels.columns, pixels.samples).astype(kind).view(container)
+
+
+def encoded_frame(pixels: Pixels, group: list[tuple[int, int]]) -> bytes:
+    """Return the coded bytes of one frame, its fragments joined.
+
+    Raises:
+        Undecodable: it is longer than any frame we read.
+    """
+    if sum(end - start for start, end in group) > _FRAME_BYTES_MAX:
+        raise Undecodable(transfer_syntax=pixels.transfer_syntax, why="a frame longer than the limit")
+    return b"".join(bytes(pixels.side.source.read(start, end - start)) for start, end in group)
 
 
 def _run_lengths(encoded: bytes, pixels: Pixels) -> Frame:
@@ -237,7 +279,7 @@ def fragments_of(pixels: Pixels) -> list[tuple[int, int]]:
     raise Undecodable(transfer_syntax=pixels.transfer_syntax, why="more fragments than the limit")
 
 
-def _frame_fragments(pixels: Pixels) -> list[list[tuple[int, int]]]:
+def frame_fragments(pixels: Pixels) -> list[list[tuple[int, int]]]:
     """Tell which fragments make up each frame.
 
     Source: PS3.5 annex A.4; PS3.3 section C.7.6.3.1.8 (Extended Offset Table).

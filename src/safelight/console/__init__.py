@@ -1,0 +1,1 @@
+"""The web server that carries DICOMweb and the pages people look at."""

@@ -1,0 +1,1 @@
+"""The DICOMweb door: searching, retrieving and storing over HTTP."""

@@ -1,0 +1,312 @@
+"""WADO-RS: instances, metadata, frames and bulk data, in the form that a peer can take.
+
+Source: PS3.18 sections 8.7.3 and 10.4.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final
+from urllib.parse import quote
+from uuid import uuid4
+
+import numpy as np
+
+from safelight.catalog.rows import VersionRow
+from safelight.gateway.dicomweb.faults import NothingThere
+from safelight.gateway.dicomweb.ports import Archive, OpenInstance
+from safelight.gateway.dicomweb.streaming import WebAnswer
+from safelight.wire.dicom.attributes import little_endian
+from safelight.wire.dicom.element_table import DEFLATED, GE_PRIVATE_SWAPPED, PIXEL_DATA
+from safelight.wire.dicom.elements import BadDataSet
+from safelight.wire.dicom.explicit import decoded_set, explicit_little_endian, frame_bytes
+from safelight.wire.dicom.frames import (
+    Pixels,
+    Undecodable,
+    decoded_frame,
+    encoded_frame,
+    find_pixels,
+    frame_fragments,
+    is_decodable,
+)
+from safelight.wire.dicom.part10 import write_prefix
+from safelight.wire.dicom.uids import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from safelight.wire.dicomweb.faults import NotAcceptable
+from safelight.wire.dicomweb.json_model import data_set_json, find_value
+from safelight.wire.dicomweb.media import ANY, MULTIPART, MediaRange
+from safelight.wire.dicomweb.multipart import closing, part_head
+
+DICOM: Final = "application/dicom"
+DICOM_JSON: Final = "application/dicom+json"
+OCTETS: Final = "application/octet-stream"
+STORED: Final = "*"
+_NATIVE: Final = frozenset(
+    {IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, GE_PRIVATE_SWAPPED, *DEFLATED}
+)
+_MEDIA_OF_SYNTAX: Final = {
+    "1.2.840.10008.1.2.4.50": "image/jpeg",
+    "1.2.840.10008.1.2.4.51": "image/jpeg",
+    "1.2.840.10008.1.2.4.57": "image/jpeg",
+    "1.2.840.10008.1.2.4.70": "image/jpeg",
+    "1.2.840.10008.1.2.4.80": "image/jls",
+    "1.2.840.10008.1.2.4.81": "image/jls",
+    "1.2.840.10008.1.2.4.90": "image/jp2",
+    "1.2.840.10008.1.2.4.91": "image/jp2",
+    "1.2.840.10008.1.2.4.92": "image/jpx",
+    "1.2.840.10008.1.2.4.93": "image/jpx",
+    "1.2.840.10008.1.2.4.201": "image/jphc",
+    "1.2.840.10008.1.2.4.202": "image/jphc",
+    "1.2.840.10008.1.2.4.203": "image/jphc",
+    "1.2.840.10008.1.2.5": "image/dicom-rle",
+    "1.2.840.10008.1.2.4.100": "video/mpeg2",
+    "1.2.840.10008.1.2.4.101": "video/mpeg2",
+    "1.2.840.10008.1.2.4.102": "video/mp4",
+    "1.2.840.10008.1.2.4.103": "video/mp4",
+}
+"""Source: PS3.18 Table 8.7.3-5 and 8.7.3-6."""
+_CHUNK: Final = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where our resources are, as the peer reaches us."""
+
+    base: str
+
+    def instance(self, version: VersionRow) -> str:
+        """Return the address of an instance."""
+        return f"{self.series(version.study, version.series)}/instances/{quote(version.sop_instance, safe='')}"
+
+    def series(self, study: str, series: str) -> str:
+        """Return the address of a series."""
+        return f"{self.study(study)}/series/{quote(series, safe='')}"
+
+    def study(self, study: str) -> str:
+        """Return the address of a study."""
+        return f"{self.base}/studies/{quote(study, safe='')}"
+
+
+def retrieve_instances(archive: Archive, versions: Sequence[VersionRow], accept: Sequence[MediaRange]) -> WebAnswer:
+    """Return instances as Part 10 files, as they are stored or in Explicit VR Little Endian.
+
+    Without a transfer syntax the standard means Explicit VR Little Endian; what cannot be decoded then goes as it is
+    stored rather than not at all. ``*`` means as stored.
+
+    Raises:
+        NotAcceptable: the peer takes none of the forms that there are.
+    """
+    ranges = [one for one in accept if one.takes(DICOM)]
+    if not ranges:
+        raise NotAcceptable(media=DICOM)
+    wanted = [one.transfer_syntax for one in ranges]
+    for version in versions:
+        _form_of(version, wanted)
+    if len(versions) == 1 and not ranges[0].is_multipart and ranges[0].name != ANY:
+        (opened,) = archive.opened(versions)
+        syntax, pieces = _file(opened, wanted)
+        return WebAnswer(200, f"{DICOM}; transfer-syntax={syntax}", pieces)
+    parts = (_part_of(opened, wanted) for opened in archive.opened(versions))
+    return _multipart(DICOM, parts)
+
+
+def retrieve_metadata(
+    archive: Archive, versions: Sequence[VersionRow], accept: Sequence[MediaRange], addresses: Addresses
+) -> WebAnswer:
+    """Return the attributes of instances in the DICOM JSON model.
+
+    Raises:
+        NotAcceptable: the peer does not take JSON.
+    """
+    media = json_media(accept)
+    documents = (metadata(opened, addresses) for opened in archive.opened(versions))
+    return WebAnswer(200, media, json_list(documents))
+
+
+def json_media(accept: Sequence[MediaRange]) -> str:
+    """Return the media type of an answer in the DICOM JSON model.
+
+    Raises:
+        NotAcceptable: the peer does not take JSON.
+    """
+    for one in accept:
+        for media in (DICOM_JSON, "application/json"):
+            if one.takes(media) and not one.is_multipart:
+                return media
+    raise NotAcceptable(media=DICOM_JSON)
+
+
+def json_list(documents: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    """Write a list of documents, one in memory at a time."""
+    before = b"["
+    for document in documents:
+        yield before + json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+        before = b","
+    yield b"]" if before == b"," else b"[]"
+
+
+def metadata(opened: OpenInstance, addresses: Addresses) -> dict[str, Any]:
+    """Return the attributes of one instance; of one that cannot be followed to its end, what names it."""
+    version, address = opened.version, addresses.instance(opened.version)
+    try:
+        side = decoded_set(opened.ranged(pixels=False), version.transfer_syntax, opened.prefix_size)
+        document = data_set_json(side, lambda path: f"{address}/bulkdata/{path}")
+    except BadDataSet:
+        named = {"00080016": version.sop_class, "00080018": version.sop_instance}
+        lineage = {"0020000D": version.study, "0020000E": version.series}
+        document = {tag: {"vr": "UI", "Value": [uid]} for tag, uid in (named | lineage).items()}
+    document["00081190"] = {"vr": "UR", "Value": [address]}
+    document["00083002"] = {"vr": "UI", "Value": [version.transfer_syntax]}
+    return dict(sorted(document.items()))
+
+
+def retrieve_frames(opened: OpenInstance, numbers: Sequence[int], accept: Sequence[MediaRange]) -> WebAnswer:
+    """Return frames of an instance, as they are coded or decoded; numbers begin at 1, none means all.
+
+    Raises:
+        NothingThere: the instance has no such frame.
+        NotAcceptable: the peer takes none of the forms that there are.
+    """
+    version = opened.version
+    side = decoded_set(opened.ranged(), version.transfer_syntax, opened.prefix_size)
+    pixels = find_pixels(side, version.transfer_syntax)
+    if pixels is None:
+        raise NothingThere(instance=version.sop_instance, what="pixel data")
+    numbers = numbers or range(1, pixels.frames + 1)
+    for number in numbers:
+        if not 1 <= number <= pixels.frames:
+            raise NothingThere(instance=version.sop_instance, frame=number)
+    chosen, media, is_coded = _frame_form(pixels, accept)
+    syntax = version.transfer_syntax if is_coded else EXPLICIT_LITTLE_ENDIAN
+    content = media if media == OCTETS and not is_coded else f"{media}; transfer-syntax={syntax}"
+    frames = _coded_frames(pixels, numbers) if is_coded else (_plain_frame(pixels, number) for number in numbers)
+    if len(numbers) == 1 and not chosen.is_multipart and chosen.name != ANY:
+        return WebAnswer(200, content, frames)
+    return _multipart(media, ((content, iter((frame,))) for frame in frames))
+
+
+def retrieve_bulk(opened: OpenInstance, path: str, accept: Sequence[MediaRange]) -> WebAnswer:
+    """Return one value of an instance, of any length.
+
+    Raises:
+        NothingThere: there is none.
+        NotAcceptable: the peer does not take plain bytes.
+    """
+    version = opened.version
+    if path == f"{PIXEL_DATA:08X}" and version.transfer_syntax not in _NATIVE:
+        return retrieve_frames(opened, (), accept)
+    side = decoded_set(opened.ranged(), version.transfer_syntax, opened.prefix_size)
+    attribute = find_value(side, path)
+    if attribute is None or attribute.items is not None:
+        raise NothingThere(instance=version.sop_instance, value=path[:100])
+    for one in accept:
+        if one.takes(OCTETS):
+            break
+    else:
+        raise NotAcceptable(media=OCTETS)
+    if side.encoding.big_endian:
+        pieces = iter((little_endian(side, attribute, attribute.vr),))
+    else:
+        pieces = (
+            bytes(side.source.read(offset, min(_CHUNK, attribute.end - offset)))
+            for offset in range(attribute.start, attribute.end, _CHUNK)
+        )
+    if one.is_multipart or one.name == ANY:
+        return _multipart(OCTETS, iter(((OCTETS, pieces),)))
+    return WebAnswer(200, OCTETS, pieces)
+
+
+def _form_of(version: VersionRow, wanted: Sequence[str]) -> str:
+    """Return ``*`` for the stored form or the syntax to turn it into."""
+    stored = version.transfer_syntax
+    for syntax in wanted:
+        if syntax in (STORED, stored):
+            return STORED
+        if syntax in ("", EXPLICIT_LITTLE_ENDIAN):
+            if stored in _NATIVE or is_decodable(stored):
+                return EXPLICIT_LITTLE_ENDIAN if stored != EXPLICIT_LITTLE_ENDIAN else STORED
+            if not syntax:
+                return STORED
+    raise NotAcceptable(instance=version.sop_instance, transfer_syntax=stored)
+
+
+def _part_of(opened: OpenInstance, wanted: Sequence[str]) -> tuple[str, Iterator[bytes | memoryview]]:
+    syntax, pieces = _file(opened, wanted)
+    return f"{DICOM}; transfer-syntax={syntax}", pieces
+
+
+def _file(opened: OpenInstance, wanted: Sequence[str]) -> tuple[str, Iterator[bytes | memoryview]]:
+    version = opened.version
+    if _form_of(version, wanted) != STORED:
+        try:
+            return EXPLICIT_LITTLE_ENDIAN, _explicit_file(opened)
+        except (Undecodable, BadDataSet):
+            if "" not in wanted and STORED not in wanted:
+                raise
+    prefix = [] if opened.prefix_size else [_prefix(version, version.transfer_syntax)]
+    return version.transfer_syntax, chain(prefix, opened.stored())
+
+
+def _explicit_file(opened: OpenInstance) -> Iterator[bytes | memoryview]:
+    version = opened.version
+    side = decoded_set(opened.ranged(), version.transfer_syntax, opened.prefix_size)
+    pieces = explicit_little_endian(side, find_pixels(side, version.transfer_syntax))
+    # Taken now: whether the pixels can be decoded is known before the peer is promised a form.
+    first = next(pieces, b"")
+    return chain([_prefix(version, EXPLICIT_LITTLE_ENDIAN), first], pieces)
+
+
+def _prefix(version: VersionRow, syntax: str) -> bytes:
+    return write_prefix(version.sop_class, version.sop_instance, syntax)
+
+
+def _frame_form(pixels: Pixels, accept: Sequence[MediaRange]) -> tuple[MediaRange, str, bool]:
+    """Choose a form: the range that it serves, its media type, and whether frames go as they are coded."""
+    stored = pixels.transfer_syntax
+    coded = _MEDIA_OF_SYNTAX.get(stored, OCTETS) if pixels.encapsulated else ""
+    for one in accept:
+        if coded:
+            named = one.transfer_syntax in (STORED, stored)
+            if named and one.takes(OCTETS) and one.name != ANY:
+                return one, OCTETS, True
+            if one.takes(coded) and (named or (not one.transfer_syntax and one.name != ANY and coded != OCTETS)):
+                return one, coded, True
+        plain = one.transfer_syntax in ("", STORED, EXPLICIT_LITTLE_ENDIAN, "" if coded else stored)
+        if plain and one.takes(OCTETS) and (not coded or is_decodable(stored)):
+            return one, OCTETS, False
+    for one in accept:
+        # Whoever takes anything gets it as it is coded, where we cannot decode it.
+        if coded and one.name == ANY and not one.transfer_syntax:
+            return one, coded, True
+    raise NotAcceptable(transfer_syntax=stored, media=coded or OCTETS)
+
+
+def _coded_frames(pixels: Pixels, numbers: Sequence[int]) -> Iterator[bytes]:
+    groups = frame_fragments(pixels)
+    return (encoded_frame(pixels, groups[number - 1]) for number in numbers)
+
+
+def _plain_frame(pixels: Pixels, number: int) -> bytes:
+    """Return one frame without any coding, colours laid as Planar Configuration says."""
+    bits = pixels.rows * pixels.columns * pixels.samples * pixels.bits_allocated
+    is_swapped = pixels.side.encoding.big_endian or pixels.transfer_syntax == GE_PRIVATE_SWAPPED
+    if not pixels.encapsulated and not is_swapped and bits % 8 == 0:
+        size = bits // 8
+        start = pixels.start + (number - 1) * size
+        if start + size > pixels.end:
+            raise NothingThere(frame=number)
+        return bytes(pixels.side.source.read(start, size))
+    frame = decoded_frame(pixels, number - 1)
+    return frame_bytes(np.moveaxis(frame, -1, 0) if pixels.planar and pixels.samples > 1 else frame)
+
+
+def _multipart(media: str, parts: Iterator[tuple[str, Iterator[bytes | memoryview]]]) -> WebAnswer:
+    boundary = uuid4().hex
+    return WebAnswer(200, f'{MULTIPART}; type="{media}"; boundary={boundary}', _woven(boundary, parts))
+
+
+def _woven(boundary: str, parts: Iterator[tuple[str, Iterator[bytes | memoryview]]]) -> Iterator[bytes | memoryview]:
+    for content, pieces in parts:
+        yield part_head(boundary, {"Content-Type": content})
+        yield from pieces
+    yield closing(boundary)

@@ -1,0 +1,1 @@
+"""DICOMweb without a socket: multipart bodies, media types, the DICOM JSON model, query parameters."""
