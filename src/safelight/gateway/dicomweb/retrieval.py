@@ -11,16 +11,13 @@ from typing import Any, Final
 from urllib.parse import quote
 from uuid import uuid4
 
-import numpy as np
-
 from safelight.catalog.rows import VersionRow
 from safelight.gateway.dicomweb.faults import NothingThere
 from safelight.gateway.dicomweb.ports import Archive, OpenInstance
 from safelight.gateway.dicomweb.streaming import WebAnswer
-from safelight.wire.dicom.attributes import little_endian
+from safelight.wire.dicom.attributes import little_endian, read_set
 from safelight.wire.dicom.element_table import DEFLATED, GE_PRIVATE_SWAPPED, PIXEL_DATA
 from safelight.wire.dicom.elements import BadDataSet
-from safelight.wire.dicom.explicit import decoded_set, explicit_little_endian, frame_bytes
 from safelight.wire.dicom.frames import (
     Pixels,
     Undecodable,
@@ -29,8 +26,10 @@ from safelight.wire.dicom.frames import (
     find_pixels,
     frame_fragments,
     is_decodable,
+    plain_bytes,
 )
 from safelight.wire.dicom.part10 import write_prefix
+from safelight.wire.dicom.transcoding import transcoded
 from safelight.wire.dicom.uids import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from safelight.wire.dicomweb.faults import NotAcceptable
 from safelight.wire.dicomweb.json_model import data_set_json, find_value
@@ -149,7 +148,7 @@ def metadata(opened: OpenInstance, addresses: Addresses) -> dict[str, Any]:
     """Return the attributes of one instance; of one that cannot be followed to its end, what names it."""
     version, address = opened.version, addresses.instance(opened.version)
     try:
-        side = decoded_set(opened.ranged(pixels=False), version.transfer_syntax, opened.prefix_size)
+        side = read_set(opened.ranged(pixels=False), version.transfer_syntax, opened.prefix_size)
         document = data_set_json(side, lambda path: f"{address}/bulkdata/{path}")
     except BadDataSet:
         named = {"00080016": version.sop_class, "00080018": version.sop_instance}
@@ -168,7 +167,7 @@ def retrieve_frames(opened: OpenInstance, numbers: Sequence[int], accept: Sequen
         NotAcceptable: the peer takes none of the forms that there are.
     """
     version = opened.version
-    side = decoded_set(opened.ranged(), version.transfer_syntax, opened.prefix_size)
+    side = read_set(opened.ranged(), version.transfer_syntax, opened.prefix_size)
     pixels = find_pixels(side, version.transfer_syntax)
     if pixels is None:
         raise NothingThere(instance=version.sop_instance, what="pixel data")
@@ -195,7 +194,7 @@ def retrieve_bulk(opened: OpenInstance, path: str, accept: Sequence[MediaRange])
     version = opened.version
     if path == f"{PIXEL_DATA:08X}" and version.transfer_syntax not in _NATIVE:
         return retrieve_frames(opened, (), accept)
-    side = decoded_set(opened.ranged(), version.transfer_syntax, opened.prefix_size)
+    side = read_set(opened.ranged(), version.transfer_syntax, opened.prefix_size)
     attribute = find_value(side, path)
     if attribute is None or attribute.items is not None:
         raise NothingThere(instance=version.sop_instance, value=path[:100])
@@ -249,11 +248,9 @@ def _file(opened: OpenInstance, wanted: Sequence[str]) -> tuple[str, Iterator[by
 
 def _explicit_file(opened: OpenInstance) -> Iterator[bytes | memoryview]:
     version = opened.version
-    side = decoded_set(opened.ranged(), version.transfer_syntax, opened.prefix_size)
-    pieces = explicit_little_endian(side, find_pixels(side, version.transfer_syntax))
-    # Taken now: whether the pixels can be decoded is known before the peer is promised a form.
-    first = next(pieces, b"")
-    return chain([_prefix(version, EXPLICIT_LITTLE_ENDIAN), first], pieces)
+    stored, start = version.transfer_syntax, opened.prefix_size
+    pieces = transcoded(opened.ranged(), stored, EXPLICIT_LITTLE_ENDIAN, start)
+    return chain([_prefix(version, EXPLICIT_LITTLE_ENDIAN)], pieces)
 
 
 def _prefix(version: VersionRow, syntax: str) -> bytes:
@@ -296,8 +293,7 @@ def _plain_frame(pixels: Pixels, number: int) -> bytes:
         if start + size > pixels.end:
             raise NothingThere(frame=number)
         return bytes(pixels.side.source.read(start, size))
-    frame = decoded_frame(pixels, number - 1)
-    return frame_bytes(np.moveaxis(frame, -1, 0) if pixels.planar and pixels.samples > 1 else frame)
+    return plain_bytes(decoded_frame(pixels, number - 1), planar=pixels.planar)
 
 
 def _multipart(media: str, parts: Iterator[tuple[str, Iterator[bytes | memoryview]]]) -> WebAnswer:

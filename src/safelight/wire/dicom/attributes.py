@@ -7,7 +7,8 @@ from typing import Final
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
-from safelight.core.instance import ByteSource
+from safelight.core.instance import ByteSource, MemorySource
+from safelight.wire.dicom.dataset import inflate
 from safelight.wire.dicom.element_table import (
     EXTENDED_OFFSETS,
     PIXEL_DATA,
@@ -17,8 +18,8 @@ from safelight.wire.dicom.element_table import (
     VR_TEXT,
     VR_WORD_SIZE,
 )
-from safelight.wire.dicom.elements import Encoding
-from safelight.wire.dicom.tree import Attribute, Tree, read_items
+from safelight.wire.dicom.elements import BadDataSet, Encoding, encoding_of, settle_explicit
+from safelight.wire.dicom.tree import Attribute, Tree, read_items, read_tree
 
 COERCIBLE: Final = frozenset(
     {
@@ -44,6 +45,7 @@ They may differ in an equal instance and are then listed as coerced. Whatever sa
 when, is never among them.
 """
 
+INFLATED_BYTES_MAX: Final = 256 * 2**20
 _TRAILING_PADDING: Final = 0xFFFCFFFC
 _PLACES_OF_PIXELS: Final = frozenset(range(EXTENDED_OFFSETS, PIXEL_DATA + 1))
 _CHUNK: Final = 1024 * 1024
@@ -58,6 +60,22 @@ class DecodedSet:
     source: ByteSource
     encoding: Encoding
     tree: Tree
+
+
+def read_set(source: ByteSource, transfer_syntax: str, start: int = 0) -> DecodedSet:
+    """Take the data set apart that begins at ``start`` and ends with the source.
+
+    Raises:
+        BadDataSet: it cannot be followed to its end, or is deflated and longer than we inflate.
+    """
+    encoding = encoding_of(transfer_syntax)
+    if encoding.deflated:
+        inflated = inflate(source, start, INFLATED_BYTES_MAX)
+        if len(inflated) == INFLATED_BYTES_MAX:
+            raise BadDataSet(offset=start, why="too long to be inflated")
+        source, start = MemorySource(inflated), 0
+    encoding = settle_explicit(encoding, source.read(start, 8))
+    return DecodedSet(source, encoding, read_tree(source, start, encoding))
 
 
 def compare_attributes(ours: DecodedSet, theirs: DecodedSet) -> tuple[int, ...]:
@@ -174,9 +192,9 @@ _FOLLOWS_PIXELS: Final = frozenset(
 """Attributes of VR ``US or SS``. Source: PS3.6."""
 
 
-def settled_vr(side: DecodedSet, tree: Tree, tag: int) -> bytes:
-    """Return the VR of an attribute; where none is written and the dictionary leaves a choice, as its pixels say."""
-    vr = tree[tag].vr
+def settled_vr(side: DecodedSet, tree: Tree, tag: int, attribute: Attribute) -> bytes:
+    """Return the VR of an attribute; where none is written and the dictionary leaves a choice, as ``tree`` says."""
+    vr = attribute.vr
     if tag not in _FOLLOWS_PIXELS or vr != b"US" or side.encoding.explicit:
         return vr
     representation = tree.get(PIXEL_REPRESENTATION)

@@ -239,6 +239,13 @@ def encoded_frame(pixels: Pixels, group: list[tuple[int, int]]) -> bytes:
     return b"".join(bytes(pixels.side.source.read(start, end - start)) for start, end in group)
 
 
+def plain_bytes(frame: Frame, *, planar: bool = False) -> bytes:
+    """Write one decoded frame, little endian, colours by pixel or by plane."""
+    if planar and frame.shape[-1] > 1:
+        frame = np.moveaxis(frame, -1, 0)
+    return np.ascontiguousarray(frame, frame.dtype.newbyteorder("<")).tobytes()
+
+
 def _run_lengths(encoded: bytes, pixels: Pixels) -> Frame:
     """Decode one RLE frame: a segment for each byte of each sample, most significant first.
 

@@ -6,14 +6,14 @@ Source: PS3.5 sections 7, 8.2 and Annex A.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from struct import Struct
 from typing import Final
 
 import numpy as np
 
 from safelight.core.instance import ByteSource, MemorySource
-from safelight.wire.dicom.attributes import DecodedSet
-from safelight.wire.dicom.dataset import inflate
+from safelight.wire.dicom.attributes import DecodedSet, read_set, settled_vr
 from safelight.wire.dicom.element_table import (
     BITS_ALLOCATED,
     DOUBLE_PIXEL_DATA,
@@ -24,16 +24,14 @@ from safelight.wire.dicom.element_table import (
     ITEM_DELIMITATION,
     PHOTOMETRIC_INTERPRETATION,
     PIXEL_DATA,
-    PIXEL_REPRESENTATION,
     PLANAR_CONFIGURATION,
     SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
     VR_LONG,
     VR_WORD_SIZE,
 )
-from safelight.wire.dicom.elements import encoding_of, settle_explicit
-from safelight.wire.dicom.frames import Pixels, Undecodable, decoded_frames, find_pixels
-from safelight.wire.dicom.tree import Attribute, Tree, read_tree
+from safelight.wire.dicom.frames import Frame, Pixels, Undecodable, decoded_frames, find_pixels, plain_bytes
+from safelight.wire.dicom.tree import Attribute, Tree
 from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 
 NATIVE: Final = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
@@ -43,6 +41,7 @@ _EXTENDED_LENGTHS: Final = 0x7FE00002
 _OF_ENCAPSULATION: Final = frozenset((EXTENDED_OFFSETS, _EXTENDED_LENGTHS))
 _PIXELS: Final = frozenset((PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_PIXEL_DATA))
 _SHORT_BYTES_MAX: Final = 0xFFFE
+_CHUNK: Final = 2**20
 _TAG_AND_LENGTH: Final = Struct("<HHL")
 _TAG_AND_SHORT: Final = Struct("<HH2sH")
 _TAG_AND_LONG: Final = Struct("<HH2sHL")
@@ -62,19 +61,27 @@ def transcode(source: ByteSource, stored: str, wanted: str) -> MemorySource:
         BadDataSet: it cannot be followed as a data set.
         Undecodable: its pixels cannot be decoded, or it is too long.
     """
-    encoding = encoding_of(stored)
     if source.size > BYTES_MAX:
         raise Undecodable(transfer_syntax=stored, why="too long to be written anew")
-    if encoding.deflated:
-        inflated = inflate(source, 0, BYTES_MAX)
-        if len(inflated) == BYTES_MAX:
-            raise Undecodable(transfer_syntax=stored, why="too long to be written anew")
-        source = MemorySource(inflated)
-    encoding = settle_explicit(encoding, source.read(0, 8))
-    side = DecodedSet(source, encoding, read_tree(source, 0, encoding))
+    return MemorySource(b"".join(transcoded(source, stored, wanted)))
+
+
+def transcoded(source: ByteSource, stored: str, wanted: str, start: int = 0) -> Iterator[Piece]:
+    """Give the data set that begins at ``start`` in one of `NATIVE`, no more than a frame or a megabyte at a time.
+
+    Raises:
+        BadDataSet, Undecodable: as for `transcode`; what can be told before the first piece is told then.
+    """
+    side = read_set(source, stored, start)
     pixels = find_pixels(side, stored)
+    frames: Iterator[Frame] = iter(())
+    if pixels is not None and (pixels.encapsulated or side.encoding.big_endian or stored == GE_PRIVATE_SWAPPED):
+        frames = decoded_frames(pixels)
+        # Taken now: whether there is a decoder that can, is known before anybody is promised a form.
+        first = next(frames, None)
+        frames = chain(() if first is None else (first,), frames)
     writer = _Writer(side, stored, explicit=wanted != IMPLICIT_LITTLE_ENDIAN)
-    return MemorySource(b"".join(writer.written(_shown(side, pixels), pixels)))
+    return writer.written(_shown(side, pixels), pixels, frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +108,12 @@ class _Writer:
         self._stored = stored
         self._explicit = explicit
         self._swaps = side.encoding.big_endian
-        self._signed = self._number(PIXEL_REPRESENTATION) == 1
 
-    def written(self, shown: _Shown, pixels: Pixels | None) -> Iterator[Piece]:
+    def written(self, shown: _Shown, pixels: Pixels | None, decoded: Iterator[Frame]) -> Iterator[Piece]:
         """Give the whole data set in pieces."""
         for tag, attribute in self._side.tree.items():
             if pixels is not None and tag in _PIXELS:
-                yield from self._pixel_data(tag, attribute, pixels)
+                yield from self._pixel_data(tag, attribute, pixels, decoded)
             elif pixels is not None and pixels.encapsulated and tag in _OF_ENCAPSULATION:
                 continue
             elif tag == PHOTOMETRIC_INTERPRETATION and shown.photometric is not None:
@@ -141,10 +147,13 @@ class _Writer:
             yield _marker(ITEM_DELIMITATION, 0)
         yield _marker(SEQUENCE_DELIMITATION, 0)
 
-    def _pixel_data(self, tag: int, attribute: Attribute, pixels: Pixels) -> Iterator[Piece]:
+    def _pixel_data(self, tag: int, attribute: Attribute, pixels: Pixels, decoded: Iterator[Frame]) -> Iterator[Piece]:
         if not pixels.encapsulated and not self._swaps and self._stored != GE_PRIVATE_SWAPPED:
-            value = self._side.source.read(attribute.start, attribute.end - attribute.start)
-            yield from self._element(tag, self._vr(tag, attribute), value)
+            length = attribute.end - attribute.start
+            yield self._head(tag, self._vr(tag, attribute), length + length % 2)
+            for offset in range(attribute.start, attribute.end, _CHUNK):
+                yield self._side.source.read(offset, min(_CHUNK, attribute.end - offset))
+            yield b"\0" * (length % 2)
             return
         frames = pixels.rows * pixels.columns * pixels.samples * pixels.bits_allocated // 8 * pixels.frames
         if frames > BYTES_MAX:
@@ -152,10 +161,8 @@ class _Writer:
         vr = {FLOAT_PIXEL_DATA: b"OF", DOUBLE_PIXEL_DATA: b"OD"}.get(tag, b"OW" if pixels.bits_allocated > 8 else b"OB")
         yield self._head(tag, vr, frames + frames % 2)
         given = 0
-        for frame in decoded_frames(pixels):
-            if pixels.planar and not pixels.encapsulated and pixels.samples > 1:
-                frame = np.moveaxis(frame, -1, 0)
-            piece = np.ascontiguousarray(frame, frame.dtype.newbyteorder("<")).tobytes()
+        for frame in decoded:
+            piece = plain_bytes(frame, planar=pixels.planar and not pixels.encapsulated)
             given += len(piece)
             yield piece
         if given != frames:
@@ -174,9 +181,7 @@ class _Writer:
             return b"OW" if self._number(BITS_ALLOCATED) > 8 else b"OB"
         if vr == b"OB" and tag >> 24 == 0x60:
             return b"OW"
-        if vr == b"US" and self._signed and tag in _SIGNED_WITH_PIXELS:
-            return b"SS"
-        return vr
+        return settled_vr(self._side, self._side.tree, tag, attribute) or b"UN"
 
     def _element(self, tag: int, vr: bytes, value: Piece) -> Iterator[Piece]:
         if len(value) % 2:
@@ -200,12 +205,6 @@ class _Writer:
         if attribute is None or attribute.end - attribute.start != 2:
             return 0
         return int.from_bytes(self._side.source.read(attribute.start, 2), "big" if self._swaps else "little")
-
-
-# Of those that may be US or SS, all follow Pixel Representation. Source: PS3.5 Annex A.2, PS3.3 section C.11.1.
-_SIGNED_WITH_PIXELS: Final = frozenset(
-    (0x00280106, 0x00280107, 0x00280108, 0x00280109, 0x00280110, 0x00280111, 0x00280120, 0x00280121)
-)
 
 
 def _marker(tag: int, length: int) -> bytes:

@@ -80,14 +80,14 @@ class _Writer:
 
     def attributes(self, tree: Tree, charset: tuple[str, ...], path: str) -> dict[str, Element]:
         charset = self._charset(tree) or charset
-        return {
-            f"{tag:08X}": self._element(tag, attribute, charset, f"{path}{tag:08X}", settled_vr(self.side, tree, tag))
-            for tag, attribute in sorted(tree.items())
-            if tag & 0xFFFF != 0
-        }
+        document = {}
+        for tag, attribute in sorted(tree.items()):
+            if tag & 0xFFFF:
+                name, vr = f"{tag:08X}", settled_vr(self.side, tree, tag, attribute)
+                document[name] = self._element(tag, attribute, vr or b"UN", charset, path + name)
+        return document
 
-    def _element(self, tag: int, attribute: Attribute, charset: tuple[str, ...], path: str, vr: bytes) -> Element:
-        vr = vr or b"UN"
+    def _element(self, tag: int, attribute: Attribute, vr: bytes, charset: tuple[str, ...], path: str) -> Element:
         if attribute.items is not None:
             items = [self.attributes(item, charset, f"{path}.{place}.") for place, item in enumerate(attribute.items)]
             return {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
