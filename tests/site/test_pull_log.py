@@ -112,6 +112,21 @@ def test_a_pull_ends_at_its_limit_and_the_next_one_goes_on(tmp_path: Path) -> No
     assert len(pull.source.queries) == 1
 
 
+@pytest.mark.parametrize("way", RetrieveWay)
+def test_a_limit_holds_for_studies_that_do_not_come_too(tmp_path: Path, way: RetrieveWay) -> None:
+    all_of_it = frozenset(one for study in STUDIES for part in study.series.values() for one in part)
+    pull = Pull(tmp_path, STUDIES, Misbehaviour(never_sends=all_of_it))
+    _, state = pull.run(settings=PullSettings(ways=(way,)), limit=2)
+    assert (state.settled, len(state.unfinished), len(state.studies)) == (0, 2, len(STUDIES) - 2)
+    assert {study for study, _, _ in pull.source.retrieves} == set(state.unfinished)
+
+
+def test_a_limit_holds_for_studies_that_come_late(tmp_path: Path) -> None:
+    pull = Pull(tmp_path, STUDIES, Misbehaviour(early_move=True))
+    _, state = pull.run(settings=PullSettings(ways=(RetrieveWay.MOVE,)), limit=1)
+    assert (state.settled, len(pull.source.retrieves)) == (1, 1)
+
+
 def test_a_pull_of_other_days_does_not_go_on_with_it(tmp_path: Path) -> None:
     pull = Pull(tmp_path, STUDIES)
     pull.run(limit=1)

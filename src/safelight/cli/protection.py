@@ -79,8 +79,21 @@ def pull(home_directory: Path, as_json: bool, **told: Any) -> int:
             f"{document['claimed']:,} studies claimed by the source; {document['pulled']:,} pulled, "
             f"{document['held_already']:,} held already, {document['failed']:,} failed, {document['waiting']:,} waiting"
         )
+        _show_troubles(document, told["way"])
         _show_unknown(document["unknown"])
     return 0 if not document["failed"] and document["complete"] else EXIT_OBJECTIVE_NOT_MET
+
+
+def _show_troubles(document: dict[str, Any], way: str) -> None:
+    for what, count in document["troubles"].items():
+        click.echo(f"  the source answered {count:,} times: {what}")
+    for study in document["failed_studies"]:
+        click.echo(f"  did not come: {study}")
+    if document["failed"] and way == "move":
+        told = "Does the source know our AE title with our address and port, and did `gateway peer add` name it here?"
+        click.echo(f"  What to do: {told}")
+    elif document["failed"]:
+        click.echo("  What to do: ask the owner of the source whether C-GET is allowed to us; or try --way move.")
 
 
 @protection.command()

@@ -12,6 +12,7 @@ from safelight.protection.comparison import Depth, Standing
 from safelight.protection.enumeration import EnumerationSettings, begin_days, begin_whole
 from safelight.protection.finding import FindingCode
 from safelight.protection.ransomware import Observed, SignSettings, ransomware_signs
+from safelight.protection.source import SourceUnreachable
 from safelight.site.census_book import CatalogBook
 from safelight.site.opened import Site
 from safelight.site.sources import day_text, days_told, local_time, source_told
@@ -21,7 +22,11 @@ NOT_COVERED_CHARACTERS: Final = 2000
 
 
 def census(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Count what the source says it holds against what we hold."""
+    """Count what the source says it holds against what we hold.
+
+    Raises:
+        SourceUnreachable: not one question could be asked.
+    """
     source = source_told(site, told)
     run = to_text(site.clock.now())
     book = CatalogBook(site.catalog, run)
@@ -34,6 +39,9 @@ def census(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any
         site.catalog.row_limit(source.name) or None,
     )
     summary = take_census(source, book, scope, site.clock, report=report)
+    if not summary.queries and not summary.complete:
+        # Nothing was asked and nothing learnt: no fact about what the source claims, and no finding that would stay.
+        raise SourceUnreachable(source=source.name)
     _record(site, run, summary, days)
     return _document(summary, book)
 

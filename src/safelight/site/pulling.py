@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, ClassVar, Final, Protocol
 
@@ -20,6 +21,7 @@ from safelight.protection.pull import (
     Fact,
     PullSettings,
     PullState,
+    Retrieve,
     RetrieveEnded,
     SourceFailed,
     StudyCompared,
@@ -109,14 +111,14 @@ def _pull_from(
     crew = PullCrew(source, held, site.clock, report, slots, room=lambda: _has_room(site))
     if told.get("dry_run"):
         begun = begin(settings, local_time(site.clock).date(), days)
-        return _document(source.name, crew.ask_only(begun), held, resumed=False)
+        return _document(source.name, crew.ask_only(begun), held, crew.troubles, resumed=False)
     log = PullLog(site.records)
     opened, state = open_pull(log, scope, settings, days, site.clock, anew=bool(told.get("anew")))
     findings = _Unfinished(site.records, source.name)
     state = crew.run(state, findings.watch(lambda facts: log.record(opened, facts)), limit=told.get("limit"))
     site.arrivals.settle()
     findings.tell(state)
-    document = _document(source.name, state, held, resumed=opened.resumed)
+    document = _document(source.name, state, held, crew.troubles, resumed=opened.resumed)
     if state.finished:
         log.finish(opened, {**document, "unknown": document["unknown"][:LISTED_MAX]})
     return document
@@ -158,7 +160,9 @@ def _has_room(site: Site) -> bool:
     return True
 
 
-def _document(source: str, state: PullState, held: CatalogHeld, *, resumed: bool) -> dict[str, Any]:
+def _document(
+    source: str, state: PullState, held: CatalogHeld, troubles: Mapping[str, int], *, resumed: bool
+) -> dict[str, Any]:
     claimed = max(len(held.asked), state.wanted)
     return {
         "source": source,
@@ -168,6 +172,8 @@ def _document(source: str, state: PullState, held: CatalogHeld, *, resumed: bool
         "pulled": state.settled,
         "held_already": claimed - state.wanted,
         "failed": len(state.unfinished),
+        "failed_studies": list(state.unfinished[:LISTED_MAX]),
+        "troubles": dict(troubles),
         "waiting": len(state.studies),
         "complete": state.enumeration.complete and state.finished,
         "unknown": [f"{part.query.in_words}: {part.doubt}" for part in state.enumeration.unknown],
@@ -226,20 +232,24 @@ class PullCrew:
     pause: Wait = time.sleep
     instances: int = 0
     reached: bool = False
+    troubles: Counter[str] = field(default_factory=Counter)
+    """What the source answered to retrieves that it did not fulfil, and how often."""
+    asked_for: set[str] = field(default_factory=set)
+    """Studies that this run asked for."""
 
     def run(self, state: PullState, record: Record, limit: int | None = None) -> PullState:
-        """Go on until nothing is left to do, or ``limit`` more studies have come.
+        """Go on until nothing is left to do, or ``limit`` studies were asked for and have come or were given up.
 
         Raises:
             SourceUnreachable: at the first question, or for long. What was recorded is gone on with later.
         """
-        enough = None if limit is None else state.settled + limit
         under_way: dict[Future[Fact], Command] = {}
         with ThreadPoolExecutor(self.slots, thread_name_prefix="pull") as crew:
             while True:
-                is_enough = enough is not None and state.settled >= enough
+                is_full = limit is not None and len(self.asked_for) >= limit
+                is_enough = is_full and not any(study in state.studies for study in self.asked_for)
                 if not is_enough and self.room():
-                    for command in self._commands(state, under_way.values()):
+                    for command in self._commands(state, under_way.values(), limit):
                         job = crew.submit(do_command, command, self.source, self.held, self.clock)
                         under_way[job] = command
                 if under_way:
@@ -260,9 +270,22 @@ class PullCrew:
             self._tell(state)
         return state
 
-    def _commands(self, state: PullState, under_way: Iterable[Command]) -> Iterable[Command]:
+    def _commands(self, state: PullState, under_way: Iterable[Command], limit: int | None) -> Iterator[Command]:
         busy = frozenset(under_way)
-        return decide(state, self.slots - len(busy), self.clock.now(), local_time(self.clock), busy)
+        if limit is not None and len(self.asked_for) >= limit:
+            left = {name: study for name, study in state.studies.items() if name in self.asked_for}
+            state = replace(state, studies=left)
+        for command in decide(state, self.slots - len(busy), self.clock.now(), local_time(self.clock), busy):
+            if limit is not None and not self._is_within(command, limit):
+                continue
+            if isinstance(command, Retrieve):
+                self.asked_for.add(command.study)
+            yield command
+
+    def _is_within(self, command: Command, limit: int) -> bool:
+        if isinstance(command, Retrieve):
+            return command.study in self.asked_for or len(self.asked_for) < limit
+        return not isinstance(command, Enumerate) or len(self.asked_for) < limit
 
     def _take(self, state: PullState, under_way: dict[Future[Fact], Command], record: Record) -> PullState:
         """Wait for commands to be done; record what they brought before anything else is asked for."""
@@ -276,6 +299,7 @@ class PullCrew:
             state = fold(state, fact)
             if isinstance(fact, RetrieveEnded):
                 self.instances += fact.completed
+            self.troubles.update(_trouble(fact))
             self._tell(state)
             self._judge(fact, state)
         return state
@@ -299,3 +323,12 @@ class PullCrew:
     def _tell(self, state: PullState, note: str = "") -> None:
         told = note or f"{self.instances} instances"
         self.report(Progress("pull", state.settled, state.wanted, "studies", told))
+
+
+def _trouble(fact: Fact) -> list[str]:
+    """Say in words what a source answered to a retrieve that it did not fulfil."""
+    if isinstance(fact, SourceFailed):
+        return [fact.code]
+    if not isinstance(fact, RetrieveEnded) or (fact.accepted and not fact.failed):
+        return []
+    return ["sub-operations failed" if fact.accepted or fact.failed else "retrieve refused"]

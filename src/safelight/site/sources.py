@@ -40,7 +40,7 @@ class NoSource(UsageError):
 
 
 class BadRange(UsageError):
-    """A date or an hour is not written as it must be."""
+    """A date or an hour is not written as it must be, or the first is after the last."""
 
     code: ClassVar[str] = "protection.bad-range"
     hint: ClassVar[str] = "Write dates as YYYYMMDD and pull_window as HH:MM-HH:MM."
@@ -180,14 +180,17 @@ def days_told(told: Mapping[str, Any], clock: Clock) -> list[tuple[date, date]]:
     """Return the days that a command is about; none means all, and studies without a date too.
 
     Raises:
-        BadRange: a date is none.
+        BadRange: a date is none, or the first is after the last.
     """
     first, last = str(told.get("date_from") or ""), str(told.get("date_to") or "")
     if not first and not last:
         return []
     # The source may live in a zone that is a day ahead.
     today = clock.now().astimezone(UTC).date() + timedelta(days=1)
-    return [(_day(first) if first else EARLIEST, _day(last) if last else today)]
+    days = (_day(first) if first else EARLIEST, _day(last) if last else today)
+    if days[0] > days[1]:
+        raise BadRange(given=f"{day_text(days[0])}-{day_text(days[1])}")
+    return [days]
 
 
 def _day(text: str) -> date:
