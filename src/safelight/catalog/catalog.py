@@ -20,6 +20,7 @@ from safelight.catalog.dump import dump
 from safelight.catalog.errors import CatalogDamaged, CatalogMissing, CatalogThere
 from safelight.catalog.exposure import ExposureInputs, exposure_inputs
 from safelight.catalog.findings import Fact
+from safelight.catalog.levels import Page
 from safelight.catalog.rows import (
     CopyRow,
     CopyState,
@@ -239,6 +240,11 @@ class Catalog:
         """Return keys of what matches at a level, for `level_rows`; at most ``limit``."""
         with self._database.reading() as connection:
             return levels.level_keys(connection, selection, limit)
+
+    def level_page(self, selection: Selection, offset: int, limit: int) -> Page:
+        """Return at most ``limit`` of what matches after the first ``offset``, and whether more follows."""
+        with self._database.reading() as connection:
+            return levels.level_page(connection, selection, offset, limit)
 
     def level_rows(self, level: QueryLevel, tags: Sequence[int], keys: Sequence[int]) -> list[tuple[str, ...]]:
         """Return the values of attributes under these keys, in their order."""

@@ -5,6 +5,7 @@ long answer nor a slow asker holds much memory or a transaction open.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -174,6 +175,36 @@ def level_versions(connection: Connection, selection: Selection, limit: int) -> 
     return [version for _, version in _current_images(connection, selection, limit)]
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of what matches."""
+
+    keys: tuple[int, ...]
+    """For `level_rows`."""
+    versions: tuple[VersionRow, ...]
+    """At the level of instances, those in force, in the same order."""
+    is_more: bool
+
+
+def level_page(connection: Connection, selection: Selection, offset: int, limit: int) -> Page:
+    """Return at most ``limit`` of what matches after the first ``offset``, and whether more follows."""
+    end = offset + limit
+    reach = end + 1
+    statement = keys_statement(selection)
+    if selection.level is not QueryLevel.IMAGE:
+        keys = list(connection.execute(statement.limit(reach - offset).offset(offset)).scalars())
+        return Page(tuple(keys[:limit]), (), len(keys) > limit)
+    while True:
+        keys = list(connection.execute(statement.limit(reach)).scalars())
+        found = _in_force(connection, keys)
+        if len(found) > end or len(keys) < reach:
+            break
+        # Versions that are not in force fell out: what follows them is to be seen too.
+        reach *= 2
+    wanted = found[offset:end]
+    return Page(tuple(key for key, _ in wanted), tuple(version for _, version in wanted), len(found) > end)
+
+
 def level_rows(
     connection: Connection, level: QueryLevel, tags: Sequence[int], keys: Sequence[int]
 ) -> list[tuple[str, ...]]:
@@ -201,7 +232,11 @@ def keys_statement(selection: Selection) -> Select[Any]:
 
 
 def _current_images(connection: Connection, selection: Selection, limit: int) -> list[tuple[int, VersionRow]]:
-    keys = list(connection.execute(keys_statement(selection).limit(limit)).scalars())
+    return _in_force(connection, list(connection.execute(keys_statement(selection).limit(limit)).scalars()))
+
+
+def _in_force(connection: Connection, keys: Sequence[int]) -> list[tuple[int, VersionRow]]:
+    """Return of each instance the version in force, in the order of the keys."""
     by_digest: dict[bytes, int] = {}
     rows: list[VersionRow] = []
     for chunk in chunks(keys):

@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from safelight.catalog.levels import given_at, matched_at
 from safelight.catalog.rows import HoldingRow, LandedRow, VersionRow
 from safelight.core.instance import ByteSource
+from safelight.core.query import QueryLevel, Selection
 from safelight.gateway.dicomweb.faults import NothingThere
+from safelight.gateway.dicomweb.ports import Found
 from safelight.site.holdings import Holdings
 from safelight.site.opened import Site
 
@@ -49,6 +52,21 @@ class WebArchive:
         if instance:
             found = [version for version in found if version.sop_instance == instance]
         return sorted(found, key=_place_in_series)
+
+    def matched_at(self, level: QueryLevel) -> frozenset[int]:
+        """Return the attributes that `find` can match."""
+        return matched_at(level)
+
+    def given_at(self, level: QueryLevel) -> frozenset[int]:
+        """Return the attributes that `find` can give."""
+        return given_at(level)
+
+    def find(self, selection: Selection, tags: tuple[int, ...], offset: int, limit: int) -> Found:
+        """Return what matches of everything that was received so far."""
+        self._site.arrivals.settle()
+        page = self._site.catalog.level_page(selection, offset, limit)
+        rows = self._site.catalog.level_rows(selection.level, tags, page.keys)
+        return Found(tags, rows, page.versions, page.is_more)
 
     def opened(self, versions: Sequence[VersionRow]) -> Iterator[HeldInstance]:
         """Open some instances, one after the other.

@@ -8,6 +8,7 @@ from safelight.catalog.errors import BadSearch
 from safelight.core.errors import PeerError, ResourceError, SafelightError
 from safelight.gateway.dicomweb.streaming import WebAnswer
 from safelight.wire.dicom.frames import Undecodable
+from safelight.wire.dicom.query import QueryTooLong
 from safelight.wire.dicomweb.faults import BadMultipart, BadWebRequest, NotAcceptable, UnsupportedMedia
 
 
@@ -23,6 +24,7 @@ _STATUS: Final[dict[type[SafelightError], HTTPStatus]] = {
     BadSearch: HTTPStatus.BAD_REQUEST,
     BadWebRequest: HTTPStatus.BAD_REQUEST,
     NothingThere: HTTPStatus.NOT_FOUND,
+    QueryTooLong: HTTPStatus.BAD_REQUEST,
     NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     Undecodable: HTTPStatus.NOT_ACCEPTABLE,
     UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

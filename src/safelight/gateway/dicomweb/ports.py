@@ -1,10 +1,12 @@
 """What the DICOMweb door asks of the house."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from safelight.catalog.rows import VersionRow
 from safelight.core.instance import ByteSource
+from safelight.core.query import QueryLevel, Selection
 
 
 class OpenInstance(Protocol):
@@ -25,11 +27,32 @@ class OpenInstance(Protocol):
         """Return the stored bytes for reading in ranges; without ``pixels``, anything may stand in their place."""
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Found:
+    """A page of what matches."""
+
+    tags: tuple[int, ...]
+    rows: Sequence[tuple[str, ...]]
+    """Of each the values of these attributes as text, several with backslashes between."""
+    versions: Sequence[VersionRow]
+    """At the level of instances, the same in the same order."""
+    is_more: bool
+
+
 class Archive(Protocol):
     """What is held. Used by many threads."""
 
     def instances(self, study: str, series: str = "", instance: str = "") -> Sequence[VersionRow]:
         """Return the current version of each instance that was received so far, in the order of a series."""
+
+    def matched_at(self, level: QueryLevel) -> frozenset[int]:
+        """Return the attributes that `find` can match."""
+
+    def given_at(self, level: QueryLevel) -> frozenset[int]:
+        """Return the attributes that `find` can give."""
+
+    def find(self, selection: Selection, tags: tuple[int, ...], offset: int, limit: int) -> Found:
+        """Return what matches of everything that was received so far."""
 
     def opened(self, versions: Sequence[VersionRow]) -> Iterator[OpenInstance]:
         """Open some instances, one after the other.

@@ -73,9 +73,9 @@ class Addresses:
 
     base: str
 
-    def instance(self, version: VersionRow) -> str:
+    def instance(self, study: str, series: str, instance: str) -> str:
         """Return the address of an instance."""
-        return f"{self.series(version.study, version.series)}/instances/{quote(version.sop_instance, safe='')}"
+        return f"{self.series(study, series)}/instances/{quote(instance, safe='')}"
 
     def series(self, study: str, series: str) -> str:
         """Return the address of a series."""
@@ -146,7 +146,8 @@ def json_list(documents: Iterator[dict[str, Any]]) -> Iterator[bytes]:
 
 def metadata(opened: OpenInstance, addresses: Addresses) -> dict[str, Any]:
     """Return the attributes of one instance; of one that cannot be followed to its end, what names it."""
-    version, address = opened.version, addresses.instance(opened.version)
+    version = opened.version
+    address = addresses.instance(version.study, version.series, version.sop_instance)
     try:
         side = read_set(opened.ranged(pixels=False), version.transfer_syntax, opened.prefix_size)
         document = data_set_json(side, lambda path: f"{address}/bulkdata/{path}")

@@ -3,13 +3,15 @@
 Source: PS3.18 chapter 10.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from safelight.catalog.rows import VersionRow
+from safelight.core.query import QueryLevel
 from safelight.gateway.dicomweb.faults import NothingThere
 from safelight.gateway.dicomweb.ports import Archive, OpenInstance
 from safelight.gateway.dicomweb.retrieval import (
@@ -19,14 +21,26 @@ from safelight.gateway.dicomweb.retrieval import (
     retrieve_instances,
     retrieve_metadata,
 )
+from safelight.gateway.dicomweb.search import SERIES, STUDY, search
 from safelight.gateway.dicomweb.streaming import Conversation, Handler, Threads, WebAnswer
 from safelight.wire.dicomweb.faults import BadWebRequest
 from safelight.wire.dicomweb.media import MediaRange, read_accept
+from safelight.wire.dicomweb.search import read_search
 
 FRAMES_MAX = 10_000
+_PORT = re.compile(r":\d+\Z")
 _STUDY = "/studies/{study}"
 _SERIES = _STUDY + "/series/{series}"
 _INSTANCE = _SERIES + "/instances/{instance}"
+_SEARCHES = {
+    "/studies": QueryLevel.STUDY,
+    "/series": QueryLevel.SERIES,
+    "/instances": QueryLevel.IMAGE,
+    f"{_STUDY}/series": QueryLevel.SERIES,
+    f"{_STUDY}/instances": QueryLevel.IMAGE,
+    f"{_SERIES}/instances": QueryLevel.IMAGE,
+}
+_NAMED = {"study": STUDY, "series": SERIES}
 
 
 class InThread(Response):
@@ -55,9 +69,8 @@ class Retrieval:
 
     @property
     def accept(self) -> Sequence[MediaRange]:
-        """What the peer takes; a query parameter goes before the header. Source: PS3.18 section 8.3.3.1."""
-        given = self._request.query_params.get("accept")
-        return read_accept(given or self._request.headers.get("accept", ""))
+        """What the peer takes."""
+        return accept_of(self._request)
 
     def versions(self) -> Sequence[VersionRow]:
         """Return the instances.
@@ -75,9 +88,19 @@ class Retrieval:
         return next(self.archive.opened(self.versions()[:1]))
 
 
+def accept_of(request: Request) -> Sequence[MediaRange]:
+    """Return what the peer takes; a query parameter goes before the header. Source: PS3.18 section 8.3.3.1."""
+    return read_accept(request.query_params.get("accept") or request.headers.get("accept", ""))
+
+
 def base_of(request: Request) -> str:
     """Return the address of DICOMweb here, as the peer wrote it."""
-    return f"{str(request.base_url).rstrip('/')}{request.url.path.partition('/studies')[0]}"
+    host, server = request.headers.get("host", ""), request.scope.get("server")
+    if server and not _PORT.search(host) and server[1] not in (80, 443):
+        # dicomweb-client names the host without its port.
+        host = f"{host}:{server[1]}"
+    prefix = str(request.scope["path"]).split("/")[1]
+    return f"{request.url.scheme}://{host}/{prefix}"
 
 
 def dicomweb_routes(archive: Archive, threads: Threads) -> APIRouter:
@@ -103,6 +126,21 @@ def dicomweb_routes(archive: Archive, threads: Threads) -> APIRouter:
     async def bulk(request: Request, value: str) -> Response:
         return answered(request, lambda one: retrieve_bulk(one.opened(), value, one.accept))
 
+    def searched(level: QueryLevel) -> Callable[[Request], Awaitable[Response]]:
+        async def found(request: Request) -> Response:
+            def handler(conversation: Conversation) -> WebAnswer:
+                del conversation
+                parameters = request.query_params.multi_items()
+                path = {_NAMED[name]: uid for name, uid in request.path_params.items()}
+                asked = read_search(parameters, level, path, archive.matched_at(level))
+                return search(archive, asked, path, accept_of(request), Addresses(base_of(request)))
+
+            return InThread(threads, handler)
+
+        return found
+
+    for place, level in _SEARCHES.items():
+        router.add_api_route(place, searched(level), methods=["GET"])
     for place in (_STUDY, _SERIES, _INSTANCE):
         router.add_api_route(place, instances, methods=["GET"])
         router.add_api_route(f"{place}/metadata", metadata, methods=["GET"])

@@ -3,7 +3,7 @@
 Source: PS3.4 sections C.2.2.2 and C.4.1.1.3.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -109,18 +109,26 @@ def match_of(element: DataElement) -> Match | None:
     Raises:
         QueryTooLong: it lists too many values.
     """
-    values = _values(element)
+    return match_of_values(int(element.tag), str(element.VR), _values(element))
+
+
+def match_of_values(tag: int, vr: str, values: Sequence[str]) -> Match | None:
+    """Return what an attribute must match that is asked for with these values; None when it may be anything.
+
+    Raises:
+        QueryTooLong: there are too many values.
+    """
     if not values or set(values) <= {"*"}:
         return None
     if len(values) > _LISTED_MAX:
-        raise QueryTooLong(tag=f"{int(element.tag):08X}", values=len(values))
+        raise QueryTooLong(tag=f"{tag:08X}", values=len(values))
     if len(values) > 1:
         return OneOf(tuple(dict.fromkeys(values)))
     (value,) = values
-    if element.VR in _RANGES and "-" in value:
+    if vr in _RANGES and "-" in value:
         low, _, high = value.partition("-")
         return Between(low.strip(), high.strip()) if low.strip() or high.strip() else None
-    if element.VR not in _WITHOUT_WILDCARDS and ("*" in value or "?" in value):
+    if vr not in _WITHOUT_WILDCARDS and ("*" in value or "?" in value):
         return Like(value)
     return Exactly(value)
 

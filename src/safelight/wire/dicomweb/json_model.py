@@ -50,6 +50,12 @@ def data_set_json(side: DecodedSet, address: BulkAddress) -> dict[str, Element]:
         return _Writer(side, address).attributes(side.tree, (), "")
 
 
+def element_of_text(vr: str, text: str) -> Element:
+    """Return an attribute whose values are known as text, with backslashes between them."""
+    values = _text_values(vr.encode("ascii"), text)
+    return {"vr": vr} if all(one is None for one in values) else {"vr": vr, "Value": values}
+
+
 def find_value(side: DecodedSet, path: str) -> Attribute | None:
     """Return the attribute that a path of `BulkAddress` leads to; None where it leads nowhere."""
     tree: Tree | None = side.tree
@@ -123,7 +129,10 @@ def _values(vr: bytes, value: bytes, charset: tuple[str, ...]) -> list[Any]:
     if vr == b"AT":
         pairs = Struct("<HH").iter_unpack(value[: len(value) - len(value) % 4])
         return [f"{group:04X}{element:04X}" for group, element in pairs]
-    text = _text(vr, value, charset)
+    return _text_values(vr, _text(vr, value, charset))
+
+
+def _text_values(vr: bytes, text: str) -> list[Any]:
     if vr in _ONE_TEXT:
         return [text.rstrip(" ")]
     parts = [one.strip(" ") for one in text.split("\\")]
