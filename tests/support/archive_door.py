@@ -19,10 +19,11 @@ from safelight.gateway.dicom.contexts import ContextProposal, contexts_for
 from safelight.gateway.dicom.exchange import CallSettings
 from safelight.site.flushing import pack_everything
 from safelight.site.founding import Founding, found
+from safelight.site.home import Home
 from safelight.site.opened import Site
 from safelight.site.peers import name_peer
 from safelight.site.register import CallerBook
-from safelight.site.serve import make_listener
+from safelight.site.serve import make_door
 from safelight.wire.dicom.part10 import read_prefix
 from support.dicom_peers import free_port
 
@@ -65,15 +66,15 @@ class ArchiveDoor:
 def open_archive(
     folder: Path, *, accept_any: bool = True, second: Path | None = None, settings: str = ""
 ) -> Iterator[ArchiveDoor]:
-    """Found a home and open its door; ``settings`` are lines of [gateway.dicom]."""
-    port = free_port()
-    made = found(Founding(folder / "home", "Test", TITLE, port, second, accept_any=accept_any))
-    if settings:
-        file = made.home.settings_file
-        file.write_text(file.read_text().replace("[gateway.dicom]", f"[gateway.dicom]\n{settings}"))
-    with Site.open(made.home) as site:
+    """Open the door of a home, found first if need be; ``settings`` are lines of [gateway.dicom]."""
+    home = Home(folder / "home")
+    if not home.directory.exists():
+        found(Founding(home.directory, "Test", TITLE, free_port(), second, accept_any=accept_any))
+        text = home.settings_file.read_text()
+        home.settings_file.write_text(text.replace("[gateway.dicom]", f"[gateway.dicom]\n{settings}"))
+    with Site.open(home) as site:
         book = CallerBook(site.records, site.clock)
-        listener = make_listener(site, book)
+        listener = make_door(site, book)
         listener.start()
         try:
             yield ArchiveDoor(site, listener.port, book)

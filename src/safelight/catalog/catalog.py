@@ -11,11 +11,23 @@ from typing import Self
 
 from sqlalchemy import Connection, select
 
-from safelight.catalog import callers, census_rows, claims, findings, landing_rows, levels, packs, search, versions
+from safelight.catalog import (
+    callers,
+    census_rows,
+    claims,
+    custody,
+    findings,
+    landing_rows,
+    levels,
+    packs,
+    search,
+    versions,
+)
 from safelight.catalog.callers import CallerRow, CallerSighting
 from safelight.catalog.census_outcome import CensusOutcome
 from safelight.catalog.census_rows import CensusRow, CensusRun, ClaimChange, SeriesClaim, StudyClaim
 from safelight.catalog.claims import Counted, Dates, HeldStudy, KeptClaim
+from safelight.catalog.custody import Custody
 from safelight.catalog.dump import dump
 from safelight.catalog.errors import CatalogDamaged, CatalogMissing, CatalogThere
 from safelight.catalog.exposure import ExposureInputs, exposure_inputs
@@ -302,6 +314,11 @@ class Catalog:
         assert study is not None or series is not None
         with self._database.reading() as connection:
             return versions.current(connection, versions.versions(connection, study, series), as_of)
+
+    def custody(self, instances: Iterable[str]) -> dict[str, Custody]:
+        """Return in how many whole copies these instances are kept; what is not held is absent."""
+        with self._database.reading() as connection:
+            return custody.custody(connection, instances)
 
     def opaque(self) -> Iterator[VersionRow]:
         """Give every version that belongs to no study, by digest."""

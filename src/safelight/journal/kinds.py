@@ -103,6 +103,13 @@ class FactKind(StrEnum):
     DOWNTIME_CLOSED = "downtime-closed"
     """Somebody said that nothing of a scope's outage is open any more."""
 
+    COMMITMENT_ASKED = "commitment-asked"
+    """A peer asked whether we take custody of instances: which, in which transaction."""
+    COMMITMENT_DECIDED = "commitment-decided"
+    """A request for commitment was decided: how many copies were demanded, which instances failed and why."""
+    COMMITMENT_DELIVERED = "commitment-delivered"
+    """The peer took the answer to its request for commitment, or it was given up."""
+
     JOURNAL_SEALED = "journal-sealed"
     """Entries up to a position lie in the vault, in the pack named."""
     JOURNAL_RESTORED = "journal-restored"

@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from typing import Final
 
+from safelight.gateway.dicom.commitment_service import CommitmentService
 from safelight.gateway.dicom.conversation import Service
 from safelight.gateway.dicom.ports import Admission, AssociationFacts
 from safelight.gateway.dicom.query_service import QueryService
 from safelight.gateway.dicom.retrieve_service import RetrieveService
 from safelight.site import dicom_queries, dicom_retrievals
+from safelight.site.dicom_commitments import CommitmentDesk
 from safelight.site.dicom_queries import ArchiveQueries
 from safelight.site.dicom_retrievals import ArchiveRetrievals
 from safelight.site.opened import Site
+from safelight.wire.dicom.uids import COMMITMENT_PUSH
 
 NOTHING: Final[Mapping[str, Service]] = {}
 
@@ -20,12 +23,23 @@ class ArchiveServices:
 
     def __init__(self, site: Site, admission: Admission, identifier_bytes_max: int) -> None:
         self._admission = admission
+        title = site.settings.dicom.ae_title
+        self._commitments = CommitmentDesk(site)
         queries = QueryService(ArchiveQueries(site), identifier_bytes_max)
-        retrievals = RetrieveService(ArchiveRetrievals(site), site.settings.dicom.ae_title, identifier_bytes_max)
+        retrievals = RetrieveService(ArchiveRetrievals(site), title, identifier_bytes_max)
         self._services: dict[str, Service] = {
             **dict.fromkeys(dicom_queries.LEVELS_OF_MODEL, queries),
             **dict.fromkeys(dicom_retrievals.LEVELS_OF_MODEL, retrievals),
+            COMMITMENT_PUSH: CommitmentService(self._commitments, title, identifier_bytes_max),
         }
+
+    def start(self) -> None:
+        """Begin what goes on beside the associations."""
+        self._commitments.start()
+
+    def stop(self) -> None:
+        """End it; no association stands any more."""
+        self._commitments.stop()
 
     def offered(self, caller: AssociationFacts) -> Mapping[str, Service]:
         """Return the services for a caller; none for a target that was let in for a comparison only."""

@@ -32,6 +32,7 @@ HINT_OF: Final[Mapping[str, str]] = {
     "gateway.hl7-destination-unreachable": "Messages wait in order and go on when the receiver listens again.",
     "gateway.hl7-not-folded": "It is kept and forwarded. Tell where this sender puts things in order_mapping.toml.",
     "gateway.hl7-dead-letter": "See: safelight gateway queue list DESTINATION; then gateway queue replay or skip it.",
+    "gateway.commitment-undelivered": "Name the modality: safelight gateway peer add AET HOST:PORT; it is tried again.",
     "recovery.study-open": "See: safelight recovery status",
 }
 

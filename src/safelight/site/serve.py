@@ -72,7 +72,30 @@ class KnownCallers:
             return self._titles
 
 
-def make_listener(site: Site, book: CallerBook) -> Listener:
+class DicomDoor:
+    """The listener of a site with the services behind it."""
+
+    def __init__(self, listener: Listener, services: ArchiveServices) -> None:
+        self._listener = listener
+        self._services = services
+
+    @property
+    def port(self) -> int:
+        """The port we listen at."""
+        return self._listener.port
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._services.start()
+        self._listener.start()
+
+    def stop(self, grace: timedelta) -> None:
+        """Accept nobody any more, and end what is under way."""
+        self._listener.stop(grace)
+        self._services.stop()
+
+
+def make_door(site: Site, book: CallerBook) -> DicomDoor:
     """Return the DICOM door of a site, listening and not yet accepting.
 
     Raises:
@@ -96,7 +119,7 @@ def make_listener(site: Site, book: CallerBook) -> Listener:
     )
     listener = Listener(settings, house, site.clock)
     site.awaited.is_served = True
-    return listener
+    return DicomDoor(listener, services)
 
 
 def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
@@ -112,19 +135,19 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
         signal.signal(number, lambda *_: stop.set())
     with Site.open(home, quiet=False) as site:
         book = CallerBook(site.records, site.clock)
-        listener = make_listener(site, book)
+        door = make_door(site, book)
         messages = MessageDoor(site)
         web = _web_door(site)
         upkeep = Upkeep(site, book)
         control = ControlServer(home.control_socket, lambda name, told, report: _do(site, name, told, report))
-        site.records.record(FactKind.SERVED_START, {"port": listener.port})
+        site.records.record(FactKind.SERVED_START, {"port": door.port})
         upkeep.start()
         control.start()
-        listener.start()
+        door.start()
         messages.start()
         if web is not None:
             web.start()
-        site.log("gateway.ready", port=listener.port)
+        site.log("gateway.ready", port=door.port)
         ready()
         try:
             stop.wait()
@@ -132,7 +155,7 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
             site.log("gateway.stopping")
             if web is not None:
                 web.stop()
-            listener.stop(GRACE)
+            door.stop(GRACE)
             messages.stop()
             control.stop()
             site.arrivals.settle()

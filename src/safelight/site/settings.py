@@ -52,6 +52,7 @@ class DicomSettings:
     pdu_bytes_max: int = 131072
     data_set_bytes_max: int = 16 * 2**30
     query_answers_max: int = 100_000
+    commitment_minutes_max: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from safelight.core.errors import PeerError, SafelightError
 from safelight.core.names import AETitle, BadAETitle
 from safelight.gateway.dicom.connection import Connection
-from safelight.gateway.dicom.conversation import Conversation, Patience, Service, Services, no_services
+from safelight.gateway.dicom.conversation import Conversation, Patience, Service, Services, Tidings, no_services
 from safelight.gateway.dicom.ports import (
     Admission,
     AssociationFacts,
@@ -62,6 +62,7 @@ _INSTANCES_NEVERTHELESS: Final = (
     "1.2.840.10008.5.1.1.29",
     "1.2.840.10008.5.1.1.30",
 )
+_TIDINGS_EVERY: Final = timedelta(seconds=0.25)
 _IDENTIFIER_SYNTAXES: Final = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN)
 
 
@@ -127,6 +128,7 @@ class ServedAssociation:
         self._sink = MemorySink()
         self._is_performing = False
         self._postponed: list[tuple[DataSetReceived | CommandReceived, bytes]] = []
+        self._tidings: list[Tidings] = []
 
     def run(self) -> None:
         """Serve until the association is over. Whatever goes wrong here ends this association only."""
@@ -141,6 +143,8 @@ class ServedAssociation:
             self._seen(Occasion.ABORTED, error=f"core.defect {type(defect).__name__}")
             self._abort()
         finally:
+            for one in self._tidings:
+                one.let_go()
             try:
                 self._reception.close()
             except SafelightError as error:
@@ -181,7 +185,21 @@ class ServedAssociation:
         settings = self._settings
         if self._request is None:
             return self.connection.event(settings.artim, settings.artim)
+        if self._tidings:
+            self._tell_tidings()
         return self.connection.event(settings.idle, settings.whole_pdu)
+
+    def _tell_tidings(self) -> None:
+        """While the peer is silent, and for no longer than it may be, say what services have to say later."""
+        for _ in range(int(self._settings.idle / _TIDINGS_EVERY)):
+            if not self._tidings or self._stop_wanted or self._machine.has_unread:
+                return
+            if self.connection.wait_for_more(_TIDINGS_EVERY):
+                return
+            self._is_performing = True
+            self._tidings = [one for one in self._tidings if not one.deliver()]
+            self._is_performing = False
+            self._work_off()
 
     def _is_over_after(self, happened: Happening) -> bool:
         if isinstance(happened, CommandReceived):
@@ -287,14 +305,16 @@ class ServedAssociation:
 
     def _perform(self, received: CommandReceived | DataSetReceived, data: bytes) -> None:
         """Have a service answer a request, and then those that came meanwhile."""
-        settings = self._settings
-        assert self._facts is not None
-        waiting = self._postponed
-        waiting.append((received, data))
+        self._postponed.append((received, data))
         if self._is_performing:
-            if len(waiting) > settings.window_max:
-                raise LimitExceeded(limit="window_max", value=settings.window_max)
+            if len(self._postponed) > self._settings.window_max:
+                raise LimitExceeded(limit="window_max", value=self._settings.window_max)
             return
+        self._work_off()
+
+    def _work_off(self) -> None:
+        settings, waiting = self._settings, self._postponed
+        assert self._facts is not None
         self._is_performing = True
         while waiting:
             request, identifier = waiting.pop(0)
@@ -302,17 +322,17 @@ class ServedAssociation:
             if service is None:
                 self._answer(request, UNRECOGNIZED_OPERATION)
                 continue
-            service.perform(
-                Conversation(
-                    self.connection,
-                    request,
-                    identifier,
-                    self._facts,
-                    Patience(settings.idle, settings.whole_pdu),
-                    self._hear,
-                    self._note_service(request),
-                )
+            conversation = Conversation(
+                self.connection,
+                request,
+                identifier,
+                self._facts,
+                Patience(settings.idle, settings.whole_pdu),
+                self._hear,
+                self._note_service(request),
             )
+            service.perform(conversation)
+            self._tidings += conversation.later
             self._reception.answer_all()
         self._is_performing = False
 

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from safelight.core.clock import Clock, SystemClock
 from safelight.core.errors import PeerError
-from safelight.core.instance import ByteSource
+from safelight.core.instance import ByteSource, MemorySource
 from safelight.core.names import AETitle, Peer
 from safelight.gateway.dicom import retrieval
 from safelight.gateway.dicom.connection import Connection
@@ -20,6 +20,7 @@ from safelight.gateway.dicom.ports import IntakeSession, MoveOriginator
 from safelight.gateway.dicom.retrieval import Cancel, Counts, RetrieveOutcome, never, unwatched
 from safelight.gateway.dicom.statuses import Status
 from safelight.wire.dicom.dimse import Command, CommandField, Priority
+from safelight.wire.dicom.identifier import encode_identifier
 from safelight.wire.dicom.negotiation import AgreedContext
 from safelight.wire.dicom.pdu import AssociateRequest, PresentationContext
 from safelight.wire.dicom.uids import IMPLEMENTATION_CLASS, IMPLEMENTATION_VERSION, VERIFICATION
@@ -209,6 +210,24 @@ class ClientAssociation:
         return retrieval.move(
             self._exchange, model, identifier, destination, watch=watch, cancel=cancel, message_id=message_id
         )
+
+    def report(self, sop_class: str, sop_instance: str, event_type: int, data: Dataset) -> Status:
+        """Report an event of an instance (N-EVENT-REPORT), as SCP of its class."""
+        exchange = self._exchange
+        context = exchange.context(sop_class)
+        request = Command(
+            CommandField.N_EVENT_REPORT_RQ,
+            message_id=exchange.next_message_id(),
+            has_data_set=True,
+            sop_class=sop_class,
+            sop_instance=sop_instance,
+            event_type=event_type,
+        )
+        exchange.send(context, request, MemorySource(encode_identifier(data, context.transfer_syntax)))
+        command = exchange.answer(exchange.settings.answer).command
+        if command.field != CommandField.N_EVENT_REPORT_RSP or command.responding_to != request.message_id:
+            raise UnexpectedMessage(peer=str(exchange.peer), command=command.field)
+        return status_in(command)
 
     def release(self) -> None:
         """End the association in good order, and close the connection."""

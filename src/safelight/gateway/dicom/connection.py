@@ -77,6 +77,10 @@ class Connection:
         """Whether the peer has sent more that can be read without waiting."""
         return bool(self._poll.poll(0))
 
+    def wait_for_more(self, span: timedelta) -> bool:
+        """Wait until the peer has sent more, or for so long; return whether it has."""
+        return bool(self._poll.poll(span.total_seconds() * 1000))
+
     def flush(self) -> None:
         """Send what the machine has to say. A connection that is gone is noticed by the next read."""
         out = self.machine.outgoing()

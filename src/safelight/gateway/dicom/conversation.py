@@ -29,6 +29,16 @@ Note = Callable[[Occasion, int, str], None]
 """Takes note of what a service did: the occasion, the status answered, what went wrong."""
 
 
+class Tidings(Protocol):
+    """What a service has to say later, over the association on which it was asked, if that still stands then."""
+
+    def deliver(self) -> bool:
+        """Say it if there is something to say now; return whether that is all. Called while the peer is silent."""
+
+    def let_go(self) -> None:
+        """Know that this association is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long we wait for a peer."""
@@ -55,6 +65,7 @@ class Conversation:
         self.data = data
         self.caller = caller
         self.note = note
+        self.later: list[Tidings] = []
         self._connection = connection
         self._machine = connection.machine
         self._patience = patience
@@ -63,7 +74,7 @@ class Conversation:
         self._gathered = 0
         self._cancelled = False
         self._last_id = 0
-        self._store_answers: list[Command] = []
+        self._answers: list[Command] = []
 
     @property
     def contexts(self) -> Mapping[int, AgreedContext]:
@@ -107,10 +118,9 @@ class Conversation:
 
     def store(self, context: AgreedContext, sop_instance: str, data: ByteSource) -> int:
         """Send one instance as a sub-operation (C-STORE); return its message identifier."""
-        self._last_id = self._last_id % _MESSAGE_IDS + 1
         request = Command(
             CommandField.C_STORE_RQ,
-            message_id=self._last_id,
+            message_id=self._next_id(),
             has_data_set=True,
             sop_class=context.abstract_syntax,
             sop_instance=sop_instance,
@@ -120,18 +130,32 @@ class Conversation:
         self.flush()
         return self._last_id
 
-    def next_store_answer(self) -> Command:
-        """Wait for the answer to a sub-operation.
+    def report(self, sop_instance: str, event_type: int, data: bytes) -> int:
+        """Report an event of an instance to the peer (N-EVENT-REPORT) and return the status it answers."""
+        request = Command(
+            CommandField.N_EVENT_REPORT_RQ,
+            message_id=self._next_id(),
+            has_data_set=True,
+            sop_class=self.context.abstract_syntax,
+            sop_instance=sop_instance,
+            event_type=event_type,
+        )
+        self._send(self.context, request, MemorySource(data))
+        self.flush()
+        return self.next_answer().status or 0
+
+    def next_answer(self) -> Command:
+        """Wait for the answer to a sub-operation or report.
 
         Raises:
             AssociationLost, PeerSilent: there will be none.
         """
-        while not self._store_answers:
+        while not self._answers:
             happened = self._connection.event(self._patience.idle, self._patience.whole_pdu)
             if happened is None:
                 raise AssociationLost(state=str(self._machine.state))
             self._take(happened)
-        return self._store_answers.pop(0)
+        return self._answers.pop(0)
 
     def flush(self) -> None:
         """Send what was gathered."""
@@ -143,8 +167,9 @@ class Conversation:
         command = self.command
         fields: dict[str, int | str | None] = {
             "responding_to": command.message_id,
-            "sop_class": command.sop_class,
-            "sop_instance": command.sop_instance if command.field == CommandField.C_STORE_RQ else "",
+            "sop_class": command.sop_class or command.requested_class,
+            "sop_instance": command.sop_instance or command.requested_instance,
+            "action_type": command.action_type,
             **more,
         }
         return Command(command.field | ANSWER_BIT, has_data_set=has_data_set, status=status, **fields)  # type: ignore[arg-type]  # names of Command
@@ -157,6 +182,10 @@ class Conversation:
                 # A large data set is not gathered: the batch must be sent before the next is read.
                 self._gather(batch)
                 self.flush()
+
+    def _next_id(self) -> int:
+        self._last_id = self._last_id % _MESSAGE_IDS + 1
+        return self._last_id
 
     def _gather(self, pieces: list[bytes | memoryview]) -> None:
         self._pieces += pieces
@@ -172,7 +201,7 @@ class Conversation:
             elif command.is_request:
                 self._hear(happened)
             else:
-                self._store_answers.append(command)
+                self._answers.append(command)
         elif isinstance(happened, DataSetReceived):
             self._hear(happened)
         elif isinstance(happened, Aborted) and isinstance(happened.error, PeerError):

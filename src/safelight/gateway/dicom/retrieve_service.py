@@ -198,7 +198,7 @@ class _Get:
             yield held, None if given is None else (contexts[given[0]], given[1])
 
     def _settle(self, outstanding: dict[int, str]) -> None:
-        answer = self._conversation.next_store_answer()
+        answer = self._conversation.next_answer()
         sop_instance = outstanding.pop(answer.responding_to or 0, None)
         if sop_instance is not None:
             self._tally.settle(sop_instance, status_in(answer))

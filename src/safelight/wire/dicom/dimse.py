@@ -32,6 +32,14 @@ class CommandField(IntEnum):
     C_ECHO_RQ = 0x0030
     C_ECHO_RSP = 0x8030
     C_CANCEL_RQ = 0x0FFF
+    N_EVENT_REPORT_RQ = 0x0100
+    N_EVENT_REPORT_RSP = 0x8100
+    N_SET_RQ = 0x0120
+    N_SET_RSP = 0x8120
+    N_ACTION_RQ = 0x0130
+    N_ACTION_RSP = 0x8130
+    N_CREATE_RQ = 0x0140
+    N_CREATE_RSP = 0x8140
 
 
 class Priority(IntEnum):
@@ -63,6 +71,11 @@ class Command:
     completed: int | None = None
     failed: int | None = None
     warning: int | None = None
+    requested_class: str = ""
+    """Of the instance that N-SET and N-ACTION are about, where other messages have ``sop_class``."""
+    requested_instance: str = ""
+    event_type: int | None = None
+    action_type: int | None = None
 
     @property
     def is_request(self) -> bool:
@@ -77,6 +90,7 @@ _NUMBER: Final = "US"
 # Element number in group 0000, attribute of Command, kind of value; ascending, since that is the order on the wire.
 _ELEMENTS: Final = (
     (0x0002, "sop_class", _UID),
+    (0x0003, "requested_class", _UID),
     (0x0100, "field", _NUMBER),
     (0x0110, "message_id", _NUMBER),
     (0x0120, "responding_to", _NUMBER),
@@ -86,6 +100,9 @@ _ELEMENTS: Final = (
     (0x0900, "status", _NUMBER),
     (0x0902, "error_comment", _TEXT),
     (0x1000, "sop_instance", _UID),
+    (0x1001, "requested_instance", _UID),
+    (0x1002, "event_type", _NUMBER),
+    (0x1008, "action_type", _NUMBER),
     (0x1020, "remaining", _NUMBER),
     (0x1021, "completed", _NUMBER),
     (0x1022, "failed", _NUMBER),
@@ -103,6 +120,10 @@ _MANDATORY: Final = {
     CommandField.C_MOVE_RQ: ("message_id", "sop_class", "move_destination"),
     CommandField.C_ECHO_RQ: ("message_id", "sop_class"),
     CommandField.C_CANCEL_RQ: ("responding_to",),
+    CommandField.N_EVENT_REPORT_RQ: ("message_id", "sop_class", "sop_instance", "event_type"),
+    CommandField.N_SET_RQ: ("message_id", "requested_class", "requested_instance"),
+    CommandField.N_ACTION_RQ: ("message_id", "requested_class", "requested_instance", "action_type"),
+    CommandField.N_CREATE_RQ: ("message_id", "sop_class"),
 }
 _MANDATORY_OF_ANSWERS: Final = ("responding_to", "status")
 _MUST_CARRY_DATA: Final = frozenset(
