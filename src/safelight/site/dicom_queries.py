@@ -9,7 +9,7 @@ from safelight.core.errors import ResourceError
 from safelight.core.query import QueryLevel, Selection
 from safelight.gateway.dicom.query_service import Inquiry, Matches
 from safelight.site.opened import Site
-from safelight.wire.dicom.answer import AnswerShape
+from safelight.wire.dicom.answer import AnswerAttribute, AnswerShape
 from safelight.wire.dicom.query import QUERY_LEVEL, Query, QueryRefused, read_query
 from safelight.wire.dicom.uids import PATIENT_ROOT_FIND, STUDY_ROOT_FIND
 
@@ -93,8 +93,7 @@ def selection_of(query: Query) -> Selection:
 class _Reply:
     """Which attributes an answer has, and where their values come from."""
 
-    attributes: tuple[tuple[int, str], ...]
-    """Tags with their value representations."""
+    attributes: tuple[AnswerAttribute, ...]
     tags: tuple[int, ...]
     """Those that the catalog gives."""
     sources: tuple[int | str, ...]
@@ -111,6 +110,6 @@ def _reply(query: Query, title: str) -> _Reply:
     tags = tuple(key.tag for key in query.keys if key.tag in given)
     place = {tag: number for number, tag in enumerate(tags)}
     # What we know nothing of comes back empty: many askers look for every attribute they named.
-    attributes = tuple(sorted([(key.tag, key.vr) for key in query.keys] + [(QUERY_LEVEL, "CS")]))
-    sources = tuple(place[tag] if tag in place else fixed.get(tag, "") for tag, _ in attributes)
-    return _Reply(attributes, tags, sources)
+    pairs = sorted([(key.tag, key.vr) for key in query.keys] + [(QUERY_LEVEL, "CS")])
+    sources = tuple(place[tag] if tag in place else fixed.get(tag, "") for tag, _ in pairs)
+    return _Reply(tuple(AnswerAttribute(tag, vr) for tag, vr in pairs), tags, sources)

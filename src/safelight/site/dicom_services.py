@@ -12,8 +12,9 @@ from safelight.site import dicom_queries, dicom_retrievals
 from safelight.site.dicom_commitments import CommitmentDesk
 from safelight.site.dicom_queries import ArchiveQueries
 from safelight.site.dicom_retrievals import ArchiveRetrievals
+from safelight.site.dicom_worklist import WorklistQueries
 from safelight.site.opened import Site
-from safelight.wire.dicom.uids import COMMITMENT_PUSH
+from safelight.wire.dicom.uids import COMMITMENT_PUSH, WORKLIST_FIND
 
 NOTHING: Final[Mapping[str, Service]] = {}
 
@@ -30,6 +31,7 @@ class ArchiveServices:
         self._services: dict[str, Service] = {
             **dict.fromkeys(dicom_queries.LEVELS_OF_MODEL, queries),
             **dict.fromkeys(dicom_retrievals.LEVELS_OF_MODEL, retrievals),
+            WORKLIST_FIND: QueryService(WorklistQueries(site), identifier_bytes_max),
             COMMITMENT_PUSH: CommitmentService(self._commitments, title, identifier_bytes_max),
         }
 

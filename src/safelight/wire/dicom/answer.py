@@ -4,6 +4,7 @@ Source: PS3.5 sections 6.1, 7.1 and Annex A; PS3.4 section C.4.1.1.3.2 (the char
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
@@ -11,6 +12,8 @@ from safelight.wire.dicom.query import CHARACTER_SET
 from safelight.wire.dicom.uids import EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 
 UNICODE: Final = "ISO_IR 192"
+_ITEM_GROUP: Final = 0xFFFE
+_ITEM_ELEMENT: Final = 0xE000
 _LONG: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
 _SHORT_BYTES_MAX: Final = 0xFFFE
 _PYTHON_NAMES: Final = {
@@ -30,38 +33,71 @@ _PYTHON_NAMES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerAttribute:
+    """One attribute of every answer; a sequence has the attributes of its one item."""
+
+    tag: int
+    vr: str
+    nested: tuple["AnswerAttribute", ...] = ()
+
+
+Value = str | Sequence["Value"] | None
+"""Text; the values of the one item of a sequence; None for a sequence without items."""
+
+
 class AnswerShape:
     """Writes answers that all have the same attributes."""
 
-    def __init__(self, attributes: Sequence[tuple[int, str]], transfer_syntax: str, character_set: str = "") -> None:
-        """Take tags with their value representations, ascending; ``character_set`` is one that the asker can read."""
-        self._transfer_syntax = transfer_syntax
-        self._heads = [_Head(tag, vr, transfer_syntax) for tag, vr in attributes]
+    def __init__(self, attributes: Sequence[AnswerAttribute], transfer_syntax: str, character_set: str = "") -> None:
+        """Take attributes ascending by tag; ``character_set`` is one that the asker can read."""
+        self._item = _Item(attributes, transfer_syntax)
         self._character_set = character_set if character_set in _PYTHON_NAMES else UNICODE
         self._charset_head = _Head(CHARACTER_SET, "CS", transfer_syntax)
 
-    def encode(self, values: Sequence[str | bytes]) -> bytes:
-        """Write one answer; bytes are the items of a sequence, written already.
+    def encode(self, values: Sequence[Value]) -> bytes:
+        """Write one answer.
 
         Text beyond ASCII goes out in the asker's own character set where that has all its letters, else in Unicode.
         """
         try:
-            return self._written(values, "ascii")
+            return self._item.written(values, "ascii")
         except UnicodeEncodeError:
             pass
         if self._character_set != UNICODE:
             try:
-                body = self._written(values, _PYTHON_NAMES[self._character_set])
+                body = self._item.written(values, _PYTHON_NAMES[self._character_set])
                 return self._charset_head.written(self._character_set.encode()) + body
             except UnicodeEncodeError:
                 pass
-        return self._charset_head.written(UNICODE.encode()) + self._written(values, "utf-8")
+        return self._charset_head.written(UNICODE.encode()) + self._item.written(values, "utf-8")
 
-    def _written(self, values: Sequence[str | bytes], encoding: str) -> bytes:
+
+class _Item:
+    """The attributes of an answer, or of an item in it."""
+
+    def __init__(self, attributes: Sequence[AnswerAttribute], transfer_syntax: str) -> None:
+        self._parts = [
+            (_Head(one.tag, one.vr, transfer_syntax), _Item(one.nested, transfer_syntax) if one.vr == "SQ" else None)
+            for one in attributes
+        ]
+        self._item_head = _item_head(transfer_syntax)
+
+    def written(self, values: Sequence[Value], encoding: str) -> bytes:
         parts = []
-        for head, value in zip(self._heads, values, strict=True):
-            parts.append(head.written(value if isinstance(value, bytes) else value.encode(encoding)))
+        for (head, nested), value in zip(self._parts, values, strict=True):
+            if isinstance(value, str):
+                parts.append(head.written(value.encode(encoding)))
+            elif value is None or nested is None:
+                parts.append(head.written(b""))
+            else:
+                item = nested.written(value, encoding)
+                parts.append(head.written(self._item_head.pack(_ITEM_GROUP, _ITEM_ELEMENT, len(item)) + item))
         return b"".join(parts)
+
+
+def _item_head(transfer_syntax: str) -> Struct:
+    return Struct((">" if transfer_syntax == EXPLICIT_BIG_ENDIAN else "<") + "HHL")
 
 
 class _Head:

@@ -1,0 +1,194 @@
+"""The modality worklist by C-FIND, from the scheduled steps that orders and appointments were folded into.
+
+Source: PS3.4 Annex K.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from pydicom.datadict import keyword_for_tag
+
+from safelight.catalog.description import fold, folded_names
+from safelight.catalog.order_search import StepRow, StepSearch
+from safelight.core.query import Between, Exactly, Like, Match, OneOf, fits
+from safelight.gateway.dicom.query_service import Inquiry, Matches
+from safelight.site.dicom_queries import TooManyMatches
+from safelight.site.opened import Site
+from safelight.wire.dicom.answer import AnswerAttribute, AnswerShape, Value
+from safelight.wire.dicom.query import QueryKey, read_query
+
+STATION: Final = 0x00400001
+START_DATE: Final = 0x00400002
+MODALITY: Final = 0x00080060
+ACCESSION: Final = 0x00080050
+PATIENT_ID: Final = 0x00100020
+_ID_MAX: Final = 16
+
+_CODES: Final[Mapping[int, Mapping[int, str]]] = {
+    0x00321064: {
+        0x00080100: "RequestedProcedureCodeValue",
+        0x00080102: "RequestedProcedureCodingScheme",
+        0x00080104: "RequestedProcedureDescription",
+    },
+    0x00400008: {
+        0x00080100: "ScheduledProtocolCodeValue",
+        0x00080102: "ScheduledProtocolCodingScheme",
+        0x00080104: "ScheduledProcedureStepDescription",
+    },
+}
+"""Code sequences and where their one code comes from: value first."""
+SCHEDULED_STEP: Final = 0x00400100
+_STEP_KEYS: Final = (
+    QueryKey(MODALITY, "CS"),
+    QueryKey(STATION, "AE"),
+    QueryKey(START_DATE, "DA"),
+    QueryKey(0x00400003, "TM"),
+    QueryKey(0x00400006, "PN"),
+    QueryKey(0x00400007, "LO"),
+    QueryKey(0x00400008, "SQ"),
+    QueryKey(0x00400009, "SH"),
+    QueryKey(0x00400010, "SH"),
+    QueryKey(0x00400011, "SH"),
+    QueryKey(0x00400020, "CS"),
+)
+
+
+class WorklistQueries:
+    """Finds scheduled steps that are not settled."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def find(self, inquiry: Inquiry) -> Matches:
+        """Look up the steps that match.
+
+        Raises:
+            QueryRefused: a sequence has several items.
+        """
+        query = read_query(inquiry.identifier)
+        limit = self._site.settings.dicom.query_answers_max
+        rows = self._site.messages.index.steps(_search(query.keys, limit + 1))
+        shape = AnswerShape(_attributes(query.keys), inquiry.transfer_syntax, query.character_set)
+        return Matches(self._answers(rows, query.keys, limit, shape))
+
+    def _answers(
+        self, rows: Sequence[StepRow], keys: Sequence[QueryKey], limit: int, shape: AnswerShape
+    ) -> Iterator[bytes]:
+        for row in rows[:limit]:
+            told = step_values(row, self._site.node)
+            if _fit(keys, told):
+                yield shape.encode(_values(keys, told))
+        if len(rows) > limit:
+            raise TooManyMatches(limit=limit)
+
+
+def step_values(row: StepRow, node: str) -> dict[str, str]:
+    """Return what a step says, by keyword, with the identifiers that a modality cannot do without.
+
+    Where no order gives them they follow from the order's own number, so that every query gets the same.
+    """
+    told = {name: value.text for name, value in row.patient.items()}
+    told |= row.attributes
+    told |= {
+        "PatientID": row.patient_id.text,
+        "IssuerOfPatientID": row.issuer,
+        "ScheduledProcedureStepStatus": str(row.state).upper(),
+    }
+    accession = told.get("AccessionNumber", "")
+    if not told.get("StudyInstanceUID"):
+        named = f"{row.patient_id.text}\\{row.issuer}\\{accession}" if accession else str(row.key)
+        told["StudyInstanceUID"] = _study_uid(node, named)
+    if not told.get("ScheduledProcedureStepID"):
+        told["ScheduledProcedureStepID"] = str(row.key)[-_ID_MAX:]
+    if not told.get("RequestedProcedureID"):
+        told["RequestedProcedureID"] = accession[:_ID_MAX] or told["ScheduledProcedureStepID"]
+    return told
+
+
+def _study_uid(node: str, named: str) -> str:
+    """Return a UID that only this node gives, and always the same one. Source: PS3.5 section B.2."""
+    number = int.from_bytes(hashlib.sha256(f"{node}\\{named}".encode()).digest()[:16], "big")
+    # Version and variant of a name-based UUID.
+    number = number & ~(0xF << 76) | 8 << 76
+    return f"2.25.{number & ~(0x3 << 62) | 2 << 62}"
+
+
+def _search(keys: Sequence[QueryKey], limit: int) -> StepSearch:
+    """Return what the index can narrow; everything is compared once more afterwards."""
+    matches = dict(_matches(keys))
+    date = matches.get(START_DATE)
+    low, high = (date.low, date.high) if isinstance(date, Between) else ("", "")
+    if isinstance(date, Exactly):
+        low = high = date.value
+
+    def exactly(tag: int) -> str:
+        match = matches.get(tag)
+        return match.value if isinstance(match, Exactly) else ""
+
+    return StepSearch(
+        date_from=low,
+        date_to=high,
+        modality=exactly(MODALITY),
+        patient_id=exactly(PATIENT_ID),
+        accession=exactly(ACCESSION),
+        limit=limit,
+    )
+
+
+def _matches(keys: Sequence[QueryKey]) -> Iterator[tuple[int, Match]]:
+    for key in keys:
+        if key.match is not None:
+            yield key.tag, key.match
+        if key.tag == SCHEDULED_STEP:
+            yield from _matches(key.nested)
+
+
+def _fit(keys: Sequence[QueryKey], told: Mapping[str, str]) -> bool:
+    return all(_fits(tag, match, told.get(keyword_for_tag(tag), "")) for tag, match in _matches(keys))
+
+
+def _fits(tag: int, match: Match, value: str) -> bool:
+    if tag == STATION and not value:
+        # A step that no order gives to a station may be done at any.
+        return True
+    if keyword_for_tag(tag).endswith(("Name", "Physician")):
+        return any(_name_fits(match, name) for name in folded_names(value))
+    return fits(match, value)
+
+
+def _name_fits(match: Match, name: str) -> bool:
+    if isinstance(match, Exactly):
+        return name in folded_names(match.value)
+    if isinstance(match, Like):
+        return any(fits(Like(fold(group)), name) for group in match.pattern.split("=") if group)
+    return isinstance(match, OneOf) and any(name in folded_names(one) for one in match.values)
+
+
+def _attributes(keys: Sequence[QueryKey]) -> tuple[AnswerAttribute, ...]:
+    return tuple(AnswerAttribute(key.tag, key.vr, _attributes(_nested(key))) for key in keys)
+
+
+def _nested(key: QueryKey) -> tuple[QueryKey, ...]:
+    """Return the keys in a sequence; one that names none asks for what we have. Source: PS3.4 section C.2.2.2.6."""
+    if key.tag == SCHEDULED_STEP and not key.nested:
+        return _STEP_KEYS
+    if key.nested or key.tag not in _CODES:
+        return key.nested
+    return tuple(QueryKey(tag, "LO" if tag == 0x00080104 else "SH") for tag in _CODES[key.tag])
+
+
+def _values(keys: Sequence[QueryKey], told: Mapping[str, str]) -> list[Value]:
+    values: list[Value] = []
+    for key in keys:
+        if key.vr != "SQ":
+            values.append(told.get(keyword_for_tag(key.tag), ""))
+        elif key.tag == SCHEDULED_STEP:
+            values.append(_values(_nested(key), told))
+        elif key.tag in _CODES:
+            codes = _CODES[key.tag]
+            has_code = bool(told.get(codes[0x00080100]))
+            values.append([told.get(codes.get(one.tag, ""), "") for one in _nested(key)] if has_code else None)
+        else:
+            values.append(None)
+    return values
