@@ -10,6 +10,7 @@ from safelight.gateway.dicomweb.faults import refused
 from safelight.gateway.dicomweb.routes import dicomweb_routes
 from safelight.gateway.dicomweb.streaming import Threads
 from safelight.site.web_archive import WebArchive
+from safelight.site.web_intake import StowIntake
 
 if TYPE_CHECKING:
     from safelight.site.opened import Site
@@ -30,7 +31,10 @@ class WebDoor:
         self._site = site
         console = site.settings.console
         self._threads = Threads(refused, self._failed)
-        application = web_application({PREFIX: dicomweb_routes(WebArchive(site), self._threads)})
+        dicom = site.settings.dicom
+        title, bytes_max = dicom.ae_title.text, dicom.data_set_bytes_max
+        intake = StowIntake(site.landing, site.clock, title, bytes_max, site.arrivals.put)
+        application = web_application({PREFIX: dicomweb_routes(WebArchive(site), intake, self._threads)})
         self._server = WebServer(WebServerSettings(console.port, console.bind), application)
 
     def start(self) -> None:

@@ -60,3 +60,49 @@ class Archive(Protocol):
         Raises:
             NotHeld: one is gone.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """An instance that was taken in and becomes durable with the next `StowSession.commit`."""
+
+    sop_class: str
+    sop_instance: str
+    study: str
+    series: str
+
+
+class StowSession(Protocol):
+    """Takes in the files of one message, one after the other. For one thread.
+
+    Any call may raise a SafelightError; it concerns the file at hand, of `commit` all since the last one.
+    """
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """SOP class and instance of the file at hand, as far as they are known."""
+
+    def begin(self) -> None:
+        """Begin a file."""
+
+    def take(self, data: bytes) -> None:
+        """Take in more of it."""
+
+    def finish(self) -> TakenIn:
+        """Take it in: all its bytes came."""
+
+    def commit(self) -> None:
+        """Return when everything finished so far is durable."""
+
+    def abandon(self) -> None:
+        """Drop the file that was begun and not finished."""
+
+    def close(self) -> None:
+        """End the session. What was finished and not committed may be dropped: nobody was told of it."""
+
+
+class StowIntake(Protocol):
+    """Where instances go. Shared by all requests."""
+
+    def open(self, host: str, study: str) -> StowSession:
+        """Begin to take in one message; ``study`` is where it must belong, or empty."""

@@ -5,13 +5,12 @@ Source: PS3.18 sections 8.7.3 and 10.4.
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
-from urllib.parse import quote
 from uuid import uuid4
 
 from safelight.catalog.rows import VersionRow
+from safelight.gateway.dicomweb.addresses import Addresses
 from safelight.gateway.dicomweb.faults import NothingThere
 from safelight.gateway.dicomweb.ports import Archive, OpenInstance
 from safelight.gateway.dicomweb.streaming import WebAnswer
@@ -65,25 +64,6 @@ _MEDIA_OF_SYNTAX: Final = {
 }
 """Source: PS3.18 Table 8.7.3-5 and 8.7.3-6."""
 _CHUNK: Final = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where our resources are, as the peer reaches us."""
-
-    base: str
-
-    def instance(self, study: str, series: str, instance: str) -> str:
-        """Return the address of an instance."""
-        return f"{self.series(study, series)}/instances/{quote(instance, safe='')}"
-
-    def series(self, study: str, series: str) -> str:
-        """Return the address of a series."""
-        return f"{self.study(study)}/series/{quote(series, safe='')}"
-
-    def study(self, study: str) -> str:
-        """Return the address of a study."""
-        return f"{self.base}/studies/{quote(study, safe='')}"
 
 
 def retrieve_instances(archive: Archive, versions: Sequence[VersionRow], accept: Sequence[MediaRange]) -> WebAnswer:

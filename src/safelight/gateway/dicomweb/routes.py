@@ -3,7 +3,6 @@
 Source: PS3.18 chapter 10.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from fastapi import APIRouter, Request
@@ -12,23 +11,23 @@ from starlette.types import Receive, Scope, Send
 
 from safelight.catalog.rows import VersionRow
 from safelight.core.query import QueryLevel
+from safelight.gateway.dicomweb.addresses import addresses_for
 from safelight.gateway.dicomweb.faults import NothingThere
-from safelight.gateway.dicomweb.ports import Archive, OpenInstance
+from safelight.gateway.dicomweb.ports import Archive, OpenInstance, StowIntake
 from safelight.gateway.dicomweb.retrieval import (
-    Addresses,
     retrieve_bulk,
     retrieve_frames,
     retrieve_instances,
     retrieve_metadata,
 )
 from safelight.gateway.dicomweb.search import SERIES, STUDY, search
+from safelight.gateway.dicomweb.storing import store
 from safelight.gateway.dicomweb.streaming import Conversation, Handler, Threads, WebAnswer
-from safelight.wire.dicomweb.faults import BadWebRequest
+from safelight.wire.dicomweb.faults import BadWebRequest, UnsupportedMedia
 from safelight.wire.dicomweb.media import MediaRange, read_accept
 from safelight.wire.dicomweb.search import read_search
 
 FRAMES_MAX = 10_000
-_PORT = re.compile(r":\d+\Z")
 _STUDY = "/studies/{study}"
 _SERIES = _STUDY + "/series/{series}"
 _INSTANCE = _SERIES + "/instances/{instance}"
@@ -65,7 +64,7 @@ class Retrieval:
         self._request = request
         path = request.path_params
         self._names = (path["study"], path.get("series", ""), path.get("instance", ""))
-        self.addresses = Addresses(base_of(request))
+        self.addresses = addresses_for(request)
 
     @property
     def accept(self) -> Sequence[MediaRange]:
@@ -93,17 +92,7 @@ def accept_of(request: Request) -> Sequence[MediaRange]:
     return read_accept(request.query_params.get("accept") or request.headers.get("accept", ""))
 
 
-def base_of(request: Request) -> str:
-    """Return the address of DICOMweb here, as the peer wrote it."""
-    host, server = request.headers.get("host", ""), request.scope.get("server")
-    if server and not _PORT.search(host) and server[1] not in (80, 443):
-        # dicomweb-client names the host without its port.
-        host = f"{host}:{server[1]}"
-    prefix = str(request.scope["path"]).split("/")[1]
-    return f"{request.url.scheme}://{host}/{prefix}"
-
-
-def dicomweb_routes(archive: Archive, threads: Threads) -> APIRouter:
+def dicomweb_routes(archive: Archive, intake: StowIntake, threads: Threads) -> APIRouter:
     """Return the routes of DICOMweb."""
     router = APIRouter()
 
@@ -133,12 +122,25 @@ def dicomweb_routes(archive: Archive, threads: Threads) -> APIRouter:
                 parameters = request.query_params.multi_items()
                 path = {_NAMED[name]: uid for name, uid in request.path_params.items()}
                 asked = read_search(parameters, level, path, archive.matched_at(level))
-                return search(archive, asked, path, accept_of(request), Addresses(base_of(request)))
+                return search(archive, asked, path, accept_of(request), addresses_for(request))
 
             return InThread(threads, handler)
 
         return found
 
+    async def stored(request: Request) -> Response:
+        def handler(conversation: Conversation) -> WebAnswer:
+            if request.headers.get("content-encoding", "identity") != "identity":
+                raise UnsupportedMedia(encoding=request.headers["content-encoding"][:100])
+            host = request.client.host if request.client else ""
+            session = intake.open(host, request.path_params.get("study", ""))
+            content_type = request.headers.get("content-type", "")
+            return store(conversation.body(), content_type, session, addresses_for(request))
+
+        return InThread(threads, handler)
+
+    for place in ("/studies", _STUDY):
+        router.add_api_route(place, stored, methods=["POST"])
     for place, level in _SEARCHES.items():
         router.add_api_route(place, searched(level), methods=["GET"])
     for place in (_STUDY, _SERIES, _INSTANCE):

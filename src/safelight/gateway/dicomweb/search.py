@@ -9,9 +9,10 @@ from typing import Any, Final
 from pydicom.datadict import dictionary_VR
 
 from safelight.core.query import QueryLevel
+from safelight.gateway.dicomweb.addresses import Addresses
 from safelight.gateway.dicomweb.faults import warning
 from safelight.gateway.dicomweb.ports import Archive, Found, OpenInstance
-from safelight.gateway.dicomweb.retrieval import Addresses, json_list, json_media
+from safelight.gateway.dicomweb.retrieval import json_list, json_media
 from safelight.gateway.dicomweb.streaming import WebAnswer
 from safelight.wire.dicom.element_table import BITS_ALLOCATED, COLUMNS, NUMBER_OF_FRAMES, ROWS
 from safelight.wire.dicom.elements import BadDataSet, encoding_of, settle_explicit, walk

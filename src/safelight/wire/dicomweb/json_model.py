@@ -157,13 +157,12 @@ def _jsonable(number: float) -> float | str:
 
 
 def _number(vr: bytes, text: str) -> float | str | None:
-    """Read a decimal or integer string; what is none stays as it came."""
-    if not text:
-        return None
+    """Read a decimal or integer string; what is none is left out, since readers give up on the whole document."""
     try:
-        return _jsonable(int(text) if vr == b"IS" else float(text))
+        number = int(text) if vr == b"IS" else float(text)
     except ValueError:
-        return text
+        return None
+    return _jsonable(number) if math.isfinite(number) else None
 
 
 def _text(vr: bytes, value: bytes, charset: tuple[str, ...]) -> str:
