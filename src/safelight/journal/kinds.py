@@ -110,6 +110,11 @@ class FactKind(StrEnum):
     COMMITMENT_DELIVERED = "commitment-delivered"
     """The peer took the answer to its request for commitment, or it was given up."""
 
+    PROCEDURE_STEP_BEGUN = "procedure-step-begun"
+    """A modality began a performed procedure step: its attributes as they came."""
+    PROCEDURE_STEP_CHANGED = "procedure-step-changed"
+    """A modality changed, completed or discontinued a performed procedure step: what it said, as it came."""
+
     JOURNAL_SEALED = "journal-sealed"
     """Entries up to a position lie in the vault, in the pack named."""
     JOURNAL_RESTORED = "journal-restored"

@@ -6,15 +6,17 @@ from typing import Final
 from safelight.gateway.dicom.commitment_service import CommitmentService
 from safelight.gateway.dicom.conversation import Service
 from safelight.gateway.dicom.ports import Admission, AssociationFacts
+from safelight.gateway.dicom.procedure_step_service import ProcedureStepService
 from safelight.gateway.dicom.query_service import QueryService
 from safelight.gateway.dicom.retrieve_service import RetrieveService
 from safelight.site import dicom_queries, dicom_retrievals
 from safelight.site.dicom_commitments import CommitmentDesk
+from safelight.site.dicom_procedure_steps import StepLedger
 from safelight.site.dicom_queries import ArchiveQueries
 from safelight.site.dicom_retrievals import ArchiveRetrievals
 from safelight.site.dicom_worklist import WorklistQueries
 from safelight.site.opened import Site
-from safelight.wire.dicom.uids import COMMITMENT_PUSH, WORKLIST_FIND
+from safelight.wire.dicom.uids import COMMITMENT_PUSH, PROCEDURE_STEP, WORKLIST_FIND
 
 NOTHING: Final[Mapping[str, Service]] = {}
 
@@ -32,6 +34,7 @@ class ArchiveServices:
             **dict.fromkeys(dicom_queries.LEVELS_OF_MODEL, queries),
             **dict.fromkeys(dicom_retrievals.LEVELS_OF_MODEL, retrievals),
             WORKLIST_FIND: QueryService(WorklistQueries(site), identifier_bytes_max),
+            PROCEDURE_STEP: ProcedureStepService(StepLedger(site), identifier_bytes_max),
             COMMITMENT_PUSH: CommitmentService(self._commitments, title, identifier_bytes_max),
         }
 
