@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 from safelight.catalog.errors import BadSearch
 from safelight.core.errors import PeerError, ResourceError, SafelightError
 from safelight.gateway.dicomweb.streaming import WebAnswer
+from safelight.wire.dicom.elements import BadDataSet
 from safelight.wire.dicom.frames import Undecodable
 from safelight.wire.dicom.query import QueryTooLong
 from safelight.wire.dicomweb.faults import BadMultipart, BadWebRequest, NotAcceptable, UnsupportedMedia
@@ -20,6 +21,7 @@ class NothingThere(PeerError):
 
 
 _STATUS: Final[dict[type[SafelightError], HTTPStatus]] = {
+    BadDataSet: HTTPStatus.NOT_ACCEPTABLE,
     BadMultipart: HTTPStatus.BAD_REQUEST,
     BadSearch: HTTPStatus.BAD_REQUEST,
     BadWebRequest: HTTPStatus.BAD_REQUEST,

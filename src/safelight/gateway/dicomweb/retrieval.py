@@ -14,7 +14,7 @@ from safelight.gateway.dicomweb.addresses import Addresses
 from safelight.gateway.dicomweb.faults import NothingThere
 from safelight.gateway.dicomweb.ports import Archive, OpenInstance
 from safelight.gateway.dicomweb.streaming import WebAnswer
-from safelight.wire.dicom.attributes import little_endian, read_set
+from safelight.wire.dicom.attributes import DecodedSet, little_endian, read_set
 from safelight.wire.dicom.element_table import DEFLATED, GE_PRIVATE_SWAPPED, PIXEL_DATA
 from safelight.wire.dicom.elements import BadDataSet
 from safelight.wire.dicom.frames import (
@@ -102,6 +102,15 @@ def retrieve_metadata(
     return WebAnswer(200, media, json_list(documents))
 
 
+def read_side(opened: OpenInstance, *, pixels: bool = True) -> DecodedSet:
+    """Take the data set of an instance apart.
+
+    Raises:
+        BadDataSet: it cannot be followed to its end.
+    """
+    return read_set(opened.ranged(pixels=pixels), opened.version.transfer_syntax, opened.prefix_size)
+
+
 def json_media(accept: Sequence[MediaRange]) -> str:
     """Return the media type of an answer in the DICOM JSON model.
 
@@ -129,7 +138,7 @@ def metadata(opened: OpenInstance, addresses: Addresses) -> dict[str, Any]:
     version = opened.version
     address = addresses.instance(version.study, version.series, version.sop_instance)
     try:
-        side = read_set(opened.ranged(pixels=False), version.transfer_syntax, opened.prefix_size)
+        side = read_side(opened, pixels=False)
         document = data_set_json(side, lambda path: f"{address}/bulkdata/{path}")
     except BadDataSet:
         named = {"00080016": version.sop_class, "00080018": version.sop_instance}
@@ -148,7 +157,7 @@ def retrieve_frames(opened: OpenInstance, numbers: Sequence[int], accept: Sequen
         NotAcceptable: the peer takes none of the forms that there are.
     """
     version = opened.version
-    side = read_set(opened.ranged(), version.transfer_syntax, opened.prefix_size)
+    side = read_side(opened)
     pixels = find_pixels(side, version.transfer_syntax)
     if pixels is None:
         raise NothingThere(instance=version.sop_instance, what="pixel data")
@@ -175,7 +184,7 @@ def retrieve_bulk(opened: OpenInstance, path: str, accept: Sequence[MediaRange])
     version = opened.version
     if path == f"{PIXEL_DATA:08X}" and version.transfer_syntax not in _NATIVE:
         return retrieve_frames(opened, (), accept)
-    side = read_set(opened.ranged(), version.transfer_syntax, opened.prefix_size)
+    side = read_side(opened)
     attribute = find_value(side, path)
     if attribute is None or attribute.items is not None:
         raise NothingThere(instance=version.sop_instance, value=path[:100])

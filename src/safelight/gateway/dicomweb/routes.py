@@ -14,6 +14,7 @@ from safelight.core.query import QueryLevel
 from safelight.gateway.dicomweb.addresses import addresses_for
 from safelight.gateway.dicomweb.faults import NothingThere
 from safelight.gateway.dicomweb.ports import Archive, OpenInstance, StowIntake
+from safelight.gateway.dicomweb.rendering import render
 from safelight.gateway.dicomweb.retrieval import (
     retrieve_bulk,
     retrieve_frames,
@@ -112,6 +113,17 @@ def dicomweb_routes(archive: Archive, intake: StowIntake, threads: Threads) -> A
     async def frames(request: Request, numbers: str) -> Response:
         return answered(request, lambda one: retrieve_frames(one.opened(), read_numbers(numbers), one.accept))
 
+    async def picture(request: Request) -> Response:
+        numbers = request.path_params.get("numbers", "")
+
+        def shown(one: Retrieval) -> WebAnswer:
+            listed = read_numbers(numbers) if numbers else [None]
+            if len(listed) > 1:
+                raise BadWebRequest(where="frame numbers", why="one picture at a time")
+            return render(one.opened(), listed[0], request.query_params, one.accept)
+
+        return answered(request, shown)
+
     async def bulk(request: Request, value: str) -> Response:
         return answered(request, lambda one: retrieve_bulk(one.opened(), value, one.accept))
 
@@ -147,6 +159,8 @@ def dicomweb_routes(archive: Archive, intake: StowIntake, threads: Threads) -> A
         router.add_api_route(place, instances, methods=["GET"])
         router.add_api_route(f"{place}/metadata", metadata, methods=["GET"])
     router.add_api_route(f"{_INSTANCE}/frames/{{numbers}}", frames, methods=["GET"])
+    router.add_api_route(f"{_INSTANCE}/rendered", picture, methods=["GET"])
+    router.add_api_route(f"{_INSTANCE}/frames/{{numbers}}/rendered", picture, methods=["GET"])
     router.add_api_route(f"{_INSTANCE}/bulkdata/{{value}}", bulk, methods=["GET"])
     return router
 
