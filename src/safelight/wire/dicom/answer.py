@@ -16,6 +16,7 @@ _ITEM_GROUP: Final = 0xFFFE
 _ITEM_ELEMENT: Final = 0xE000
 _LONG: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
 _SHORT_BYTES_MAX: Final = 0xFFFE
+_LONG_BYTES_MAX: Final = 0xFFFFFFFE
 _PYTHON_NAMES: Final = {
     "ISO_IR 100": "iso8859-1",
     "ISO_IR 101": "iso8859-2",
@@ -86,11 +87,19 @@ class _Item:
     def written(self, values: Sequence[Value], encoding: str) -> bytes:
         parts = []
         for (head, nested), value in zip(self._parts, values, strict=True):
-            if isinstance(value, str):
-                parts.append(head.written(value.encode(encoding)))
-            elif value is None or nested is None:
-                parts.append(head.written(b""))
+            if value is None or value == "":
+                parts.append(head.empty)
+            elif isinstance(value, str):
+                raw = value.encode(encoding)
+                size = len(raw)
+                if size & 1:
+                    raw += head.pad
+                    size += 1
+                if size > head.bytes_max:
+                    raw, size = raw[: head.bytes_max], head.bytes_max
+                parts += (head.tag, head.length(size), raw)
             else:
+                assert nested is not None, "only sequences have items"
                 item = nested.written(value, encoding)
                 parts.append(head.written(self._item_head.pack(_ITEM_GROUP, _ITEM_ELEMENT, len(item)) + item))
         return b"".join(parts)
@@ -105,26 +114,18 @@ class _Head:
 
     def __init__(self, tag: int, vr: str, transfer_syntax: str) -> None:
         order = ">" if transfer_syntax == EXPLICIT_BIG_ENDIAN else "<"
-        self._tag = Struct(f"{order}HH").pack(tag >> 16, tag & 0xFFFF)
-        self._pad = b"\0" if vr in ("UI", "OB", "UN") else b" "
-        self._is_short = False
-        if transfer_syntax == IMPLICIT_LITTLE_ENDIAN:
-            self._length = Struct("<L")
-        elif vr in _LONG:
-            self._tag += vr.encode() + b"\0\0"
-            self._length = Struct(f"{order}L")
-        else:
+        is_explicit = transfer_syntax != IMPLICIT_LITTLE_ENDIAN
+        is_short = is_explicit and vr not in _LONG
+        self.tag = Struct(f"{order}HH").pack(tag >> 16, tag & 0xFFFF)
+        if is_explicit:
             # A tag of two possible representations is never anything but empty here.
-            self._tag += vr[:2].encode()
-            self._length = Struct(f"{order}H")
-            self._is_short = True
-        self._empty = self._tag + self._length.pack(0)
+            self.tag += vr[:2].encode() + (b"" if is_short else b"\0\0")
+        self.length = Struct(f"{order}{'H' if is_short else 'L'}").pack
+        self.bytes_max = _SHORT_BYTES_MAX if is_short else _LONG_BYTES_MAX
+        self.pad = b"\0" if vr in ("UI", "OB", "UN") else b" "
+        self.empty = self.tag + self.length(0)
 
     def written(self, value: bytes) -> bytes:
-        if not value:
-            return self._empty
         if len(value) % 2:
-            value += self._pad
-        if self._is_short and len(value) > _SHORT_BYTES_MAX:
-            value = value[:_SHORT_BYTES_MAX]
-        return self._tag + self._length.pack(len(value)) + value
+            value += self.pad
+        return self.tag + self.length(len(value)) + value
