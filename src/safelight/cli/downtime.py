@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from safelight.cli.downtime_exam import exam
+from safelight.cli.downtime_numbers import numbers
 from safelight.cli.options import act_options, home_option, json_option, print_json, run_act
 from safelight.downtime.outage import Scope
 
@@ -23,6 +25,10 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what wo
 @click.group()
 def downtime() -> None:
     """Say what is away, carry on, come back: outages and what is done while they last."""
+
+
+downtime.add_command(numbers)
+downtime.add_command(exam)
 
 
 @downtime.command()
@@ -103,13 +109,16 @@ def end(
 
 @downtime.command()
 @scope_option
+@click.option("--leave-open", is_flag=True, help="Close although exams of the outage wait for something.")
 @dry_run_option
 @act_options
 @home_option
 @json_option
-def close(scopes: tuple[str, ...], dry_run: bool, reason: str, by: str, home_directory: Path, as_json: bool) -> None:
+def close(
+    scopes: tuple[str, ...], leave_open: bool, dry_run: bool, reason: str, by: str, home_directory: Path, as_json: bool
+) -> None:
     """Say that nothing of an outage is open any more: back to normal."""
-    _say("closed", scopes, None, dry_run, reason, by, home_directory, as_json=as_json)
+    _say("closed", scopes, None, dry_run, reason, by, home_directory, as_json=as_json, leave_open=leave_open)
 
 
 @downtime.command()
@@ -156,12 +165,14 @@ def _say(
     home_directory: Path,
     *,
     as_json: bool,
+    leave_open: bool = False,
 ) -> None:
     told = {
         "event": event,
         "scopes": [scope.lower() for scope in scopes],
         "since": since,
         "dry_run": dry_run,
+        "leave_open": leave_open,
         "reason": reason,
         "by": by,
     }

@@ -186,6 +186,34 @@ def _downtime_say(site: Site, told: Mapping[str, Any], report: Report) -> Mappin
     return say(site, told)
 
 
+def _numbers_reserve(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.downtime_numbers import reserve_range
+
+    return reserve_range(site, told)
+
+
+def _numbers_allot(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.downtime_numbers import allot_block
+
+    return allot_block(site, told)
+
+
+def _exam_register(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.downtime_exams import register_exam
+
+    return register_exam(site, told)
+
+
+def _exam_step(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.downtime_exams import note_step
+
+    return note_step(site, told)
+
+
 ACTS: Final[Mapping[str, Act]] = {
     "gateway.import": _import_messages,
     "gateway.queue.hold": _queue_hold,
@@ -202,6 +230,10 @@ ACTS: Final[Mapping[str, Act]] = {
     "vault.pack": _pack,
     "catalog.rebuild": _rebuild,
     "downtime.say": _downtime_say,
+    "downtime.numbers.reserve": _numbers_reserve,
+    "downtime.numbers.allot": _numbers_allot,
+    "downtime.exam.register": _exam_register,
+    "downtime.exam.step": _exam_step,
     "recovery.start": _recovery_start,
     "recovery.pause": _recovery_pause,
     "recovery.resume": _recovery_resume,

@@ -1,14 +1,17 @@
 """Outages of this hospital's systems: what people say of them is recorded, and read back from the journal."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from safelight.core.clock import SystemClock, from_text
-from safelight.core.errors import UsageError
+from safelight.core.errors import StateError, UsageError
+from safelight.downtime.exam import open_exams
 from safelight.downtime.outage import OUTAGE_KINDS, Event, Said, Scope
-from safelight.downtime.phase import fold, hospital_phase, judge
+from safelight.downtime.phase import Phase, ScopeState, fold, hospital_phase, judge
+from safelight.journal.journal import Journal
+from safelight.site.exams import exams_of
 from safelight.site.home import Home
 from safelight.site.outages import downtime_state, is_refilling, scope_document
 from safelight.site.status import looked_at
@@ -16,7 +19,7 @@ from safelight.site.status import looked_at
 if TYPE_CHECKING:
     from safelight.site.opened import Site
 
-_deciding = threading.Lock()
+deciding = threading.Lock()
 """Judging and recording are one step, also where several commands reach one `serve`."""
 
 
@@ -25,6 +28,15 @@ class BadMoment(UsageError):
 
     code: ClassVar[str] = "downtime.bad-moment"
     hint: ClassVar[str] = "Write it as 2026-11-24T03:10:00+01:00."
+
+
+class ExamsOpen(StateError):
+    """Exams that were done meanwhile wait for images, a read, a call or an identity."""
+
+    code: ClassVar[str] = "downtime.exams-open"
+    hint: ClassVar[str] = (
+        "See: safelight downtime exam list --open. To close all the same: --leave-open, with the reason."
+    )
 
 
 class NotSigned(UsageError):
@@ -39,18 +51,22 @@ def say(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         NotSigned, BadMoment, TimesDisagree: what is said is not complete.
+        ExamsOpen: it is closed, and something of its exams is open.
         StateError: it does not fit the phase of a scope.
     """
     event = Event(told["event"])
     reason, by = signed(told)
     since = moment_told(told.get("since"))
+    leave_open = bool(told.get("leave_open"))
     scopes = [Scope(one) for one in dict.fromkeys(told["scopes"])]
     dry_run = bool(told.get("dry_run"))
-    with _deciding:
+    with deciding:
         now = site.clock.now()
         state = downtime_state(site.records.journal)
         before = {scope: state.scope(scope, now).phase for scope in scopes}
         facts = []
+        if event is Event.CLOSED and not leave_open:
+            _look_for_open_exams(site.records.journal, [state.scope(scope, now) for scope in scopes])
         for scope in scopes:
             facts.append(judge(state, event, scope, now, since, reason=reason, by=by))
             state = fold(state, facts[-1])
@@ -63,6 +79,13 @@ def say(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "phase": hospital_phase(state, now, refilling=is_refilling(site.records.journal)).value,
     }
+
+
+def _look_for_open_exams(journal: Journal, scopes: Sequence[ScopeState]) -> None:
+    outages = [outage for scope in scopes if scope.phase is Phase.RECONCILIATION for outage in scope.outages]
+    waiting = open_exams(list(exams_of(journal).values()), outages)
+    if waiting:
+        raise ExamsOpen(exams=len(waiting), first=waiting[0].registered.accession)
 
 
 def signed(told: Mapping[str, Any]) -> tuple[str, str]:
