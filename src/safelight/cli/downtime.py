@@ -5,9 +5,11 @@ from typing import Any
 
 import click
 
+from safelight.cli.downtime_device import device
 from safelight.cli.downtime_exam import exam
 from safelight.cli.downtime_numbers import numbers
 from safelight.cli.options import act_options, home_option, json_option, print_json, run_act
+from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 from safelight.downtime.outage import Scope
 
 scope_option = click.option(
@@ -29,6 +31,7 @@ def downtime() -> None:
 
 downtime.add_command(numbers)
 downtime.add_command(exam)
+downtime.add_command(device)
 
 
 @downtime.command()
@@ -136,6 +139,32 @@ def status(home_directory: Path, as_json: bool) -> None:
     click.secho(f"Phase: {document['phase']}", bold=True)
     for one in document["scopes"]:
         _show_scope(one)
+
+
+@downtime.command()
+@click.option(
+    "--probe", "probes", multiple=True, help="SCOPE WAY TARGET, way echo, find, mllp or http; may be repeated."
+)
+@click.option("--slow-seconds", type=float, help="An answer later than this counts as away.")
+@home_option
+@json_option
+def advise(probes: tuple[str, ...], slow_seconds: float | None, home_directory: Path, as_json: bool) -> int:
+    """Ask the systems whether they work, and advise; a person declares. Exit 1 when there is something to say."""
+    from safelight.site.home import Home
+    from safelight.site.probing import advice_document
+
+    document = advice_document(Home.at(home_directory), probes, slow_seconds)
+    if as_json:
+        print_json(document)
+    else:
+        for one in document["probes"]:
+            colour = "green" if one["verdict"] == "up" else "red"
+            told = f"{one['seconds']:8.3f} s  {one['trouble']}"
+            click.secho(f"{one['verdict']:<5} {one['scope']:<22} {one['way']:<5} {one['target']:<32} {told}", fg=colour)
+        for one in document["advice"]:
+            if one["advice"] != "nothing":
+                click.echo(f"Advice: {one['scope']} is {one['phase']}: safelight downtime {one['advice']}")
+    return 0 if document["nothing_to_say"] else EXIT_OBJECTIVE_NOT_MET
 
 
 @downtime.command()

@@ -120,6 +120,8 @@ class FactKind(StrEnum):
     """It became known who the patient of such an exam is."""
     DOWNTIME_EXAM_CANCELLED = "downtime-exam-cancelled"
     """Such an exam will not be done."""
+    DOWNTIME_DEVICE_CHECKED = "downtime-device-checked"
+    """Somebody checked an item of a device's checklist, or found that it does not hold any more."""
 
     COMMITMENT_ASKED = "commitment-asked"
     """A peer asked whether we take custody of instances: which, in which transaction."""

@@ -214,6 +214,13 @@ def _exam_step(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[s
     return note_step(site, told)
 
 
+def _device_check(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.devices import check_device
+
+    return check_device(site, told)
+
+
 ACTS: Final[Mapping[str, Act]] = {
     "gateway.import": _import_messages,
     "gateway.queue.hold": _queue_hold,
@@ -234,6 +241,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "downtime.numbers.allot": _numbers_allot,
     "downtime.exam.register": _exam_register,
     "downtime.exam.step": _exam_step,
+    "downtime.device.check": _device_check,
     "recovery.start": _recovery_start,
     "recovery.pause": _recovery_pause,
     "recovery.resume": _recovery_resume,

@@ -21,6 +21,7 @@ Section = TypeVar(
     "VaultSettings",
     "ProtectionSettings",
     "RecoverySettings",
+    "DowntimeSettings",
 )
 
 
@@ -117,6 +118,15 @@ class RecoverySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DowntimeSettings:
+    """What stands under ``[downtime]``."""
+
+    probes: list[str] = field(default_factory=list)
+    slow_seconds: float = 5.0
+    give_up_seconds: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that safelight.toml says."""
 
@@ -127,6 +137,7 @@ class Settings:
     vault: VaultSettings = field(default_factory=VaultSettings)
     protection: ProtectionSettings = field(default_factory=ProtectionSettings)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
+    downtime: DowntimeSettings = field(default_factory=DowntimeSettings)
 
 
 def read_settings(path: Path) -> Settings:
@@ -150,6 +161,7 @@ def read_settings(path: Path) -> Settings:
         vault=_section(VaultSettings(), document.pop("vault", {}), "vault"),
         protection=_section(ProtectionSettings(), document.pop("protection", {}), "protection"),
         recovery=_section(RecoverySettings(), document.pop("recovery", {}), "recovery"),
+        downtime=_section(DowntimeSettings(), document.pop("downtime", {}), "downtime"),
     )
     for unknown in (*document, *(f"gateway.{key}" for key in gateway)):
         raise BadSettings(key=unknown, why="no such section")
@@ -188,6 +200,9 @@ def _judge(settings: Settings) -> None:
         raise BadSettings(key="gateway.hl7", why="port is 0 to 65535, senders are addresses")
     if settings.console.port > 65535 or settings.console.bind not in LOCAL_ADDRESSES:
         raise BadSettings(key="console", why="port is 0 to 65535; bind is 127.0.0.1 or ::1 until there are accounts")
+    downtime = settings.downtime
+    if not downtime.give_up_seconds > 0 or not all(isinstance(one, str) for one in downtime.probes):
+        raise BadSettings(key="downtime", why="give_up_seconds is more than 0, probes are texts")
     if not 1 <= settings.dicom.port <= 65535:
         raise BadSettings(key="gateway.dicom.port", why="1 to 65535 is expected")
     if settings.vault.copies_min < 1 or settings.vault.packers < 1:
