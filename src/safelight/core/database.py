@@ -21,6 +21,8 @@ from safelight.core.errors import IntegrityError, ResourceError
 BUSY_SECONDS: Final = 30
 POOLED_CONNECTIONS: Final = 4
 CONNECTIONS_MAX: Final = 32
+SIGNS_OF_DAMAGE: Final = ("no such table", "no such column", "unsupported file format")
+"""What the engine says of a damaged file under its code for any error."""
 UNREADABLE_TEXT: Final = "text that cannot be decoded"
 SQLITE_MAGIC: Final = b"SQLite format 3\0"
 SQLITE_CODE_MASK: Final = 0xFF
@@ -115,7 +117,7 @@ class Database:
                 return DatabaseBusy(path=str(self.path))
             case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
                 return DatabaseRefused(path=str(self.path), error=told)
-        if "no such table" in told or "no such column" in told:
+        if any(sign in told for sign in SIGNS_OF_DAMAGE):
             return self._damaged(path=str(self.path), error=told)
         return error
 

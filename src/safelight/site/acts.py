@@ -62,6 +62,8 @@ def act(site: Site, name: str, told: Mapping[str, Any], report: Report) -> Mappi
 def _settle(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
     del told, report
     site.arrivals.settle()
+    for flush in site.kept_in_memory:
+        flush()
     return {}
 
 

@@ -77,10 +77,10 @@ class Holdings:
 
     def _packed(self, holding: HoldingRow, given: int) -> Iterator[bytes | memoryview]:
         """Give the stored bytes from a pack, without the first ``given``, which the caller has."""
-        for placement in self._placements:
+        for placement, referred in self._ways():
             try:
                 passed = 0
-                for piece in self._reader(placement, holding.pack).read(holding.position):
+                for piece in self._reader(placement, referred, holding.pack).read(holding.position):
                     # After a bad copy the next one goes on where the first stopped: its bytes were equal so far.
                     skip = min(max(given - passed, 0), len(piece))
                     passed += len(piece)
@@ -121,11 +121,23 @@ class Holdings:
             # Released means packed meanwhile, which is nobody's fault.
             yield partial(self._landing.read, holding.place), lambda _: None
             holding = self._holding_like(holding)
-        for placement in self._placements:
-            yield partial(self._source, placement, holding, pixels), partial(self._bad, placement, holding.pack)
+        for placement, referred in self._ways():
+            source = partial(self._source, placement, referred, holding, pixels)
+            yield source, partial(self._bad, placement, holding.pack)
 
-    def _source(self, placement: Placement, holding: HoldingRow, pixels: bool) -> ByteSource:
-        return self._reader(placement, holding.pack).source(holding.position, pixels=pixels)
+    def _ways(self) -> Iterator[tuple[Placement, Placement]]:
+        """Give each placement for the pack itself, with each for the packs that it refers to.
+
+        One may be damaged here and the other there: then only the two together are whole.
+        """
+        for placement in self._placements:
+            yield placement, placement
+            for referred in self._placements:
+                if referred is not placement:
+                    yield placement, referred
+
+    def _source(self, placement: Placement, referred: Placement, holding: HoldingRow, pixels: bool) -> ByteSource:
+        return self._reader(placement, referred, holding.pack).source(holding.position, pixels=pixels)
 
     def _bad(self, placement: Placement, pack: str, error: SafelightError) -> None:
         self._forget(placement, pack)
@@ -161,25 +173,26 @@ class Holdings:
             # It was packed while we looked: the pack goes on where the log stopped.
             yield from self._packed(self._holding_like(row), given)
 
-    def _reader(self, placement: Placement, pack: str) -> PackReader:
-        readers: OrderedDict[tuple[str, str], PackReader]
+    def _reader(self, placement: Placement, referred: Placement, pack: str) -> PackReader:
+        readers: OrderedDict[tuple[str, str, str], PackReader]
         readers = self._own.__dict__.setdefault("readers", OrderedDict())
-        key = (placement.name, pack)
+        key = (placement.name, referred.name, pack)
         if key not in readers:
-            readers[key] = PackReader(placement.open(pack), self._identities, self._open_anywhere)
+            readers[key] = PackReader(placement.open(pack), self._identities, partial(self._open_anywhere, referred))
             while len(readers) > READERS_MAX:
                 readers.popitem(last=False)
         readers.move_to_end(key)
         return readers[key]
 
-    def _open_anywhere(self, pack: str) -> ByteSource:
-        for placement in self._placements:
+    def _open_anywhere(self, first: Placement, pack: str) -> ByteSource:
+        for placement in (first, *(one for one in self._placements if one is not first)):
             with suppress(ResourceError):
                 return placement.open(pack)
         raise Unreadable(pack=pack)
 
     def _forget(self, placement: Placement, pack: str) -> None:
-        self._own.__dict__.get("readers", {}).pop((placement.name, pack), None)
+        for referred in self._placements:
+            self._own.__dict__.get("readers", {}).pop((placement.name, referred.name, pack), None)
 
 
 class _Behind:

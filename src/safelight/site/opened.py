@@ -107,6 +107,8 @@ class Site:
         )
         self.sealed = threading.Event()
         self.inflow = Inflow(self.clock)
+        self.kept_in_memory: list[Callable[[], None]] = []
+        """Each writes down what was only counted so far; called before somebody looks."""
         self.desk = PackingDesk(
             self.records,
             self.landing,

@@ -13,6 +13,7 @@ from safelight.core.clock import Clock, to_text
 from safelight.gateway.dicom.ports import CallerSeen, Occasion
 from safelight.site.home import Home
 from safelight.site.records import Records
+from safelight.site.settled import settled
 
 KEPT_MAX: Final = 10_000
 COLUMNS: Final = (
@@ -85,6 +86,7 @@ class CallerBook:
 
 def caller_rows(home: Home) -> list[CallerRow]:
     """Return everybody who was seen to call."""
+    settled(home)
     catalog = Catalog.open(home.catalog, read_only=True)
     try:
         return catalog.callers()

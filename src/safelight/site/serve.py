@@ -135,6 +135,7 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
         signal.signal(number, lambda *_: stop.set())
     with Site.open(home, quiet=False) as site:
         book = CallerBook(site.records, site.clock)
+        site.kept_in_memory.append(book.flush)
         door = make_door(site, book)
         messages = MessageDoor(site)
         web = _web_door(site)
