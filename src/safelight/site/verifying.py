@@ -72,20 +72,31 @@ def rebuild(site: Site, report: Report) -> dict[str, Any]:
 
 
 def _verify_packs(site: Site, *, deep: bool, heal: bool, report: Report, damaged: list[Damage]) -> int:
-    total = site.catalog.tally().packs * len(site.placements)
+    rows = list(site.catalog.packs())
+    total = len(rows) * len(site.placements)
     done = 0
-    for row in list(site.catalog.packs()):
+    for row in rows:
         for placement in site.placements:
             check = site.copies.check(placement, row.name, heal=heal)
             if check.fault is not None:
                 damaged.append(Damage("pack", row.name, placement.name, check.fault.code, check.healed))
-            elif deep and row.kind == "instances":
-                damaged.extend(_decode(site, placement, row.name))
             done += 1
             report(Progress("verify", done, total, "copies"))
+    if deep:
+        _decode_packs(site, [row.name for row in rows if row.kind == "instances"], report, damaged)
     for placement in site.placements:
         damaged.extend(_strangers(site, placement))
     return done
+
+
+def _decode_packs(site: Site, packs: Sequence[str], report: Report, damaged: list[Damage]) -> None:
+    """Decode what lies in each sound copy, once everything that can be healed is: packs refer to each other."""
+    known_bad = {(one.name, one.place) for one in damaged if not one.healed}
+    copies = [(pack, placement) for pack in packs for placement in site.placements]
+    for done, (pack, placement) in enumerate(copies, 1):
+        if (pack, placement.name) not in known_bad:
+            damaged.extend(_decode(site, placement, pack))
+        report(Progress("decode", done, len(copies), "copies"))
 
 
 def _strangers(site: Site, placement: Placement) -> list[Damage]:
