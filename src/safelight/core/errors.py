@@ -4,7 +4,7 @@ Every error that Safelight raises on purpose belongs to one family. The family s
 which exit code the program ends with; the code names the entry in docs/errors.md and the log event.
 """
 
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 EXIT_DONE: Final = 0
 EXIT_OBJECTIVE_NOT_MET: Final = 1
@@ -91,3 +91,14 @@ def foreseen(error: BaseException) -> SafelightError:
         told: dict[str, FactValue] = {"where": where} if where else {}
         return SystemRefused(**told, error=error.strerror or type(error).__name__)
     return Defect(error=f"{type(error).__name__}: {error}"[:500])
+
+
+def error_document(error: SafelightError) -> dict[str, Any]:
+    """Return an error as the JSON that a program or a page can act on."""
+    return {
+        "code": error.code,
+        "reason": error.reason,
+        "hint": error.hint,
+        "facts": error.facts,
+        "exit": error.exit_code,
+    }

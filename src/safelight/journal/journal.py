@@ -148,6 +148,13 @@ class Journal:
             row = connection.execute(_newest()).first()
         return None if row is None else _read(*row)
 
+    def kinds_after(self, position: int) -> tuple[int, frozenset[str]]:
+        """Return the last position, and which kinds of facts were recorded after the one given."""
+        with self._database.reading() as connection:
+            last = connection.execute(select(func.max(entry_table.c.position))).scalar() or 0
+            kinds = connection.execute(select(entry_table.c.kind).where(entry_table.c.position > position).distinct())
+            return last, frozenset(row.kind for row in kinds)
+
     def verify(self, at_least: int = 0) -> list[JournalDamage]:
         """Return what is damaged; empty when every entry holds and the chain is whole.
 

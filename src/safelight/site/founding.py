@@ -10,6 +10,7 @@ from safelight.core.clock import SystemClock
 from safelight.core.disk import Disk, RealDisk, make_directory, write_file
 from safelight.core.names import AETitle
 from safelight.journal.kinds import FactKind
+from safelight.site.certificates import certificate_made
 from safelight.site.home import Home, HomeExists
 from safelight.site.records import KEY_UNCONFIRMED, Records
 from safelight.vault.age import Identity
@@ -31,6 +32,8 @@ class Founding:
     accept_any: bool = False
     hl7_port: int = 0
     http_port: int = 0
+    http_names: tuple[str, ...] = ()
+    """What browsers call this machine, beside what it calls itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Made:
     recovery_identity: str
     recovery_recipient: str
     sheet: str
+    certificate_fingerprint: str
 
 
 def settings_text(
@@ -57,6 +61,7 @@ def settings_text(
         http_port=http_port,
         bind=json.dumps("127.0.0.1" if accept_any else "0.0.0.0"),  # noqa: S104 - unknown callers are refused
         accept_any_ae=json.dumps(accept_any),
+        login_required=json.dumps(not accept_any),
         second=json.dumps(second, ensure_ascii=False),
     )
 
@@ -76,6 +81,7 @@ def found(asked: Founding, disk: Disk | None = None) -> Made:
     home.directory.chmod(0o700)
     for directory in (home.keys, home.landing, home.vault, home.run):
         make_directory(disk, directory)
+    certificate = certificate_made(home, disk, asked.http_names)
     recovery = Identity.generate()
     secret, public = make_keys(home.keys, disk, recovery.recipient)
     node = secret.signing.key_id
@@ -109,6 +115,7 @@ def found(asked: Founding, disk: Disk | None = None) -> Made:
         recovery_identity=recovery.text,
         recovery_recipient=recovery.recipient.text,
         sheet=sheet(recovery, asked.site),
+        certificate_fingerprint=certificate.fingerprint,
     )
 
 
