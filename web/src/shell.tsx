@@ -9,6 +9,7 @@ import { PhaseMark } from './parts/marks';
 import { Link } from './route';
 import { useSession } from './session';
 import { chosenTheme, THEMES, wearTheme } from './theme';
+import { shortened } from './words/text';
 import { clock } from './words/time';
 
 const PAGES = [
@@ -50,6 +51,7 @@ export function Shell({ children }: { children: ReactNode }) {
           {document && document.phase !== 'normal' && <PhaseMark phase={document.phase} />}
           <Connection />
           <ThemeChoice />
+          {me.login === 'account' && <span className="me">{shortened(me.name, 24)}</span>}
           {me.login === 'account' && (
             <button type="button" className="quiet small" onClick={() => void logout()} title={`Log out ${me.name}`}>
               Log out

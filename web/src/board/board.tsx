@@ -6,7 +6,7 @@ import { useDocument, useLive, useNow } from '../api/live';
 import { ActButton } from '../parts/act';
 import { PHASE_WORDS, SCOPE_WORDS, StageMark, WaitMarks } from '../parts/marks';
 import { Notice } from '../parts/notice';
-import { PersonName, Plain } from '../parts/plain';
+import { Plain, WhoseExam } from '../parts/plain';
 import { useSession } from '../session';
 import { byUrgency, lastMoment, openCalls } from '../words/exams';
 import { clock, span, when } from '../words/time';
@@ -120,7 +120,7 @@ function Calls({ exams, now, hidesNames }: { exams: readonly Exam[]; now: Date; 
           <li key={`${exam.accession} ${read.number}`}>
             <span className="call-for">{span(read.step.at, now)}</span>
             <span className="call-who">
-              <PersonName value={exam.name} hidden={hidesNames} /> <span className="second"><Plain text={exam.accession} max={32} /> · {exam.modality}</span>
+              <WhoseExam exam={exam} hidden={hidesNames} /> <span className="second"><Plain text={exam.accession} max={32} /> · {exam.modality}</span>
             </span>
             <span className="call-place">
               <Plain text={exam.place || 'no place told'} max={80} />
@@ -160,7 +160,7 @@ function OpenExams({ exams, now, hidesNames }: { exams: Exams; now: Date; hidesN
                 <WaitMarks exam={exam} />
               </td>
               <td className="who">
-                <PersonName value={exam.name} hidden={hidesNames} />
+                <WhoseExam exam={exam} hidden={hidesNames} />
               </td>
               <td className="what">
                 <span className="modality">{exam.modality}</span> <Plain text={exam.procedure} max={80} />
@@ -168,13 +168,13 @@ function OpenExams({ exams, now, hidesNames }: { exams: Exams; now: Date; hidesN
                   <Plain text={exam.accession} max={32} />
                 </span>
               </td>
-              <td>
+              <td className="inline">
                 <Plain text={exam.device} max={40} />
               </td>
-              <td>
+              <td className="inline">
                 <StageMark stage={exam.stage} />
               </td>
-              <td className="when">{span(lastMoment(exam), now)}</td>
+              <td className="when inline">{span(lastMoment(exam), now)}</td>
             </tr>
           ))}
         </tbody>

@@ -3,7 +3,7 @@
 import { useState } from 'react';
 import type { Phase, Scope } from '../api/documents';
 import { ActButton, ActDialog } from '../parts/act';
-import { Field, Tick } from '../parts/field';
+import { Field, Radios, Tick } from '../parts/field';
 import { SCOPE_WORDS } from '../parts/marks';
 import { instant } from '../words/time';
 
@@ -56,28 +56,47 @@ const ACTS: Readonly<Partial<Record<Phase, readonly ScopeAct[]>>> = {
 };
 
 export function ScopeActs({ scope }: { scope: Scope }) {
-  const [act, setAct] = useState<ScopeAct | null>(null);
+  const [isOpen, setIsOpen] = useState(false);
   const acts = ACTS[scope.phase] ?? [];
+  if (acts.length === 0) return null;
   return (
     <span className="scope-acts no-print">
-      {acts.map((one) => (
-        <ActButton key={one.verb} right="conclude" small className="quiet" onPress={() => setAct(one)}>
-          {one.words}
-        </ActButton>
-      ))}
-      {act && (
-        <ActDialog
-          title={`${SCOPE_WORDS[scope.scope] ?? scope.scope}: ${act.words.toLowerCase()}`}
-          path={`downtime/${act.verb}`}
-          body={() => ({ scopes: [scope.scope] })}
-          submit={act.words}
-          needsReason
-          onDone={() => setAct(null)}
-          onClose={() => setAct(null)}
-        >
-          <p className="wide">{act.help}</p>
-        </ActDialog>
-      )}
+      <ActButton right="conclude" small className="quiet" onPress={() => setIsOpen(true)}>
+        Change…
+      </ActButton>
+      {isOpen && <ChangeDialog scope={scope} acts={acts} onClose={() => setIsOpen(false)} />}
     </span>
+  );
+}
+
+function ChangeDialog({ scope, acts, onClose }: { scope: Scope; acts: readonly ScopeAct[]; onClose: () => void }) {
+  const [verb, setVerb] = useState(acts[0]?.verb ?? 'end');
+  const [since, setSince] = useState('');
+  const [leaveOpen, setLeaveOpen] = useState(false);
+  const act = acts.find((one) => one.verb === verb);
+  const takesTime = verb === 'recover' || verb === 'end';
+  return (
+    <ActDialog
+      title={SCOPE_WORDS[scope.scope] ?? scope.scope}
+      path={`downtime/${verb}`}
+      body={() => ({
+        scopes: [scope.scope],
+        ...(takesTime ? { since: instant(since) } : {}),
+        ...(verb === 'close' && leaveOpen ? { leave_open: true } : {}),
+      })}
+      submit={act?.words ?? 'Record'}
+      needsReason
+      onDone={onClose}
+      onClose={onClose}
+    >
+      <Radios legend="What happens to it?" name="verb" value={verb} onChange={(value) => setVerb(value as ScopeAct['verb'])}
+        options={acts.map((one) => [one.verb, one.words, one.help])} />
+      {takesTime && <Field label="Since when" type="datetime-local" value={since} onChange={setSince} wide help="Empty: now." />}
+      {verb === 'close' && (
+        <div className="field wide">
+          <Tick label="Close although exams of the outage wait for something" checked={leaveOpen} onChange={setLeaveOpen} />
+        </div>
+      )}
+    </ActDialog>
   );
 }

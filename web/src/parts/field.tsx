@@ -70,6 +70,29 @@ export function Choice({ label, help, value, onChange, options, wide, ...rest }:
   );
 }
 
+/** Choices that need a word of explanation each. */
+export function Radios({ legend, name, value, onChange, options }: {
+  legend: string;
+  name: string;
+  value: string;
+  onChange: (value: string) => void;
+  options: readonly (readonly [string, string, string])[];
+}) {
+  return (
+    <fieldset className="field wide ways">
+      <legend>{legend}</legend>
+      {options.map(([option, words, help]) => (
+        <label key={option} className="way">
+          <input type="radio" name={name} value={option} checked={value === option} onChange={() => onChange(option)} />
+          <span>
+            <strong>{words}</strong> <span className="second">{help}</span>
+          </span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
 export function LongText({ label, help, value, onChange, wide, rows = 5, ...rest }: Common & { rows?: number; maxLength?: number }) {
   const id = useId();
   return (

@@ -1,6 +1,7 @@
 // Words of others on our page: isolated, bounded, with everything unseen made visible.
 
 import { calmed, pieces, shortened } from '../words/text';
+import type { Exam } from '../api/documents';
 import { initials, NOBODY, person } from '../words/person';
 
 const CHARACTERS_MAX = 600;
@@ -30,12 +31,24 @@ export function PersonName({ value, hidden = false }: { value: string; hidden?: 
   if (name === '') return <span className="person nobody">{NOBODY}</span>;
   return (
     <span className="person" title={shortened(value, CHARACTERS_MAX)}>
-      <Plain text={name} />
+      <span className="person-name">
+        <Plain text={name} />
+      </span>
       {also && (
         <span className="person-also">
           <Plain text={also} />
         </span>
       )}
+    </span>
+  );
+}
+
+/** Whose exam it is. A patient whom nobody knows is called so, and by the number that stands on the wrist band. */
+export function WhoseExam({ exam, hidden = false }: { exam: Exam; hidden?: boolean }) {
+  if (exam.way !== 'unidentified') return <PersonName value={exam.name} hidden={hidden} />;
+  return (
+    <span className="person nobody">
+      {NOBODY} <Plain text={exam.patient_id} max={32} />
     </span>
   );
 }

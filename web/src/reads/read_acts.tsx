@@ -4,7 +4,7 @@ import { useState } from 'react';
 import type { Exam } from '../api/documents';
 import { ActDialog } from '../parts/act';
 import { Field, LongText, Tick } from '../parts/field';
-import { PersonName, Plain } from '../parts/plain';
+import { Plain, WhoseExam } from '../parts/plain';
 import type { Read } from '../words/exams';
 import { instant } from '../words/time';
 
@@ -16,7 +16,7 @@ const drafts = new Map<string, string>();
 function Whose({ exam }: { exam: Exam }) {
   return (
     <div className="wide whose">
-      <PersonName value={exam.name} />
+      <WhoseExam exam={exam} />
       <span className="second">
         <Plain text={exam.accession} max={32} /> · {exam.modality} <Plain text={exam.procedure} max={120} />
       </span>

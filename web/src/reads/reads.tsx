@@ -7,7 +7,7 @@ import { ActButton } from '../parts/act';
 import { StageMark, WaitMarks } from '../parts/marks';
 import { Notice } from '../parts/notice';
 import { Pager } from '../parts/pager';
-import { PersonName, Plain } from '../parts/plain';
+import { Plain, WhoseExam } from '../parts/plain';
 import { useWhyNot } from '../session';
 import { byUrgency, lastMoment, readsOf, type Read } from '../words/exams';
 import { dicomDate, span, when } from '../words/time';
@@ -45,7 +45,7 @@ export function Reads() {
                 <button type="button" className="exam-choice" aria-current={one.accession === exam?.accession || undefined}
                   onClick={() => setChosen(one.accession)}>
                   <span className="exam-choice-top">
-                    <span className="modality">{one.modality}</span> <PersonName value={one.name} />
+                    <span className="modality">{one.modality}</span> <WhoseExam exam={one} />
                   </span>
                   <span className="second">
                     <Plain text={one.procedure || one.accession} max={80} /> · {span(lastMoment(one), now)}
@@ -71,7 +71,7 @@ function OneExam({ exam, now }: { exam: Exam; now: Date }) {
     <article className="one-exam" aria-label="Exam">
       <header>
         <h2>
-          <PersonName value={exam.name} />
+          <WhoseExam exam={exam} />
         </h2>
         <p className="second">
           <Plain text={exam.patient_id} max={64} />

@@ -4,7 +4,7 @@ import { useState } from 'react';
 import type { Exam, Stage } from '../api/documents';
 import { ActButton, ActDialog } from '../parts/act';
 import { Field } from '../parts/field';
-import { PersonName, Plain } from '../parts/plain';
+import { Plain, WhoseExam } from '../parts/plain';
 import { go } from '../route';
 import { instant } from '../words/time';
 
@@ -61,7 +61,7 @@ function StepDialog({ exam, verb, onDone, onClose }: { exam: Exam; verb: Verb; o
     <ActDialog title={WORDS[verb]} path={`downtime/exam/${verb}`} body={body} submit={verb === 'cancel' ? 'Cancel this exam' : WORDS[verb]}
       danger={verb === 'cancel'} needsReason={needsReason} onDone={onDone} onClose={onClose}>
       <div className="wide whose">
-        <PersonName value={exam.name} />
+        <WhoseExam exam={exam} />
         <span className="second">
           <Plain text={exam.patient_id} max={64} /> · <Plain text={exam.accession} max={32} /> · {exam.modality} <Plain text={exam.procedure} max={120} />
         </span>

@@ -4,7 +4,7 @@ import { useState } from 'react';
 import type { Exam, NumberBlocks, ScheduledStep, Way } from '../api/documents';
 import { useDocument } from '../api/live';
 import { ActDialog } from '../parts/act';
-import { Choice, Field } from '../parts/field';
+import { Choice, Field, Radios } from '../parts/field';
 import { attribute, EVERY_STATION, stationOf } from '../words/exams';
 import { typed } from '../words/person';
 import { instant } from '../words/time';
@@ -75,17 +75,7 @@ export function RegisterDialog({ start, onDone, onClose }: { start: Registration
 
   return (
     <ActDialog title="Register an exam" path="downtime/exam/register" body={body} submit="Register" onDone={(answer) => onDone(answer as Exam)} onClose={onClose}>
-      <fieldset className="field wide ways">
-        <legend>How it came to be</legend>
-        {WAYS.map(([way, words, help]) => (
-          <label key={way} className="way">
-            <input type="radio" name="way" value={way} checked={told.way === way} onChange={() => set('way')(way)} />
-            <span>
-              <strong>{words}</strong> <span className="second">{help}</span>
-            </span>
-          </label>
-        ))}
-      </fieldset>
+      <Radios legend="How it came to be" name="way" value={told.way} onChange={set('way')} options={WAYS} />
       {!isUnidentified && (
         <Field label="Name" value={told.name} onChange={set('name')} wide maxLength={64} required={told.way === 'walk-in'} help="Family, given" />
       )}
@@ -95,7 +85,7 @@ export function RegisterDialog({ start, onDone, onClose }: { start: Registration
         help={told.way === 'ordered' ? 'Where it will be done.' : told.device && blocks.length > 0 ? `${left} reserved numbers left here` : 'Whose reserved numbers.'} />
       <Field label="Site" value={atSite} onChange={setSite} required maxLength={64} suggestions={sites} />
       <Field label="Modality" value={told.modality} onChange={set('modality')} required maxLength={16} suggestions={['CT', 'MR', 'DX', 'CR', 'US', 'MG', 'XA', 'NM']} />
-      <Field label="Procedure" value={told.procedure} onChange={set('procedure')} maxLength={1000} />
+      <Field label="Procedure" value={told.procedure} onChange={set('procedure')} maxLength={64} />
       <Field label="Where from, and whom to call" value={told.place} onChange={set('place')} maxLength={1000} wide help="Ward or bed, and a telephone number." />
       <Field label="Patient ID" value={told.patient_id} onChange={set('patient_id')} maxLength={64} required={told.way === 'ordered'}
         help={told.way === 'ordered' ? '' : 'Only if it is sure, or from a label. Empty: the next reserved one.'} />

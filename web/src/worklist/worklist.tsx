@@ -1,13 +1,13 @@
 // Today's worklist: what was scheduled before, and what is done by hand meanwhile, station by station.
 
 import { useMemo, useState } from 'react';
-import type { Exam, Worklist as WorklistDocument } from '../api/documents';
+import type { Worklist as WorklistDocument } from '../api/documents';
 import { useDocument } from '../api/live';
 import { ActButton } from '../parts/act';
 import { StageMark, StateMark, WaitMarks } from '../parts/marks';
 import { Notice } from '../parts/notice';
 import { Pager } from '../parts/pager';
-import { PersonName, Plain } from '../parts/plain';
+import { PersonName, Plain, WhoseExam } from '../parts/plain';
 import { attribute, byStation, workLines, type WorkLine } from '../words/exams';
 import { clock, day, dicomDate, dicomTime } from '../words/time';
 import { ExamActs } from './exam_acts';
@@ -106,8 +106,9 @@ function Station({ name, lines, onTakeOver, onTold }: {
             <th scope="col">Exam</th>
             <th scope="col">Accession</th>
             <th scope="col">State</th>
-            <th scope="col" className="no-print">
+            <th scope="col">
               <span className="for-readers">Acts</span>
+              <span className="print-only">Notes</span>
             </th>
           </tr>
         </thead>
@@ -138,7 +139,7 @@ function Line({ line, onTakeOver, onTold }: {
     <tr className={exam?.stage === 'cancelled' ? 'is-cancelled' : undefined}>
       <td className="when">{step ? dicomTime(attribute(step, 'ScheduledProcedureStepStartTime')) : exam ? clock(new Date(exam.at)) : ''}</td>
       <td className="who">
-        <PersonName value={name} />
+        {exam?.way === 'unidentified' ? <WhoseExam exam={exam} /> : <PersonName value={name} />}
         <span className="second">
           <Plain text={exam?.patient_id ?? step?.patient_id ?? ''} max={64} />
           {exam?.identified_as && (
@@ -166,10 +167,13 @@ function Line({ line, onTakeOver, onTold }: {
         {exam && <span className="second">{exam.way === 'ordered' ? 'by hand, ordered' : exam.way}</span>}
       </td>
       <td>
-        {exam ? <StageMark stage={exam.stage} /> : <StateMark state={step?.state ?? ''} />}
-        {exam && exam.waits_for.length > 0 && <WaitMarks exam={exam} />}
+        <span className="waits">
+          {exam ? <StageMark stage={exam.stage} /> : <StateMark state={step?.state ?? ''} />}
+          {exam && exam.waits_for.length > 0 && <WaitMarks exam={exam} />}
+        </span>
       </td>
-      <td className="acts no-print">
+      <td className="acts">
+        <span className="no-print">
         {exam ? (
           <ExamActs exam={exam} onTold={onTold} />
         ) : (
@@ -179,9 +183,8 @@ function Line({ line, onTakeOver, onTold }: {
             </ActButton>
           )
         )}
+        </span>
       </td>
     </tr>
   );
 }
-
-export type { Exam };
