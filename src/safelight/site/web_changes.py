@@ -114,8 +114,7 @@ class Changes:
         while not self._stopping.wait(TURN_SECONDS):
             try:
                 self._every_turn()
-                if self._events.is_heard:
-                    self._turn()
+                self._turn()
             except Exception as error:  # noqa: BLE001 - a worker's one place: it goes on with its next turn
                 self._site.log.failure(error)
 
