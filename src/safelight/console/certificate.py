@@ -67,6 +67,7 @@ def make_certificate(names: Sequence[str], now: datetime) -> Certified:
     Raises:
         BadName: one is no name.
     """
+    alternative = x509.SubjectAlternativeName([_general_name(name) for name in dict.fromkeys(names)])
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:COMMON_NAME_MAX])])
     certificate = (
@@ -77,9 +78,7 @@ def make_certificate(names: Sequence[str], now: datetime) -> Certified:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK_SLACK)
         .not_valid_after(now + VALID_FOR)
-        .add_extension(
-            x509.SubjectAlternativeName([_general_name(name) for name in dict.fromkeys(names)]), critical=False
-        )
+        .add_extension(alternative, critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_SIGNS_ONLY, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

@@ -119,17 +119,13 @@ class Sessions:
         Raises:
             KeyError, TypeError, ValueError: they are not such.
         """
-        now = self._clock.elapsed()
-        found = {
-            str(row["token"]): Session(
-                str(row["account"]),
-                str(row["stamp"]),
-                bool(row["board"]),
-                now - away + min(timedelta(seconds=row["seconds"]), max(self.limits.longest, self.limits.board)),
-                now - away + timedelta(seconds=row["idle_seconds"]),
-            )
-            for row in rows
-        }
+        began = self._clock.elapsed() - away
+        found = {}
+        for row in rows:
+            board, longest = bool(row["board"]), timedelta(seconds=row["seconds"])
+            ends = began + min(longest, self.limits.board if board else self.limits.longest)
+            idle_ends = min(began + timedelta(seconds=row["idle_seconds"]), self._idle_ends(board, ends, began))
+            found[str(row["token"])] = Session(str(row["account"]), str(row["stamp"]), board, ends, idle_ends)
         with self._lock:
             self._sessions.update(found)
 
