@@ -12,7 +12,18 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from safelight import VERSION
 from safelight.console.api_table import DEEDS, DOCUMENTS, LABEL_FIELDS, LABELS, Deed, Document
 from safelight.console.events import Events, stream
-from safelight.console.faults import BadRequest, BodyTooLong, LoginNeeded, NotJson, TooBusy, told
+from safelight.console.faults import (
+    BadRequest,
+    BodyTooLong,
+    BodyTooSlow,
+    LoginNeeded,
+    NoSuchAddress,
+    NoSuchMethod,
+    NotJson,
+    NotYourRole,
+    TooBusy,
+    told,
+)
 from safelight.console.fields import Field, Kind, read_body, read_query
 from safelight.console.guard import AUTOMATIC, COOKIE, Guard, Visitor, judge_origin
 from safelight.console.password import judge_password
@@ -26,6 +37,8 @@ THREADS: Final = 8
 WAITING_MAX: Final = 64
 LOGIN_THREADS: Final = 2
 """Each takes 64 MiB while it compares a password, and as much of a core as it gets."""
+BODY_SECONDS_MAX: Final = 30
+ANY_METHOD: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 LOGIN_FIELDS: Final = (
     Field("account", needed=True),
     Field("password", needed=True),
@@ -99,6 +112,12 @@ class Api:
             add(f"/{document.name}", "GET", self._documented(document))
         for deed in DEEDS:
             add(f"/{deed.name}", "POST", self._done(deed))
+        known = {getattr(route, "path", "") for route in router.routes}
+
+        async def nothing(request: Request) -> Response:
+            raise NoSuchMethod if f"/{request.path_params['path']}" in known else NoSuchAddress
+
+        router.add_api_route("/{path:path}", self._told_apart(nothing), methods=list(ANY_METHOD))
         return router
 
     def _told_apart(self, answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
@@ -196,6 +215,7 @@ class Api:
             # Not the name: people type their password there by mistake.
             self._house.note("console.login-refused", address=address, error=getattr(error, "code", "core.defect"))
             raise
+        self._guard.sessions.end(request.cookies.get(COOKIE, ""))
         self._house.note("console.logged-in", account=name, address=address, board=board)
         response = JSONResponse(self._told_of(visitor))
         # A browser that is closed forgets who was logged in; a wall's screen starts by itself after a power cut.
@@ -218,6 +238,9 @@ class Api:
         given = read_body(await _object(request), PASSWORD_FIELDS)
         if account is None:
             raise LoginNeeded
+        if account.shared:
+            # One of those who share it would lock out the others.
+            raise NotYourRole(account=account.account)
         address = address_of(request)
 
         def work() -> tuple[str, Visitor]:
@@ -291,15 +314,19 @@ async def _object(request: Request) -> Mapping[str, Any]:
     """Read the body of an act.
 
     Raises:
-        NotJson, BodyTooLong: it is none.
+        NotJson, BodyTooLong, BodyTooSlow: it is none that we wait for.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise NotJson
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > BODY_BYTES_MAX:
-            raise BodyTooLong(bytes_max=BODY_BYTES_MAX)
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > BODY_BYTES_MAX:
+                    raise BodyTooLong(bytes_max=BODY_BYTES_MAX)
+    except TimeoutError as error:
+        raise BodyTooSlow from error
     try:
         found = json.loads(bytes(body))
     except (ValueError, RecursionError) as error:

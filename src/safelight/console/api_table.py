@@ -13,6 +13,8 @@ from safelight.downtime.number import NumberFor
 from safelight.downtime.outage import Event, Scope
 
 LIMIT_MAX: Final = 500
+OFFSET_MAX: Final = 9_000
+"""Who leafs further shall narrow the question."""
 LABELS: Final = "downtime/numbers/labels"
 
 
@@ -41,7 +43,7 @@ class Deed:
 def _paged(otherwise: int) -> tuple[Field, ...]:
     return (
         Field("limit", Kind.NUMBER, lowest=1, highest=LIMIT_MAX, otherwise=otherwise),
-        Field("offset", Kind.NUMBER, highest=10**9, otherwise=0),
+        Field("offset", Kind.NUMBER, highest=OFFSET_MAX, otherwise=0),
     )
 
 

@@ -4,7 +4,8 @@ Source: RFC 5280; CA/Browser Forum baseline for what browsers look at.
 """
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
@@ -21,6 +22,7 @@ VALID_FOR: Final = timedelta(days=825)
 """The longest that systems of phones take."""
 CLOCK_SLACK: Final = timedelta(hours=24)
 COMMON_NAME_MAX: Final = 64
+HOST_NAME: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\Z")
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -65,6 +67,7 @@ def make_certificate(names: Sequence[str], now: datetime) -> Certified:
     Raises:
         BadName: one is no name.
     """
+    alternative = x509.SubjectAlternativeName([_general_name(name) for name in dict.fromkeys(names)])
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:COMMON_NAME_MAX])])
     certificate = (
@@ -75,7 +78,7 @@ def make_certificate(names: Sequence[str], now: datetime) -> Certified:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK_SLACK)
         .not_valid_after(now + VALID_FOR)
-        .add_extension(x509.SubjectAlternativeName(list(_general_names(names))), critical=False)
+        .add_extension(alternative, critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_SIGNS_ONLY, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -112,20 +115,27 @@ def read_certificate(certified: Certified) -> CertificateFacts:
     )
 
 
-def _general_names(names: Iterable[str]) -> Iterable[x509.GeneralName]:
-    for name in dict.fromkeys(names):
-        try:
-            yield x509.IPAddress(ipaddress.ip_address(name))
-            continue
-        except ValueError:
-            pass
-        try:
-            ascii_name = name.encode("idna").decode()
-        except UnicodeError as error:
-            raise BadName from error
-        if not ascii_name or any(letter in ascii_name for letter in " /:@\\*,;"):
-            raise BadName(name=name[:100])
-        yield x509.DNSName(ascii_name)
+def is_name(name: str) -> bool:
+    """Say whether a certificate can be for this name."""
+    try:
+        _general_name(name)
+    except BadName:
+        return False
+    return True
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    try:
+        plain = name.encode("idna").decode()
+    except UnicodeError as error:
+        raise BadName from error
+    if not HOST_NAME.match(plain):
+        raise BadName(name=plain[:100])
+    return x509.DNSName(plain)
 
 
 _SIGNS_ONLY: Final = x509.KeyUsage(

@@ -56,11 +56,6 @@ class Events:
     def __init__(self) -> None:
         self._listeners: dict[Listener, str] = {}
 
-    @property
-    def is_heard(self) -> bool:
-        """Whether anybody listens."""
-        return bool(self._listeners)
-
     def tell(self, mark: str, documents: Iterable[str]) -> None:
         """Say that documents changed."""
         documents = tuple(documents)

@@ -57,6 +57,13 @@ class ForeignOrigin(UsageError):
     )
 
 
+class NotOurName(UsageError):
+    """An open home is asked for under another name than this machine's own."""
+
+    code: ClassVar[str] = "console.not-our-name"
+    hint: ClassVar[str] = "Write localhost or 127.0.0.1. Beyond this machine a home with accounts is needed."
+
+
 class BadRequest(UsageError):
     """A request cannot be understood."""
 
@@ -99,6 +106,13 @@ class NameIsYours(UsageError):
     hint: ClassVar[str] = "Leave `by` out, or log in with a shared account, where people say who they are."
 
 
+class BodyTooSlow(UsageError):
+    """The body of a request did not come in time."""
+
+    code: ClassVar[str] = "console.body-too-slow"
+    hint: ClassVar[str] = "Nothing was done: send it again."
+
+
 class TooBusy(ResourceError):
     """So much is asked for at once that a further request would only wait."""
 
@@ -122,6 +136,8 @@ _STATUS: Final[dict[type[SafelightError], HTTPStatus]] = {
     NoSuchMethod: HTTPStatus.METHOD_NOT_ALLOWED,
     BodyTooLong: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     NotJson: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    NotOurName: HTTPStatus.MISDIRECTED_REQUEST,
+    BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
 }
 _FAMILY_STATUS: Final[tuple[tuple[type[SafelightError], HTTPStatus], ...]] = (

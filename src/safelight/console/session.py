@@ -46,8 +46,10 @@ class Sessions:
         self.limits = limits
         self._lock = Lock()
         self._sessions: dict[str, Session] = {}
-        self.changes = 0
-        """Grows with every session that began, was used or ended."""
+        self.logins = 0
+        """Grows with every session that began or ended."""
+        self.uses = 0
+        """Grows with every use that puts an end off."""
 
     def begin(self, account: Account, *, board: bool = False) -> tuple[str, Session]:
         """Log somebody in; return the token, which is kept nowhere here, and the session."""
@@ -55,7 +57,7 @@ class Sessions:
         ends = now + (self.limits.board if board else self.limits.longest)
         session = Session(account.account, account.stamp, board, ends, self._idle_ends(board, ends, now))
         with self._lock:
-            self._drop(lambda one: one.ends <= now or one.idle_ends <= now)
+            self._sessions = {key: one for key, one in self._sessions.items() if now < min(one.ends, one.idle_ends)}
             # Whoever logs in again and again ends their own oldest sessions, nobody else's.
             own = [key for key, one in self._sessions.items() if one.account == account.account]
             crowded = own[: max(len(own) - OF_ACCOUNT_MAX + 1, 0)]
@@ -63,7 +65,7 @@ class Sessions:
             for key in crowded:
                 del self._sessions[key]
             self._sessions[_key(token)] = session
-            self.changes += 1
+            self.logins += 1
         return token, session
 
     def look(self, token: str, *, is_use: bool) -> Session | None:
@@ -77,24 +79,19 @@ class Sessions:
                 return None
             if session.ends <= now or session.idle_ends <= now:
                 del self._sessions[key]
-                self.changes += 1
+                self.logins += 1
                 return None
             if is_use:
                 session = replace(session, idle_ends=self._idle_ends(session.board, session.ends, now))
                 self._sessions[key] = session
-                self.changes += 1
+                self.uses += 1
             return session
 
     def end(self, token: str) -> None:
         """Log out."""
         with self._lock:
             if self._sessions.pop(_key(token), None) is not None:
-                self.changes += 1
-
-    def end_stale(self, accounts: Mapping[str, Account]) -> None:
-        """End those whose account is gone, or has another role or password by now."""
-        with self._lock:
-            self._drop(lambda one: one.account not in accounts or accounts[one.account].stamp != one.stamp)
+                self.logins += 1
 
     def remaining(self, session: Session) -> timedelta:
         """Return how long a session lasts at most."""
@@ -122,27 +119,18 @@ class Sessions:
         Raises:
             KeyError, TypeError, ValueError: they are not such.
         """
-        now = self._clock.elapsed()
-        found = {
-            str(row["token"]): Session(
-                str(row["account"]),
-                str(row["stamp"]),
-                bool(row["board"]),
-                now - away + min(timedelta(seconds=row["seconds"]), max(self.limits.longest, self.limits.board)),
-                now - away + timedelta(seconds=row["idle_seconds"]),
-            )
-            for row in rows
-        }
+        began = self._clock.elapsed() - away
+        found = {}
+        for row in rows:
+            board, longest = bool(row["board"]), timedelta(seconds=row["seconds"])
+            ends = began + min(longest, self.limits.board if board else self.limits.longest)
+            idle_ends = min(began + timedelta(seconds=row["idle_seconds"]), self._idle_ends(board, ends, began))
+            found[str(row["token"])] = Session(str(row["account"]), str(row["stamp"]), board, ends, idle_ends)
         with self._lock:
             self._sessions.update(found)
 
     def _idle_ends(self, board: bool, ends: timedelta, now: timedelta) -> timedelta:
         return ends if board else min(ends, now + self.limits.idle)
-
-    def _drop(self, is_over: Any) -> None:
-        for key in [key for key, one in self._sessions.items() if is_over(one)]:
-            del self._sessions[key]
-            self.changes += 1
 
 
 def _key(token: str) -> str:

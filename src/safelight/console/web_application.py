@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.datastructures import MutableHeaders
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from safelight.console.api import Api, address_of
-from safelight.console.faults import LoginNeeded, NoSuchAddress, NoSuchMethod
+from safelight.console.faults import NoSuchAddress, NoSuchMethod, NotOurName
 from safelight.console.guard import AUTOMATIC, COOKIE, Guard, Visitor, judge_origin
 from safelight.console.pages import Folders, page_routes
 from safelight.console.role import Right
@@ -59,9 +59,8 @@ def web_application(api: Api, guard: Guard, others: Sequence[Guarded], folders: 
     application.include_router(api.routes(), prefix=API)
     for other in others:
         application.include_router(other.routes, prefix=other.prefix)
-    application.add_api_route(
-        f"{API}/{{path:path}}", _nothing, methods=["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
-    )
+        # Else the pages would answer, which take every address that is left.
+        application.add_api_route(f"{other.prefix}/{{path:path}}", _nothing, methods=["GET", "HEAD"])
     application.include_router(page_routes(folders))
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -72,7 +71,7 @@ def web_application(api: Api, guard: Guard, others: Sequence[Guarded], folders: 
     application.add_exception_handler(HTTPException, refused)
     outer: ASGIApp = DoorKeeper(application, api, guard, others)
     if guard.is_open:
-        outer = LocalNamesOnly(outer)
+        outer = LocalNamesOnly(outer, api)
     return SafeHeaders(outer)
 
 
@@ -116,13 +115,12 @@ class DoorKeeper:
         return next((one for one in self._guarded if path == one.prefix or path.startswith(one.prefix + "/")), None)
 
     async def _visitor(self, connection: HTTPConnection, *, is_reading: bool) -> Visitor:
-        if token := connection.cookies.get(COOKIE, ""):
-            if not is_reading:
-                judge_origin(connection.headers)
-            return self._guard.visitor(token, is_use=AUTOMATIC not in connection.headers)
+        if not is_reading:
+            judge_origin(connection.headers)
         header = connection.headers.get("authorization", "")
         if not header:
-            raise LoginNeeded
+            token = connection.cookies.get(COOKIE, "")
+            return self._guard.visitor(token, is_use=AUTOMATIC not in connection.headers)
         known = self._guard.remembered(header)
         address = address_of(connection)  # type: ignore[arg-type]
         found: Visitor = known or await self._api.login_desk.do(lambda: self._guard.by_basic(header, address))
@@ -162,15 +160,14 @@ class LocalNamesOnly:
     people log in there is no need: such a page has no cookie of ours.
     """
 
-    def __init__(self, application: ASGIApp) -> None:
+    def __init__(self, application: ASGIApp, api: Api) -> None:
         self._application = application
+        self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
         if scope["type"] == "http" and _called_name(scope) not in LOCAL_NAMES:
-            start: dict[str, Any] = {"type": "http.response.start", "status": 421, "headers": []}
-            await send(start)
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._api.refusal(NotOurName())(scope, receive, send)
             return
         await self._application(scope, receive, send)
 

@@ -148,12 +148,16 @@ class Journal:
             row = connection.execute(_newest()).first()
         return None if row is None else _read(*row)
 
-    def kinds_after(self, position: int) -> tuple[int, frozenset[str]]:
-        """Return the last position, and which kinds of facts were recorded after the one given."""
+    def last_position(self) -> int:
+        """Return where the newest entry stands; 0 before the first."""
         with self._database.reading() as connection:
-            last = connection.execute(select(func.max(entry_table.c.position))).scalar() or 0
-            kinds = connection.execute(select(entry_table.c.kind).where(entry_table.c.position > position).distinct())
-            return last, frozenset(row.kind for row in kinds)
+            return connection.execute(select(func.max(entry_table.c.position))).scalar() or 0
+
+    def kinds_after(self, position: int) -> frozenset[str]:
+        """Return which kinds of facts were recorded after a position, without reading the facts."""
+        statement = select(entry_table.c.kind).where(entry_table.c.position > position).distinct()
+        with self._database.reading() as connection:
+            return frozenset(row.kind for row in connection.execute(statement))
 
     def verify(self, at_least: int = 0) -> list[JournalDamage]:
         """Return what is damaged; empty when every entry holds and the chain is whole.

@@ -1,23 +1,15 @@
-"""Accounts of the console in a home: a file of their own, and a fact for whatever is done to them."""
+"""What is done to accounts of the console: a fact of the journal each, and then their file."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from safelight.console.account import (
-    Account,
-    Accounts,
-    BadAccounts,
-    read_accounts,
-    the_account,
-    with_account,
-    write_accounts,
-)
+from safelight.console.account import Account, Accounts, the_account, with_account, write_accounts
 from safelight.console.password import hashed, judge_password
 from safelight.core.disk import write_file
-from safelight.core.errors import SafelightError
 from safelight.journal.kinds import FactKind
+from safelight.site.account_file import accounts_of
 from safelight.site.downtime import signed
 from safelight.site.home import Home
 
@@ -26,47 +18,6 @@ if TYPE_CHECKING:
 
 changing: Final = threading.Lock()
 """Reading the file, judging and writing it are one step."""
-
-
-class AccountFile:
-    """The accounts of a served home; read again when their file changed. Used by many threads."""
-
-    def __init__(self, home: Home, failed: Callable[[SafelightError], None]) -> None:
-        self._home = home
-        self._failed = failed
-        self._lock = threading.Lock()
-        self._stamp: tuple[int, int, int] | None = None
-        self._accounts: Accounts = {}
-
-    def accounts(self) -> Accounts:
-        """Return who may log in. A file that was spoilt meanwhile is told, and those who could go on."""
-        try:
-            facts = self._home.accounts.stat()
-            stamp = (facts.st_mtime_ns, facts.st_ino, facts.st_size)
-        except FileNotFoundError:
-            return {}
-        with self._lock:
-            if stamp != self._stamp:
-                try:
-                    self._accounts = accounts_of(self._home)
-                except SafelightError as error:
-                    self._failed(error)
-                self._stamp = stamp
-            return self._accounts
-
-
-def accounts_of(home: Home) -> dict[str, Account]:
-    """Return the accounts of a home.
-
-    Raises:
-        BadAccounts: their file cannot be read.
-    """
-    try:
-        return read_accounts(home.accounts.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise BadAccounts(error=error.strerror or type(error).__name__) from error
 
 
 def accounts_document(home: Home) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from safelight.console.certificate import (
     BadCertificate,
     CertificateFacts,
     Certified,
+    is_name,
     make_certificate,
     read_certificate,
 )
@@ -74,20 +75,9 @@ def certificate_files(home: Home, settings: Settings) -> CertificateFiles:
 
 
 def own_names(more: Iterable[str] = ()) -> list[str]:
-    """Return what this machine is called, as far as it knows itself, and as somebody says."""
+    """Return what this machine is called: as somebody says, and as far as it knows itself."""
     host = socket.gethostname()
-    return list(dict.fromkeys([*more, host, *LOCAL]))
-
-
-def certificate_made(home: Home, disk: Disk, names: Iterable[str]) -> CertificateFacts:
-    """Make a certificate for a home and return what it says.
-
-    Raises:
-        BadName: one of the names is none.
-    """
-    certified = make_certificate(own_names(names), SystemClock().now())
-    own_files(home).write(disk, certified)
-    return read_certificate(certified)
+    return list(dict.fromkeys([*more, *([host] if is_name(host) else []), *LOCAL]))
 
 
 def served_files(home: Home, settings: Settings, disk: Disk) -> tuple[CertificateFiles, BadCertificate | None]:

@@ -43,22 +43,23 @@ CHANGED_BY: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far the home is."""
+    """How far a home is."""
 
+    node: str
     journal: int
     folded: int
     landed: int
 
     def __str__(self) -> str:
-        return f"{self.journal}.{self.folded}.{self.landed}"
+        return f"{self.node}.{self.journal}.{self.folded}.{self.landed}"
 
     @classmethod
     def read(cls, text: str) -> "Mark | None":
         """Read what a screen says it knows."""
-        parts = text.split(".")
-        if len(parts) != 3 or not all(one.isascii() and one.isdigit() and len(one) < 19 for one in parts):
+        node, *numbers = text.split(".")
+        if len(numbers) != 3 or not all(one.isascii() and one.isdigit() and len(one) < 19 for one in numbers):
             return None
-        return cls(*map(int, parts))
+        return cls(node, *map(int, numbers))
 
 
 class Changes:
@@ -70,7 +71,7 @@ class Changes:
         self._every_turn = every_turn
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._repeat, name="console-changes", daemon=True)
-        self._told = Mark(0, 0, 0)
+        self._told = Mark("", 0, 0, 0)
         self._phases: tuple[str, ...] = ()
         self._landed_at = self._phases_at = timedelta()
 
@@ -87,16 +88,21 @@ class Changes:
 
     def mark(self) -> Mark:
         """Return how far the home is."""
-        last, _ = self._site.records.journal.kinds_after(FAR_BEHIND**3)
-        return Mark(last, self._site.messages.index.folded_position, self._site.catalog.tally().instances_landed)
+        site = self._site
+        return Mark(
+            site.node[:8],
+            site.records.journal.last_position(),
+            site.messages.index.folded_position,
+            site.catalog.tally().instances_landed,
+        )
 
     def since(self, known: Mark | None, now: Mark) -> list[str]:
         """Return the documents that changed from one moment to another; all of them after an unknown one."""
-        if known is None or known.journal > now.journal or now.journal - known.journal > FAR_BEHIND:
+        if known is None or known.node != now.node or not 0 <= now.journal - known.journal <= FAR_BEHIND:
             return list(EVERYTHING)
         changed: set[str] = set()
         if now.journal != known.journal:
-            _, kinds = self._site.records.journal.kinds_after(known.journal)
+            kinds = self._site.records.journal.kinds_after(known.journal)
             changed.update(*(CHANGED_BY.get(kind, ()) for kind in kinds))
         if now.folded != known.folded:
             changed |= {WORKLIST, REPORTS}

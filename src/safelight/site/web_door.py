@@ -17,7 +17,7 @@ from safelight.core.errors import foreseen
 from safelight.gateway.dicomweb.faults import refused
 from safelight.gateway.dicomweb.routes import dicomweb_routes
 from safelight.gateway.dicomweb.streaming import Threads
-from safelight.site.accounts import AccountFile
+from safelight.site.account_file import AccountFile
 from safelight.site.certificates import served_files
 from safelight.site.web_archive import WebArchive
 from safelight.site.web_changes import Changes

@@ -13,7 +13,8 @@ from safelight.console.account import Accounts
 from safelight.core.errors import SafelightError, foreseen
 from safelight.core.progress import silent
 from safelight.downtime.number import UnknownBlock
-from safelight.site.accounts import AccountFile, password_set
+from safelight.site.account_file import AccountFile
+from safelight.site.accounts import password_set
 from safelight.site.acts import act
 from safelight.site.devices import devices_document
 from safelight.site.downtime import downtime_document, log_document

@@ -20,7 +20,7 @@ class SessionFile:
         self._disk = disk
         self._clock = clock
         self._sessions = sessions
-        self._written = sessions.changes
+        self._written = (sessions.logins, sessions.uses)
         self._written_at = clock.elapsed()
 
     def take_back(self) -> None:
@@ -34,13 +34,13 @@ class SessionFile:
             return
 
     def write_when_due(self) -> None:
-        """Write them down now and then, when something changed."""
-        if self._clock.elapsed() - self._written_at >= WRITE_EVERY:
+        """Write them down when one began or ended; that they were used, now and then."""
+        if self._sessions.logins != self._written[0] or self._clock.elapsed() - self._written_at >= WRITE_EVERY:
             self.write()
 
     def write(self) -> None:
         """Write them down now, if something changed."""
-        changes = self._sessions.changes
+        changes = (self._sessions.logins, self._sessions.uses)
         self._written_at = self._clock.elapsed()
         if changes != self._written:
             told = {"written_at": to_text(self._clock.now()), "sessions": self._sessions.to_rows()}
