@@ -100,7 +100,7 @@ def window(browser: Browser, house: PagesHouse, account: str = "", **more: Any) 
         yield page
     finally:
         context.close()
-    assert watch.wrong == []
+    assert not watch.wrong, watch.wrong
 
 
 def log_in(page: Page, account: str, password: str = PASSWORD) -> None:

@@ -43,6 +43,8 @@ export function App() {
   }, [error, begin]);
 
   const loggedIn = useCallback((told: Me) => {
+    const then = afterLogin();
+    if (then) window.location.replace(then);
     setMe(told);
     setMustLogIn(false);
     setRound((before) => before + 1);
@@ -73,6 +75,12 @@ export function App() {
       </LiveDocuments>
     </SessionContext>
   );
+}
+
+/** Where the viewer sent somebody from who was not logged in; only ever the viewer. */
+function afterLogin(): string | null {
+  const then = new URLSearchParams(window.location.search).get('then');
+  return then?.startsWith('/viewer/') ? then : null;
 }
 
 function Page() {

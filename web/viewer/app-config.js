@@ -41,6 +41,10 @@ window.config = {
       },
     },
   ],
+  // The session ended meanwhile.
+  httpErrorHandler: error => {
+    if (error && error.status === 401) window.safelightLogin();
+  },
   whiteLabeling: {
     createLogoComponentFn: react =>
       react.createElement('a', { href: '/find', className: 'safelight-back', title: 'Back to Find' }, 'Safelight'),

@@ -92,7 +92,7 @@ function StudyTable({ studies }: { studies: readonly Study[] }) {
               </span>
             </td>
             <td className="what">
-              <span className="modality">{study.modalities.join(' ')}</span> <Plain text={study.description} max={200} />
+              <span className="modality">{study.modalities.join(' ')}</span> <Plain text={study.description} max={120} />
             </td>
             <td>
               <Plain text={study.accession} max={64} />

@@ -155,10 +155,10 @@ function Line({ line, onTakeOver, onTold }: {
         <span className="modality">
           <Plain text={modality} max={16} />
         </span>{' '}
-        <Plain text={procedure} max={200} />
+        <Plain text={procedure} max={120} />
         {exam?.place && (
           <span className="second">
-            from <Plain text={exam.place} max={120} />
+            from <Plain text={exam.place} max={80} />
           </span>
         )}
       </td>
