@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Final
 
 from safelight.console.web_application import web_application
 from safelight.console.web_server import WebServer, WebServerSettings
-from safelight.core.errors import foreseen
 from safelight.gateway.dicomweb.faults import refused
 from safelight.gateway.dicomweb.routes import dicomweb_routes
 from safelight.gateway.dicomweb.streaming import Threads
@@ -48,4 +47,4 @@ class WebDoor:
         self._threads.stop()
 
     def _failed(self, error: BaseException) -> None:
-        self._site.log.failure(foreseen(error))
+        self._site.log.failure(error)
