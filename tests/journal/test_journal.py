@@ -12,6 +12,7 @@ from safelight.core.signing import SigningKey
 from safelight.journal.entry import JsonValue, canonical
 from safelight.journal.errors import BadFact, JournalDamaged, JournalMissing, JournalThere
 from safelight.journal.journal import Journal
+from safelight.journal.journal import _read as read_entry
 from safelight.journal.kinds import FactKind
 
 START = datetime(2026, 3, 1, 7, 30, tzinfo=UTC)
@@ -53,6 +54,23 @@ def test_entries_are_chosen_by_position_and_kind(journal: Journal) -> None:
     assert [entry.facts["n"] for entry in journal.entries(after=3, until=6)] == [4, 5, 6]
     assert [entry.position for entry in journal.entries(kinds=["even"])] == list(range(2, 1205, 2))
     assert list(journal.entries(kinds=[])) == []
+
+
+def test_what_is_recent_is_found_without_reading_what_is_old(
+    journal: Journal, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("safelight.journal.journal.READ_ENTRIES", 3)
+    for number in range(20):
+        journal.append_all([("asked", {"n": number}), ("other", {})])
+        # The clock was wrong for a moment, by a year.
+        clock.advance(timedelta(days=-365) if number == 15 else timedelta(days=366 if number == 16 else 1))
+    since = clock.now() - timedelta(days=6)
+    assert [entry.facts["n"] for entry in journal.recent(["asked"], since)] == [13, 14, 15, 17, 18, 19]
+    read = []
+    monkeypatch.setattr("safelight.journal.journal._read", lambda *row: read.append(row[0]) or read_entry(*row))
+    journal.recent(["asked"], since)
+    assert min(read) > 15, "positions of the first entries are not read"
+    assert journal.recent(["nothing"], since) == []
 
 
 def test_a_batch_with_one_bad_fact_records_nothing(journal: Journal) -> None:

@@ -28,6 +28,8 @@ _LOOK_SECONDS_MAX: Final = 15.0
 _TRY_SECONDS: Final = 5.0
 _TRY_SECONDS_MAX: Final = 600.0
 _DELIVERY_MAX: Final = timedelta(hours=72)
+_REMEMBERED: Final = timedelta(days=30)
+"""A request that is still open after a start is looked for so far back: nothing was served meanwhile."""
 
 Name = tuple[str, str]
 """The asker's title and its transaction."""
@@ -118,7 +120,7 @@ class CommitmentDesk:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._lock = threading.Lock()
-        self._open = fold(site.records.journal.entries(kinds=KINDS))
+        self._open = fold(site.records.journal.recent(KINDS, site.clock.now() - _REMEMBERED))
         self._turns: dict[Name, _Turn] = {name: _Turn() for name in self._open}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="commitments", daemon=True)
