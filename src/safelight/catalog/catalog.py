@@ -33,6 +33,7 @@ from safelight.catalog.errors import CatalogDamaged, CatalogMissing, CatalogTher
 from safelight.catalog.exposure import ExposureInputs, exposure_inputs
 from safelight.catalog.findings import Fact
 from safelight.catalog.levels import Page
+from safelight.catalog.reading import touch
 from safelight.catalog.rows import (
     CopyRow,
     CopyState,
@@ -467,7 +468,4 @@ def _look(connection: Connection, path: Path) -> None:
     found = connection.execute(select(about_table.c.format)).scalar()
     if found != FORMAT:
         raise CatalogDamaged(path=str(path), format=found)
-    for table in schema.sorted_tables:
-        # Every command starts here: building forty queries out of their parts would cost more than asking them.
-        columns = ", ".join(f'"{column.name}"' for column in table.columns)
-        connection.exec_driver_sql(f'SELECT {columns} FROM "{table.name}" LIMIT 1').first()  # noqa: S608 - our own names
+    touch(connection, schema.sorted_tables)

@@ -27,7 +27,7 @@ from safelight.catalog.message_tables import (
 from safelight.catalog.order_changes import Changes, PatientName
 from safelight.catalog.order_search import ReportRow, StepRow, StepSearch
 from safelight.catalog.order_tables import person_table, report_table, step_name_table, step_table
-from safelight.catalog.reading import chunks
+from safelight.catalog.reading import chunks, touch
 from safelight.core.database import Database, Durability, is_database
 
 ROWS_MAX: Final = 1000
@@ -283,8 +283,7 @@ def _opened(path: Path, *, read_only: bool) -> Database:
     try:
         with database.reading() as connection:
             found = connection.execute(select(about_table.c.format)).scalar()
-            for table in message_schema.sorted_tables:
-                connection.execute(select(table).limit(1)).first()
+            touch(connection, message_schema.sorted_tables)
         if found != FORMAT:
             raise CatalogDamaged(path=str(path), format=found)
     except CatalogDamaged:

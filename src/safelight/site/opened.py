@@ -129,10 +129,6 @@ class Site:
         follow = FollowUp(self.records, self.holdings, self.landing)
         self.arrivals = Arrivals(self.records, follow, self.inflow, self.log.failure)
         self._catch_up(recovery)
-        self.large_messages = PackedLargeMessages(
-            home.vault / "packs", self.disk, self.public.recipients, self.secret.node, self.records, self.placements
-        )
-        self.messages = MessageRecords.open(self.records, home.messages_index, self.large_messages)
 
     @classmethod
     def open(cls, home: Home, *, quiet: bool = True, workers: Workers | None = None) -> Self:
@@ -158,7 +154,8 @@ class Site:
         self.arrivals.stop()
         self.packing.stop(at_once=at_once)
         self.landing.close()
-        self.messages.close()
+        if "messages" in self.__dict__:
+            self.messages.close()
         self.records.close()
         self._stack.close()
 
@@ -175,6 +172,19 @@ class Site:
         from safelight.site.recovery_door import Awaited
 
         return Awaited(self.home.run)
+
+    @cached_property
+    def large_messages(self) -> PackedLargeMessages:
+        """Where messages lie that are too large for the journal."""
+        packs = self.home.vault / "packs"
+        return PackedLargeMessages(
+            packs, self.disk, self.public.recipients, self.secret.node, self.records, self.placements
+        )
+
+    @cached_property
+    def messages(self) -> MessageRecords:
+        """Messages and orders; opened by who asks for it, since most commands are about images."""
+        return MessageRecords.open(self.records, self.home.messages_index, self.large_messages)
 
     @property
     def catalog(self) -> Catalog:
