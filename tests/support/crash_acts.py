@@ -118,7 +118,8 @@ def _come_back(machine: Machine, day: Day) -> None:
         pack_everything(site, silent)
 
 
-def _harm(site: Site, day: Day, placement: str, pack: str, *, remove: bool = False) -> None:
+def harm(site: Site, day: Day, placement: str, pack: str, *, remove: bool = False) -> None:
+    """Flip a bit in the middle of a copy, or remove it."""
     directory = {"home": site.home.vault, "second": Path(site.settings.vault.second)}[placement]
     path = directory / "packs" / place_of(pack)
     day.harmed.add((placement, pack))
@@ -133,11 +134,11 @@ def _harm(site: Site, day: Day, placement: str, pack: str, *, remove: bool = Fal
 def _heal_and_rebuild(machine: Machine, day: Day) -> None:
     with machine.site() as site:
         packs = sorted(row.name for row in site.catalog.packs() if row.kind == "instances")
-        _harm(site, day, "home", packs[0])
-        _harm(site, day, "second", packs[1])
-        _harm(site, day, "second", packs[2], remove=True)
+        harm(site, day, "home", packs[0])
+        harm(site, day, "second", packs[1])
+        harm(site, day, "second", packs[2], remove=True)
         verify_everything(site, deep=False, heal=True, report=silent)
-        _harm(site, day, "home", packs[2])
+        harm(site, day, "home", packs[2])
         scrub_now(site, 100, silent)
         receive(site, day, [make_instance(STUDIES[1], 2, 1, 16, random.Random(SEED))])
         rebuild(site, silent)

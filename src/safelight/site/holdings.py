@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final
@@ -19,7 +20,7 @@ from safelight.site.ranged import Place, Ranged
 from safelight.vault.age import Identity
 from safelight.vault.landing import Landing, LandingReleased
 from safelight.vault.pack_format import DigestMismatch
-from safelight.vault.pack_reader import PackReader
+from safelight.vault.pack_reader import PackReader, ReferenceDamaged, ReferenceMissing
 from safelight.vault.placement import Placement
 
 READERS_MAX: Final = 4
@@ -77,10 +78,10 @@ class Holdings:
 
     def _packed(self, holding: HoldingRow, given: int) -> Iterator[bytes | memoryview]:
         """Give the stored bytes from a pack, without the first ``given``, which the caller has."""
-        for placement, referred in self._ways():
+        for way in self._ways(holding.pack):
             try:
                 passed = 0
-                for piece in self._reader(placement, referred, holding.pack).read(holding.position):
+                for piece in self._reader(way).read(holding.position):
                     # After a bad copy the next one goes on where the first stopped: its bytes were equal so far.
                     skip = min(max(given - passed, 0), len(piece))
                     passed += len(piece)
@@ -89,7 +90,7 @@ class Holdings:
                         given = passed
                 return
             except (IntegrityError, ResourceError) as error:
-                self._bad(placement, holding.pack, error)
+                self._bad(way, error)
                 if given and isinstance(error, DigestMismatch):
                     # Every byte was authentic and yet not what was received: no other copy can go on from here.
                     raise
@@ -121,27 +122,32 @@ class Holdings:
             # Released means packed meanwhile, which is nobody's fault.
             yield partial(self._landing.read, holding.place), lambda _: None
             holding = self._holding_like(holding)
-        for placement, referred in self._ways():
-            source = partial(self._source, placement, referred, holding, pixels)
-            yield source, partial(self._bad, placement, holding.pack)
+        for way in self._ways(holding.pack):
+            yield partial(self._source, way, holding.position, pixels), partial(self._bad, way)
 
-    def _ways(self) -> Iterator[tuple[Placement, Placement]]:
+    def _ways(self, pack: str) -> Iterator["_Way"]:
         """Give each placement for the pack itself, with each for the packs that it refers to.
 
         One may be damaged here and the other there: then only the two together are whole.
         """
         for placement in self._placements:
-            yield placement, placement
-            for referred in self._placements:
-                if referred is not placement:
-                    yield placement, referred
+            for referred in (placement, *(one for one in self._placements if one is not placement)):
+                way = _Way(pack, placement, referred)
+                yield way
+                if way.is_pack_bad:
+                    break
 
-    def _source(self, placement: Placement, referred: Placement, holding: HoldingRow, pixels: bool) -> ByteSource:
-        return self._reader(placement, referred, holding.pack).source(holding.position, pixels=pixels)
+    def _source(self, way: "_Way", position: int, pixels: bool) -> ByteSource:
+        return self._reader(way).source(position, pixels=pixels)
 
-    def _bad(self, placement: Placement, pack: str, error: SafelightError) -> None:
-        self._forget(placement, pack)
-        self._damaged(pack, placement.name, error)
+    def _bad(self, way: "_Way", error: SafelightError) -> None:
+        self._own.__dict__.get("readers", {}).pop(way.key, None)
+        if isinstance(error, (ReferenceDamaged, ReferenceMissing)):
+            pack = str(error.facts["pack"])
+            self._damaged(pack, way.opened.get(pack, way.referred).name, error)
+        else:
+            way.is_pack_bad = True
+            self._damaged(way.pack, way.placement.name, error)
 
     def holding_of(self, digest: bytes) -> HoldingRow:
         """Return where a version lies in the vault.
@@ -173,26 +179,42 @@ class Holdings:
             # It was packed while we looked: the pack goes on where the log stopped.
             yield from self._packed(self._holding_like(row), given)
 
-    def _reader(self, placement: Placement, referred: Placement, pack: str) -> PackReader:
-        readers: OrderedDict[tuple[str, str, str], PackReader]
+    def _reader(self, way: "_Way") -> PackReader:
+        readers: OrderedDict[tuple[str, str, str], tuple[PackReader, dict[str, Placement]]]
         readers = self._own.__dict__.setdefault("readers", OrderedDict())
-        key = (placement.name, referred.name, pack)
-        if key not in readers:
-            readers[key] = PackReader(placement.open(pack), self._identities, partial(self._open_anywhere, referred))
+        if way.key not in readers:
+            reader = PackReader(way.placement.open(way.pack), self._identities, partial(self._open_referred, way))
+            readers[way.key] = reader, way.opened
             while len(readers) > READERS_MAX:
                 readers.popitem(last=False)
-        readers.move_to_end(key)
-        return readers[key]
+        readers.move_to_end(way.key)
+        reader, way.opened = readers[way.key]
+        return reader
 
-    def _open_anywhere(self, first: Placement, pack: str) -> ByteSource:
-        for placement in (first, *(one for one in self._placements if one is not first)):
+    def _open_referred(self, way: "_Way", pack: str) -> ByteSource:
+        for placement in (way.referred, *(one for one in self._placements if one is not way.referred)):
             with suppress(ResourceError):
-                return placement.open(pack)
-        raise Unreadable(pack=pack)
+                source = placement.open(pack)
+                way.opened[pack] = placement
+                return source
+        raise ReferenceMissing(pack=pack)
 
-    def _forget(self, placement: Placement, pack: str) -> None:
-        for referred in self._placements:
-            self._own.__dict__.get("readers", {}).pop((placement.name, referred.name, pack), None)
+
+@dataclass(slots=True)
+class _Way:
+    """A copy of a pack to read from, and the placement that is asked first for the packs that it refers to."""
+
+    pack: str
+    placement: Placement
+    referred: Placement
+    opened: dict[str, Placement] = field(default_factory=dict)
+    """From where the packs were opened that it refers to."""
+    is_pack_bad: bool = False
+    """This copy could not be read, wherever the packs lie that it refers to."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.placement.name, self.referred.name, self.pack
 
 
 class _Behind:
