@@ -18,12 +18,12 @@ from safelight.site.hl7_destinations import (
     read_destinations,
 )
 from safelight.site.hl7_queue import (
-    BadMoment,
     MessageNotInQueue,
     QueueNotHeld,
     queue_document,
     queues_document,
 )
+from safelight.site.moments import BadMoment
 from support.hl7_house import House, Receiver, accept, acknowledge, house, make_home, order, send_to
 from support.served_home import free_port
 

@@ -2,10 +2,9 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from safelight.core.clock import SystemClock, from_text
+from safelight.core.clock import SystemClock
 from safelight.core.errors import StateError, UsageError
 from safelight.downtime.exam import open_exams
 from safelight.downtime.outage import OUTAGE_KINDS, Event, Said, Scope
@@ -13,6 +12,7 @@ from safelight.downtime.phase import Phase, ScopeState, fold, hospital_phase, ju
 from safelight.journal.journal import Journal
 from safelight.site.exams import exams_of
 from safelight.site.home import Home
+from safelight.site.moments import moment_told
 from safelight.site.outages import downtime_state, is_refilling, scope_document
 from safelight.site.status import looked_at
 
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 
 deciding = threading.Lock()
 """Judging and recording are one step, also where several commands reach one `serve`."""
-
-
-class BadMoment(UsageError):
-    """A moment is not written as date and time with an offset."""
-
-    code: ClassVar[str] = "downtime.bad-moment"
-    hint: ClassVar[str] = "Write it as 2026-11-24T03:10:00+01:00."
 
 
 class ExamsOpen(StateError):
@@ -98,20 +91,6 @@ def signed(told: Mapping[str, Any]) -> tuple[str, str]:
     if not reason or not by:
         raise NotSigned(has_reason=bool(reason), has_name=bool(by))
     return reason, by
-
-
-def moment_told(text: object) -> datetime | None:
-    """Read a moment that a person wrote.
-
-    Raises:
-        BadMoment: it is not one, or has no offset.
-    """
-    if text is None:
-        return None
-    try:
-        return from_text(str(text))
-    except ValueError as error:
-        raise BadMoment(given=str(text)) from error
 
 
 def downtime_document(home: Home) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.rows import StudyRow
-from safelight.core.clock import from_text, to_text
+from safelight.core.clock import to_text
 from safelight.core.errors import StateError, UsageError
 from safelight.core.names import AETitle, Personal
 from safelight.core.progress import Progress, Report
@@ -28,6 +28,7 @@ from safelight.recovery.recipes import CALLING_TITLE, QUESTIONS, RECIPES, open_q
 from safelight.recovery.refill import Refill
 from safelight.recovery.state import SETTLED, RecoveryState, Stage, estimates, fold
 from safelight.site.home import Home
+from safelight.site.moments import moment_told
 from safelight.site.opened import Site
 from safelight.site.peers import find_peer
 from safelight.site.recovery_crew import Crew, JournalRecorder
@@ -71,13 +72,6 @@ class NotRunning(StateError):
 
     code: ClassVar[str] = "recovery.not-running"
     hint: ClassVar[str] = "See: safelight recovery status"
-
-
-class BadMoment(UsageError):
-    """A moment is not written with its offset."""
-
-    code: ClassVar[str] = "recovery.bad-moment"
-    hint: ClassVar[str] = "Write it like 2026-11-24T03:10:00+01:00"
 
 
 _running: set[str] = set()
@@ -205,8 +199,8 @@ def _settings(site: Site, told: Mapping[str, Any]) -> Settings:
         calling=site_recovery.calling_ae_title or CALLING_TITLE.text,
         reason=str(told["reason"]),
         by=str(told["by"]),
-        as_of=_moment(told.get("as_of")),
-        broke_at=_moment(told.get("broke_at")),
+        as_of=moment_told(told.get("as_of")),
+        broke_at=moment_told(told.get("broke_at")),
         limit=told.get("limit"),
         accepted=accepted,
         side_effects="none" if folder else "accepted" if accepted else UNANSWERED,
@@ -215,15 +209,6 @@ def _settings(site: Site, told: Mapping[str, Any]) -> Settings:
         bytes_per_second_max=int(rate * 1e6) if rate else None,
         backoff_seconds=1,
     )
-
-
-def _moment(text: object) -> datetime | None:
-    if not text:
-        return None
-    try:
-        return from_text(str(text))
-    except ValueError as error:
-        raise BadMoment(given=str(text)) from error
 
 
 def _drive(site: Site, number: str, state: RecoveryState, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
