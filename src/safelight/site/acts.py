@@ -181,6 +181,13 @@ def _import_messages(site: Site, told: Mapping[str, Any], report: Report) -> Map
     return import_messages(site, told, report)
 
 
+def _worklist_mirror(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.worklist_mirror import mirror
+
+    return mirror(site, told)
+
+
 def _downtime_say(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
     del report
     from safelight.site.downtime import say
@@ -229,6 +236,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "gateway.queue.release": _queue_release,
     "gateway.queue.skip": _queue_skip,
     "gateway.queue.replay": _queue_replay,
+    "gateway.worklist.mirror": _worklist_mirror,
     SETTLE: _settle,
     "protection.seed": _seed,
     "protection.pull": _pull,

@@ -20,6 +20,7 @@ from safelight.gateway.dicom.ports import IntakeSession, MoveOriginator
 from safelight.gateway.dicom.retrieval import Cancel, Counts, RetrieveOutcome, never, unwatched
 from safelight.gateway.dicom.statuses import Status
 from safelight.wire.dicom.dimse import Command, CommandField, Priority
+from safelight.wire.dicom.faults import MalformedIdentifier
 from safelight.wire.dicom.identifier import encode_identifier
 from safelight.wire.dicom.negotiation import AgreedContext
 from safelight.wire.dicom.pdu import AssociateRequest, PresentationContext
@@ -180,9 +181,11 @@ class ClientAssociation:
         while outstanding:
             yield self._settle(outstanding)
 
-    def find(self, model: str, identifier: Dataset) -> Iterator[Dataset]:
+    def find(
+        self, model: str, identifier: Dataset, unreadable: Callable[[MalformedIdentifier], None] | None = None
+    ) -> Iterator[Dataset]:
         """Give the matches of a query as they come (C-FIND); see `retrieval.find`."""
-        return retrieval.find(self._exchange, model, identifier)
+        return retrieval.find(self._exchange, model, identifier, unreadable)
 
     def get(
         self,
