@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from safelight.cli.options import home_option, json_option, print_json, run_act
+from safelight.cli.options import DIRECTORY, home_option, json_option, print_json, run_act
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 
 
@@ -43,6 +43,31 @@ def worklist_mirror(context: click.Context, /, home_directory: Path, as_json: bo
         context.exit(EXIT_OBJECTIVE_NOT_MET)
 
 
+@worklist.command("import")
+@click.argument("file", type=DIRECTORY)
+@click.option("--source", default="extract", show_default=True, help="Whose extract it is: it replaces the last one.")
+@click.option("--as-of", help="When it was written, as 2026-11-24T03:10:00+01:00; else as its file says.")
+@accept_options
+@home_option
+@json_option
+@click.pass_context
+def worklist_import(context: click.Context, /, file: Path, home_directory: Path, as_json: bool, **told: Any) -> None:
+    """Take in an extract of a schedule: CSV, XLSX, or HL7 SIU messages in a file. Look with --dry-run first.
+
+    Which column holds what is told in extract_mapping.toml of the home.
+    """
+    asked = {"file": str(file.absolute()), **told}
+    document = run_act(home_directory, "gateway.worklist.import", asked, as_json=as_json)
+    if as_json:
+        print_json(document)
+    elif "messages" in document:
+        click.echo(f"{document['messages']['kept']:,} messages kept, {document['messages']['known']:,} were known.")
+    else:
+        _show_extract(document)
+    if not document.get("changed", True):
+        context.exit(EXIT_OBJECTIVE_NOT_MET)
+
+
 @worklist.command("list")
 @home_option
 @json_option
@@ -58,6 +83,16 @@ def worklist_list(home_directory: Path, as_json: bool) -> None:
     for one in document["lists"]:
         frozen = f"  STANDS STILL: {one['frozen']}" if one["frozen"] else ""
         click.echo(f"{one['source']:<24} {one['steps']:>7,} steps as of {one['as_of']}{frozen}")
+
+
+def _show_extract(document: dict[str, Any]) -> None:
+    for heading, keyword in document["columns"].items():
+        click.echo(f"  {heading:<32.32} {keyword}")
+    for heading in document["columns_not_understood"]:
+        click.secho(f"  {heading:<32.32} not understood", fg="yellow")
+    for one in document["bad_lines"]:
+        click.secho(f"  line {one['line']}: {one['why']}", fg="yellow")
+    show_change(document)
 
 
 def show_change(document: dict[str, Any]) -> None:

@@ -188,6 +188,12 @@ def _worklist_mirror(site: Site, told: Mapping[str, Any], report: Report) -> Map
     return mirror(site, told)
 
 
+def _worklist_import(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.worklist_import import import_extract
+
+    return import_extract(site, told, report)
+
+
 def _downtime_say(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
     del report
     from safelight.site.downtime import say
@@ -237,6 +243,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "gateway.queue.skip": _queue_skip,
     "gateway.queue.replay": _queue_replay,
     "gateway.worklist.mirror": _worklist_mirror,
+    "gateway.worklist.import": _worklist_import,
     SETTLE: _settle,
     "protection.seed": _seed,
     "protection.pull": _pull,

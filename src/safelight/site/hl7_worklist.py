@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from safelight.catalog.catalog import Catalog
-from safelight.catalog.listed_step import ListingWay
 from safelight.catalog.listed_steps import Listing
 from safelight.catalog.order_changes import StepState
 from safelight.catalog.order_search import OPEN_STATES, ReportRow, StepRow, StepSearch
@@ -13,7 +12,7 @@ from safelight.site.downtime_steps import DowntimeSteps, known_stations
 from safelight.site.hl7_status import messages_looked_at
 from safelight.site.home import Home
 from safelight.site.status import looked_at
-from safelight.site.worklist_mirror import SHRUNK, SOURCE_FAILED, source_of
+from safelight.site.worklist_mirror import SHRUNK, SOURCE_FAILED
 
 
 def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,11 +60,7 @@ def lists_document(home: Home) -> dict[str, Any]:
 
 def _frozen(catalog: Catalog) -> dict[str, str]:
     """Return the lists that stand still because their source fails, and why."""
-    return {
-        source_of(ListingWay.MIRROR, one.subject): code
-        for code in (SOURCE_FAILED, SHRUNK)
-        for one in catalog.findings(code=code)
-    }
+    return {one.subject: code for code in (SOURCE_FAILED, SHRUNK) for one in catalog.findings(code=code)}
 
 
 def _list(known: Listing, frozen: Mapping[str, str]) -> dict[str, Any]:

@@ -72,7 +72,9 @@ def mirror(site: "Site", told: Mapping[str, Any], go_on: Callable[[], bool] = la
             answered = _asked(site, peer, as_of, go_on)
         except PeerError as error:
             if not dry_run:
-                site.records.open_finding(SOURCE_FAILED, peer.title.text, "serious", error=error.code)
+                site.records.open_finding(
+                    SOURCE_FAILED, source_of(ListingWay.MIRROR, peer.title.text), "serious", error=error.code
+                )
             raise
         return _judged(site, peer, answered, as_of, accepted, dry_run=dry_run)
 
@@ -88,7 +90,7 @@ def _judged(
     change = change_of(before, now)
     is_kept = shrunk is None or bool(accepted)
     if not dry_run:
-        _tell(site, title, answered, shrunk, is_kept=is_kept)
+        _tell(site, source, answered, shrunk, is_kept=is_kept)
         if is_kept:
             record_change(site, FactKind.WORKLIST_MIRRORED, source, change, as_of, accepted)
     return {
@@ -150,18 +152,18 @@ def _asked(site: "Site", peer: Peer, as_of: datetime, go_on: Callable[[], bool])
         return WorklistAsker(association, site.clock, settings.rows_max, go_on).ask(days)
 
 
-def _tell(site: "Site", title: str, answered: Answered, shrunk: Shrinkage | None, *, is_kept: bool) -> None:
+def _tell(site: "Site", source: str, answered: Answered, shrunk: Shrinkage | None, *, is_kept: bool) -> None:
     records = site.records
-    records.close_finding(SOURCE_FAILED, title, "the RIS answered")
+    records.close_finding(SOURCE_FAILED, source, "the RIS answered")
     if is_kept:
-        records.close_finding(SHRUNK, title, "the worklist can be believed" if shrunk is None else "it was accepted")
+        records.close_finding(SHRUNK, source, "the worklist can be believed" if shrunk is None else "it was accepted")
     elif shrunk is not None:
-        records.open_finding(SHRUNK, title, "critical", expected=shrunk.expected, got=shrunk.got)
+        records.open_finding(SHRUNK, source, "critical", expected=shrunk.expected, got=shrunk.got)
     for code, holds in ((ROWS_UNREADABLE, answered.not_understood > 0), (MAY_BE_CUT, answered.may_be_cut)):
         if holds:
-            records.open_finding(code, title, "warning")
+            records.open_finding(code, source, "warning")
         else:
-            records.close_finding(code, title, "it is so no more")
+            records.close_finding(code, source, "it is so no more")
 
 
 class MirrorSchedule:
