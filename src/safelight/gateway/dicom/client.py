@@ -17,6 +17,8 @@ from safelight.gateway.dicom.connection import Connection
 from safelight.gateway.dicom.contexts import CONTEXTS_MAX, ContextProposal
 from safelight.gateway.dicom.exchange import CallSettings, Exchange, UnexpectedMessage, status_in
 from safelight.gateway.dicom.ports import IntakeSession, MoveOriginator
+from safelight.gateway.dicom.procedure_step_asking import StepAnswer, tell_step
+from safelight.gateway.dicom.procedure_step_service import StepNotice
 from safelight.gateway.dicom.retrieval import Cancel, Counts, RetrieveOutcome, never, unwatched
 from safelight.gateway.dicom.statuses import Status
 from safelight.wire.dicom.dimse import Command, CommandField, Priority
@@ -231,6 +233,10 @@ class ClientAssociation:
         if command.field != CommandField.N_EVENT_REPORT_RSP or command.responding_to != request.message_id:
             raise UnexpectedMessage(peer=str(exchange.peer), command=command.field)
         return status_in(command)
+
+    def tell_step(self, notice: StepNotice, *, is_new: bool) -> StepAnswer:
+        """Tell what a modality said of a procedure step; see `procedure_step_asking.tell_step`."""
+        return tell_step(self._exchange, notice, is_new=is_new)
 
     def release(self) -> None:
         """End the association in good order, and close the connection."""
