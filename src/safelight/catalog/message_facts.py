@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Connection, delete, select, update
 
 from safelight.catalog.findings import Fact
+from safelight.catalog.listed_steps import LISTING_KINDS, apply_listing
 from safelight.catalog.message_rows import DeliveryState
 from safelight.catalog.message_tables import about_table, delivery_table, hold_table, message_table, sender_table
 from safelight.core.clock import from_text
@@ -21,6 +22,7 @@ MESSAGE_KINDS: Final = (
     "hl7-released",
     "hl7-skipped",
     "hl7-replayed",
+    *LISTING_KINDS,
 )
 
 
@@ -79,6 +81,8 @@ def _apply(connection: Connection, fact: Fact) -> None:
     elif fact.kind == "hl7-replayed":
         rows = [_waiting(told["destination"], fact.position, message) for message in told["messages"]]
         connection.execute(insert_or_skip(connection, delivery_table), rows)
+    elif fact.kind in LISTING_KINDS:
+        apply_listing(connection, fact)
 
 
 def _message(fact: Fact) -> dict[str, Any]:

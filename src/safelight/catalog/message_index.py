@@ -11,8 +11,10 @@ from typing import Any, Final, Self
 
 from sqlalchemy import Connection, func, select, update
 
-from safelight.catalog import message_facts, order_fold, order_search
+from safelight.catalog import listed_steps, message_facts, order_fold, order_search, worklist
 from safelight.catalog.errors import CatalogDamaged
+from safelight.catalog.listed_step import ListedStep
+from safelight.catalog.listed_steps import Listing
 from safelight.catalog.message_facts import ChainedFact
 from safelight.catalog.message_rows import DeliveryRow, DeliveryState, Hold, MessageRow, QueueTally, SenderRow
 from safelight.catalog.message_tables import (
@@ -222,10 +224,20 @@ class MessageIndex:
             if changes:
                 connection.execute(update(about_table).values(folded=changes[-1][0]))
 
-    def steps(self, search: StepSearch) -> list[StepRow]:
-        """Return scheduled procedure steps, by start."""
+    def steps(self, search: StepSearch, by_hand: Sequence[StepRow] = ()) -> list[StepRow]:
+        """Return scheduled procedure steps, by start: from messages and lists, and what people registered by hand."""
         with self._database.reading() as connection:
-            return order_search.steps(connection, search)
+            return worklist.steps(connection, search, by_hand)
+
+    def listings(self) -> list[Listing]:
+        """Return the lists of steps that others keep, in the order in which they count."""
+        with self._database.reading() as connection:
+            return listed_steps.listings(connection)
+
+    def listed(self, source: str) -> dict[str, ListedStep]:
+        """Return the steps of a list by their keys."""
+        with self._database.reading() as connection:
+            return listed_steps.listed(connection, source)
 
     def reports(self, patient_id: str = "", accession: str = "", study: str = "", limit: int = 100) -> list[ReportRow]:
         """Return reports that fit any of what is given, the newest first."""

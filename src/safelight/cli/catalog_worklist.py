@@ -22,7 +22,7 @@ STATES = ("scheduled", "arrived", "started", "completed", "canceled", "discontin
 @home_option
 @json_option
 def worklist(home_directory: Path, as_json: bool, **asked: Any) -> None:
-    """Show scheduled procedure steps, by start, as folded from the orders that came."""
+    """Show scheduled procedure steps, by start: from orders, from lists of others, and registered by hand."""
     from safelight.site.hl7_worklist import worklist_document
     from safelight.site.home import Home
 
@@ -39,6 +39,10 @@ def worklist(home_directory: Path, as_json: bool, **asked: Any) -> None:
             f"{told.get('ScheduledProcedureStepDescription', '')}"
         )
     click.echo(f"{len(document['steps'])} steps, as of journal entry {document['as_of_position']}")
+    for one in document["lists"]:
+        click.echo(
+            f"{one['source']} as of {one['as_of']}" + (f", stands still: {one['frozen']}" if one["frozen"] else "")
+        )
 
 
 @click.command()

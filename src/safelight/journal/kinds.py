@@ -135,6 +135,14 @@ class FactKind(StrEnum):
     PROCEDURE_STEP_CHANGED = "procedure-step-changed"
     """A modality changed, completed or discontinued a performed procedure step: what it said, as it came."""
 
+    PROCEDURE_STEP_FORWARDED = "procedure-step-forwarded"
+    """What a modality said of a performed procedure step was told to another system: what it answered."""
+
+    WORKLIST_MIRRORED = "worklist-mirrored"
+    """The worklist of a RIS was asked for: which steps are new or other than before, and which are gone."""
+    WORKLIST_IMPORTED = "worklist-imported"
+    """An extract of a schedule was taken in: which steps are new or other than before, and which are gone."""
+
     JOURNAL_SEALED = "journal-sealed"
     """Entries up to a position lie in the vault, in the pack named."""
     JOURNAL_RESTORED = "journal-restored"

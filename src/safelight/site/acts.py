@@ -181,6 +181,25 @@ def _import_messages(site: Site, told: Mapping[str, Any], report: Report) -> Map
     return import_messages(site, told, report)
 
 
+def _worklist_mirror(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.worklist_mirror import mirror
+
+    return mirror(site, told)
+
+
+def _worklist_import(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.worklist_import import import_extract
+
+    return import_extract(site, told, report)
+
+
+def _steps_forward(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.step_forwarding import forward
+
+    return forward(site, told, report)
+
+
 def _downtime_say(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
     del report
     from safelight.site.downtime import say
@@ -229,6 +248,9 @@ ACTS: Final[Mapping[str, Act]] = {
     "gateway.queue.release": _queue_release,
     "gateway.queue.skip": _queue_skip,
     "gateway.queue.replay": _queue_replay,
+    "gateway.procedure-steps.forward": _steps_forward,
+    "gateway.worklist.mirror": _worklist_mirror,
+    "gateway.worklist.import": _worklist_import,
     SETTLE: _settle,
     "protection.seed": _seed,
     "protection.pull": _pull,

@@ -1,4 +1,4 @@
-"""The modality worklist by C-FIND, from the scheduled steps that orders and appointments were folded into.
+"""The modality worklist by C-FIND: scheduled steps from orders, from lists, and registered by hand.
 
 Source: PS3.4 Annex K.
 """
@@ -14,6 +14,7 @@ from safelight.catalog.order_search import StepRow, StepSearch
 from safelight.core.query import Between, Exactly, Like, Match, OneOf, fits
 from safelight.gateway.dicom.query_service import Inquiry, Matches
 from safelight.site.dicom_queries import TooManyMatches
+from safelight.site.downtime_steps import DowntimeSteps, known_stations
 from safelight.site.opened import Site
 from safelight.wire.dicom.answer import AnswerAttribute, AnswerShape, Value
 from safelight.wire.dicom.query import QueryKey, read_query
@@ -59,6 +60,7 @@ class WorklistQueries:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._by_hand = DowntimeSteps(site.records.journal, lambda: known_stations(site.home, site.catalog))
 
     def find(self, inquiry: Inquiry) -> Matches:
         """Look up the steps that match.
@@ -68,7 +70,7 @@ class WorklistQueries:
         """
         query = read_query(inquiry.identifier)
         limit = self._site.settings.dicom.query_answers_max
-        rows = self._site.messages.index.steps(_search(query.keys, limit + 1))
+        rows = self._site.messages.index.steps(_search(query.keys, limit + 1), self._by_hand.rows())
         shape = AnswerShape(_attributes(query.keys), inquiry.transfer_syntax, query.character_set)
         return Matches(self._answers(rows, query.keys, limit, shape))
 
@@ -97,7 +99,8 @@ def step_values(row: StepRow, node: str) -> dict[str, str]:
     }
     accession = told.get("AccessionNumber", "")
     if not told.get("StudyInstanceUID"):
-        named = f"{row.patient_id.text}\\{row.issuer}\\{accession}" if accession else str(row.key)
+        # Without the issuer, which a list may not name and a later message does.
+        named = f"{row.patient_id.text}\\{accession}" if accession else str(row.key)
         told["StudyInstanceUID"] = _study_uid(node, named)
     if not told.get("ScheduledProcedureStepID"):
         told["ScheduledProcedureStepID"] = str(row.key)[-_ID_MAX:]
@@ -152,6 +155,8 @@ def _fits(tag: int, match: Match, value: str) -> bool:
     if tag == STATION and not value:
         # A step that no order gives to a station may be done at any.
         return True
+    if tag == STATION and "\\" in value:
+        return any(fits(match, one) for one in value.split("\\"))
     if keyword_for_tag(tag).endswith(("Name", "Physician")):
         return any(_name_fits(match, name) for name in folded_names(value))
     return fits(match, value)

@@ -107,6 +107,11 @@ class Home:
         return self.directory / "order_mapping.toml"
 
     @property
+    def extract_mapping(self) -> Path:
+        """What this hospital changed in the mapping of an extract's columns."""
+        return self.directory / "extract_mapping.toml"
+
+    @property
     def run(self) -> Path:
         """Lock and control socket; holds nothing that must survive."""
         return self.directory / "run"

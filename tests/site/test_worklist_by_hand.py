@@ -1,0 +1,106 @@
+"""What is registered by hand in a downtime, on the worklist that a modality is given."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+
+from safelight.catalog.order_changes import Changes, OrderChange, PatientChange, PatientName, StepState
+from safelight.core.progress import silent
+from safelight.gateway.dicom.contexts import service_proposal
+from safelight.site.acts import act
+from safelight.site.hl7_worklist import worklist_document
+from safelight.wire.dicom.uids import WORKLIST_FIND
+from support.archive_door import ArchiveDoor, open_archive
+
+pytestmark = pytest.mark.peer
+WHO = {"reason": "test", "by": "A. Admin"}
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[ArchiveDoor]:
+    with open_archive(tmp_path) as door:
+        for of, prefix in (("accession", "DT"), ("patient", "DP")):
+            numbers = {"of": of, "prefix": prefix, "first": 1, "last": 40}
+            act(door.site, "downtime.numbers.reserve", {**numbers, **WHO}, silent)
+            block = {"of": of, "count": 9, "site": "main", "device": "CT1"}
+            act(door.site, "downtime.numbers.allot", {**block, **WHO}, silent)
+        act(door.site, "downtime.say", {"event": "declared", "scopes": ["ris"], **WHO}, silent)
+        yield door
+
+
+def register(door: ArchiveDoor, **told: Any) -> dict[str, Any]:
+    asked = {"way": "walk-in", "site": "main", "device": "CT1", "modality": "CT", "by": "T", "name": "DOE^JANE"}
+    return dict(act(door.site, "downtime.exam.register", asked | told, silent))
+
+
+def happen(door: ArchiveDoor, accession: str, step: str, **told: Any) -> None:
+    act(door.site, "downtime.exam.step", {"accession": accession, "step": step, "by": "T", **told}, silent)
+
+
+def offered(door: ArchiveDoor, station: str = "") -> list[Dataset]:
+    query = Dataset()
+    for keyword in ("PatientID", "PatientName", "AccessionNumber", "StudyInstanceUID", "RequestedProcedureID"):
+        setattr(query, keyword, "")
+    query.ScheduledProcedureStepSequence = [Dataset()]
+    step = query.ScheduledProcedureStepSequence[0]
+    step.ScheduledStationAETitle, step.Modality = station, ""
+    step.ScheduledProcedureStepID = step.ScheduledStationName = step.ScheduledProcedureStepStartDate = ""
+    with door.call([service_proposal(WORKLIST_FIND)]) as association:
+        return list(association.find(WORKLIST_FIND, query))
+
+
+def test_walk_ins_and_unidentified_patients_are_offered_to_their_device_until_they_are_done(door: ArchiveDoor) -> None:
+    made = register(door)
+    register(door, way="unidentified", name="")
+    first, second = offered(door)
+    assert (first.PatientID, str(first.PatientName), first.AccessionNumber) == ("DP01", "DOE^JANE", "DT01")
+    assert (second.PatientID, str(second.PatientName)) == ("DP02", "UNIDENTIFIED^DP02")
+    assert first.StudyInstanceUID == made["study"]
+    (step,) = first.ScheduledProcedureStepSequence
+    assert (step.ScheduledProcedureStepID, first.RequestedProcedureID) == ("DT01", "DT01")
+    assert (step.Modality, step.ScheduledStationName) == ("CT", "CT1") and step.ScheduledProcedureStepStartDate
+    assert offered(door) == [first, second]
+    happen(door, "DT01", "arrived")
+    happen(door, "DT02", "cancelled", reason="went elsewhere")
+    assert [one.AccessionNumber for one in offered(door)] == ["DT01"]
+    happen(door, "DT01", "acquired")
+    assert offered(door) == []
+
+
+def test_a_device_that_is_not_known_by_that_title_does_not_hide_its_patients(door: ArchiveDoor) -> None:
+    register(door)
+    assert len(offered(door, "CT1")) == len(offered(door, "ELSE")) == 1
+    door.name("CT1", 104)
+    assert len(offered(door, "CT1")) == 1 and offered(door, "ELSE") == []
+
+
+def test_an_order_that_is_registered_by_hand_keeps_the_study_it_was_offered_under(door: ArchiveDoor) -> None:
+    patient = PatientName("P1", "H")
+    for position, uid in ((1, "1.2.3"), (2, "")):
+        told = {"AccessionNumber": f"A{position}", "Modality": "CT", "StudyInstanceUID": uid}
+        order = OrderChange(patient, (("accession", f"A{position}"),), (), StepState.SCHEDULED, True, told)
+        changes = Changes("20260301080000", (PatientChange(patient, {"PatientName": "Berg^Ana"}),), orders=(order,))
+        door.site.messages.index.fold([(position, changes)])
+    before = {one.AccessionNumber: one.StudyInstanceUID for one in offered(door)}
+    for accession in ("A1", "A2"):
+        made = register(door, way="ordered", accession=accession, patient_id="P1", name="BERG^ANA")
+        assert made["study"] == before[accession]
+    assert {one.AccessionNumber: one.StudyInstanceUID for one in offered(door)} == before
+    happen(door, "A1", "acquired")
+    assert [one.AccessionNumber for one in offered(door)] == ["A2"]
+
+
+def test_the_worklist_is_the_same_in_the_command_and_after_the_index_was_lost(
+    door: ArchiveDoor, tmp_path: Path
+) -> None:
+    register(door)
+    home = door.site.home
+    (told,) = worklist_document(home, {})["steps"]
+    assert (told["sources"], told["attributes"]["AccessionNumber"]) == (["downtime"], "DT01")
+    for path in home.directory.glob("messages.db*"):
+        path.unlink()
+    assert worklist_document(home, {})["steps"] == [told]
+    assert worklist_document(home, {"modality": "MR"})["steps"] == []
