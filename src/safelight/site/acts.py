@@ -242,6 +242,41 @@ def _device_check(site: Site, told: Mapping[str, Any], report: Report) -> Mappin
     return check_device(site, told)
 
 
+def _account_add(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.accounts import account_added
+
+    return account_added(site, told)
+
+
+def _account_remove(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.accounts import account_removed
+
+    return account_removed(site, told)
+
+
+def _account_password(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.accounts import password_set
+
+    return password_set(site, told)
+
+
+def _account_role(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.accounts import role_changed
+
+    return role_changed(site, told)
+
+
+def _certificate_renew(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.certificate_renewal import renew_certificate
+
+    return renew_certificate(site, told)
+
+
 ACTS: Final[Mapping[str, Act]] = {
     "gateway.import": _import_messages,
     "gateway.queue.hold": _queue_hold,
@@ -266,6 +301,11 @@ ACTS: Final[Mapping[str, Act]] = {
     "downtime.exam.register": _exam_register,
     "downtime.exam.step": _exam_step,
     "downtime.device.check": _device_check,
+    "console.account.add": _account_add,
+    "console.account.remove": _account_remove,
+    "console.account.password": _account_password,
+    "console.account.role": _account_role,
+    "console.certificate.renew": _certificate_renew,
     "recovery.start": _recovery_start,
     "recovery.pause": _recovery_pause,
     "recovery.resume": _recovery_resume,

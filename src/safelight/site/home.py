@@ -92,6 +92,16 @@ class Home:
         return self.directory / "destinations.toml"
 
     @property
+    def accounts(self) -> Path:
+        """Who may log in, with what is kept of their passwords."""
+        return self.directory / "accounts.json"
+
+    @property
+    def sessions(self) -> Path:
+        """Who was logged in when `serve` last wrote it down; may be deleted, and they log in again."""
+        return self.run / "sessions.json"
+
+    @property
     def messages(self) -> Path:
         """Messages that are durable and not in the journal yet."""
         return self.directory / "messages"

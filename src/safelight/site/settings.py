@@ -88,6 +88,12 @@ class ConsoleSettings:
 
     port: int = 0
     bind: str = "127.0.0.1"
+    login_required: bool = True
+    certificate: str = ""
+    key: str = ""
+    idle_minutes: float = 30.0
+    session_hours: float = 12.0
+    board_hours: float = 168.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,13 +219,18 @@ def _judge(settings: Settings) -> None:
         raise BadSettings(key="vault.profile", why="default or small is expected")
     if settings.hl7.port > 65535 or not all(isinstance(one, str) for one in settings.hl7.senders):
         raise BadSettings(key="gateway.hl7", why="port is 0 to 65535, senders are addresses")
-    if settings.console.port > 65535 or settings.console.bind not in LOCAL_ADDRESSES:
-        raise BadSettings(key="console", why="port is 0 to 65535; bind is 127.0.0.1 or ::1 until there are accounts")
     worklist = settings.worklist
     if not worklist.minutes > 0 or not 0 < worklist.shrink_percent_max <= 100 or worklist.days_ahead > 366:
         raise BadSettings(key="gateway.worklist", why="minutes over 0, shrink_percent_max to 100, days_ahead to 366")
     if worklist.source:
         Peer.parse(worklist.source)
+    console = settings.console
+    if console.port > 65535 or not min(console.idle_minutes, console.session_hours, console.board_hours) > 0:
+        raise BadSettings(key="console", why="port is 0 to 65535, minutes and hours are more than 0")
+    if not console.login_required and console.bind not in LOCAL_ADDRESSES:
+        raise BadSettings(key="console.bind", why="without login_required it is 127.0.0.1 or ::1")
+    if bool(console.certificate) != bool(console.key):
+        raise BadSettings(key="console.certificate", why="certificate and key are given together")
     downtime = settings.downtime
     if not downtime.give_up_seconds > 0 or not all(isinstance(one, str) for one in downtime.probes):
         raise BadSettings(key="downtime", why="give_up_seconds is more than 0, probes are texts")
