@@ -96,7 +96,7 @@ def test_a_refusal_is_that_of_the_command_line_and_records_nothing(house: Consol
     assert again.json["error"]["exit"] == 10
     assert again.json["error"]["hint"]
     unreadable = browser.post("/api/downtime/end", {"scopes": ["ris"], "reason": "x", "since": "yesterday"})
-    assert (unreadable.status, unreadable.code) == (400, "downtime.bad-moment")
+    assert (unreadable.status, unreadable.code) == (400, "site.bad-moment")
     unknown = browser.post("/api/downtime/exam/arrived", {"accession": "NONE"})
     assert (unknown.status, unknown.code) == (409, "downtime.unknown-exam")
     assert house.site.records.journal.last_position() == before
