@@ -13,15 +13,16 @@ BIN := .venv/bin
 BUILD := .build
 STAMPS := $(BUILD)/stamps
 SOURCES := src tests tools bench
+PAGES := $(shell find web -type f -not -path '*/node_modules/*' -not -path 'web/viewer/*')
 PART ?= all
 PYTEST_FLAGS ?=
 
-.PHONY: help setup check format lint types contracts fast test soak demo bench docs lock clean
+.PHONY: help setup check format lint types contracts pages fast test soak demo bench docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-setup: $(STAMPS)/system $(STAMPS)/program ## install Debian packages (as root) and make .venv with the program in it
+setup: $(STAMPS)/system $(STAMPS)/program $(STAMPS)/pages $(STAMPS)/viewer ## install Debian packages (as root), make .venv with the program in it, build the pages
 
 $(STAMPS)/system: tools/system-packages tools/debian-packages.txt
 	@mkdir -p $(STAMPS)
@@ -39,6 +40,13 @@ $(STAMPS)/program: pyproject.toml $(STAMPS)/libraries
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Where npm or its registry is missing, this says so and all else works; without a stamp the next make tries again.
+$(STAMPS)/pages: $(PAGES) tools/console_pages.py | $(STAMPS)/libraries
+	@$(BIN)/python tools/console_pages.py pages && touch $@ || test $$? = 3
+
+$(STAMPS)/viewer: $(wildcard web/viewer/*) tools/console_pages.py | $(STAMPS)/libraries
+	@$(BIN)/python tools/console_pages.py viewer && touch $@ || test $$? = 3
+
 check: lint types contracts fast ## format, lint, types, contracts and fast tests: about a minute
 
 lint: setup
@@ -48,6 +56,9 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 	$(BIN)/mypy -p bench
+
+pages: setup ## types and tests of the pages in the browser
+	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent types && PATH="$(CURDIR)/$(BIN):$$PATH" npm test --silent
 
 contracts: setup ## the floors: who may import whom
 	$(BIN)/lint-imports --config importlinter.toml

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from safelight.catalog.listed_steps import ListedStep, change_of, keyed
+from safelight.catalog.listed_step import ListedStep, change_of, keyed
 from safelight.catalog.message_index import MessageIndex
 from safelight.catalog.order_changes import Changes, Merge, OrderChange, PatientChange, PatientName, StepState
 from safelight.catalog.order_search import StepRow, StepSearch

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, func, select, update
 
 from safelight.catalog import listed_steps, message_facts, order_fold, order_search, worklist
 from safelight.catalog.errors import CatalogDamaged
-from safelight.catalog.listed_steps import ListedStep, Listing
+from safelight.catalog.listed_step import ListedStep
+from safelight.catalog.listed_steps import Listing
 from safelight.catalog.message_facts import ChainedFact
 from safelight.catalog.message_rows import DeliveryRow, DeliveryState, Hold, MessageRow, QueueTally, SenderRow
 from safelight.catalog.message_tables import (

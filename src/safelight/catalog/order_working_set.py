@@ -7,15 +7,12 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Row, select
 
-from safelight.catalog.order_changes import Changes, PatientName, ReportNotice, StepState
+from safelight.catalog.order_changes import FILLER, PLACER, START, Changes, PatientName, ReportNotice, StepState
 from safelight.catalog.order_tables import person_table, report_table, step_name_table, step_table
 from safelight.catalog.reading import chunks
 from safelight.core.database import insert_or_replace, insert_or_skip
 
 KINDS = ("filler", "placer", "accession", "study")
-PLACER = "PlacerOrderNumberImagingServiceRequest"
-FILLER = "FillerOrderNumberImagingServiceRequest"
-START = ("ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime")
 
 
 @dataclass(slots=True)

@@ -12,12 +12,13 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from safelight.catalog.listed_steps import ListedStep, Listing, listings, step_of
-from safelight.catalog.order_changes import FINAL, PatientName, StepState
+from safelight.catalog.listed_step import ListedStep
+from safelight.catalog.listed_steps import Listing, listings, step_of
+from safelight.catalog.order_changes import FILLER, FINAL, PLACER, START, PatientName, StepState
 from safelight.catalog.order_search import StepRow, StepSearch, narrowed, steps_named
 from safelight.catalog.order_search import steps as ordered_steps
 from safelight.catalog.order_tables import listed_step_table, person_table
-from safelight.catalog.order_working_set import FILLER, PLACER, START, Person, person_of
+from safelight.catalog.order_working_set import Person, person_of
 from safelight.catalog.reading import chunks
 from safelight.core.names import Personal
 

@@ -40,7 +40,9 @@ def worklist(home_directory: Path, as_json: bool, **asked: Any) -> None:
         )
     click.echo(f"{len(document['steps'])} steps, as of journal entry {document['as_of_position']}")
     for one in document["lists"]:
-        click.echo(f"{one['source']} as of {one['as_of']}")
+        click.echo(
+            f"{one['source']} as of {one['as_of']}" + (f", stands still: {one['frozen']}" if one["frozen"] else "")
+        )
 
 
 @click.command()

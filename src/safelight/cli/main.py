@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "vault": ("safelight.cli.vault:vault", "Usage, verify and heal, export, the recovery key."),
     "catalog": ("safelight.cli.catalog:catalog", "Find studies; rebuild the catalog from the vault."),
     "downtime": ("safelight.cli.downtime:downtime", "Say what is away, carry on, come back."),
+    "console": ("safelight.cli.console:console", "Screens: who may log in, and the certificate."),
     "recovery": ("safelight.cli.recovery:recovery", "Refill a PACS in clinical order and prove it."),
     "evidence": ("safelight.cli.evidence:evidence", "Export and verify sealed, signed evidence."),
     "rehearsal": ("safelight.cli.rehearsal:rehearsal", "Generate a rehearsal hospital; run the demonstration."),

@@ -22,7 +22,13 @@ from safelight.core.names import AETitle
 @click.option(
     "--http-port",
     type=click.IntRange(1, 65535),
-    help="Where DICOMweb is answered, to this machine alone and without a login; not at all without it.",
+    help="Where screens and DICOMweb are answered, over TLS, to whoever has an account; not at all without it.",
+)
+@click.option(
+    "--http-name",
+    "http_names",
+    multiple=True,
+    help="A name or address by which browsers reach this machine, for its certificate; may be repeated.",
 )
 @click.option(
     "--second",
@@ -33,7 +39,8 @@ from safelight.core.names import AETitle
     "--open",
     "is_open",
     is_flag=True,
-    help="For tests and rehearsal only: take instances from any calling AE title, on this machine's loopback.",
+    help="For tests and rehearsal only: on this machine's loopback, store from any calling AE title, and plain HTTP "
+    "without login.",
 )
 @json_option
 def init(
@@ -43,6 +50,7 @@ def init(
     dicom_port: int,
     hl7_port: int | None,
     http_port: int | None,
+    http_names: tuple[str, ...],
     second: Path | None,
     is_open: bool,
     as_json: bool,
@@ -62,6 +70,7 @@ def init(
             port=dicom_port,
             hl7_port=hl7_port or 0,
             http_port=http_port or 0,
+            http_names=http_names,
             second=second,
             accept_any=is_open,
         )
@@ -73,6 +82,8 @@ def init(
                 "recovery_words": made.recovery_words,
                 "recovery_identity": made.recovery_identity,
                 "recovery_recipient": made.recovery_recipient,
+                "certificate_fingerprint": made.certificate_fingerprint,
+                "is_open": is_open,
             }
         )
         return
@@ -83,7 +94,15 @@ def init(
         click.secho("The recovery key is not confirmed yet. When it is written down, run:", fg="yellow")
         click.echo(f"  safelight vault confirm-key --home {home_directory}")
     if is_open:
-        click.secho("OPEN HOME: any calling AE title may store. Never use it with real patients.", fg="red", bold=True)
+        click.secho(
+            "OPEN HOME: any calling AE title may store, and anybody on this machine sees and does everything over "
+            "HTTP, without login. Never use it with real patients.",
+            fg="red",
+            bold=True,
+        )
+    elif http_port:
+        click.echo(f"Browsers show this SHA-256 fingerprint of our certificate:\n  {made.certificate_fingerprint}")
+        click.echo("Nobody can log in yet: safelight console account add NAME --name PERSON --role pacs-administrator")
     click.echo(f"\nHome made at {home_directory}. Next: safelight serve --home {home_directory}")
 
 

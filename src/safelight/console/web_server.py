@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.server.embed import Server
 
 from safelight.core.errors import ResourceError
@@ -31,6 +32,9 @@ class WebServerSettings:
 
     port: int
     bind: str = "127.0.0.1"
+    certificate: str = ""
+    """The file with the certificate; without it nothing is encrypted."""
+    key: str = ""
 
 
 class WebServer:
@@ -48,7 +52,7 @@ class WebServer:
         self._server: Any = None
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         # The server itself shares its port with whoever asks: it would not notice that somebody else has it.
-        with socket.socket() as probe:
+        with socket.socket(_family(settings.bind)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((settings.bind, settings.port))
@@ -71,7 +75,7 @@ class WebServer:
             if not self._thread.is_alive():
                 break
             try:
-                socket.create_connection((self._settings.bind, self._settings.port), _LOOK_SECONDS).close()
+                socket.create_connection((_reached(self._settings.bind), self._settings.port), _LOOK_SECONDS).close()
             except OSError:
                 self._thread.join(_LOOK_SECONDS)
             else:
@@ -99,5 +103,17 @@ class WebServer:
             http=HTTPModes.auto,
             websockets=False,
             log_enabled=False,
+            ssl_cert=Path(self._settings.certificate) if self._settings.certificate else None,
+            ssl_key=Path(self._settings.key) if self._settings.key else None,
+            # Viewers and DICOMweb clients of some years ago are what is left in an outage. Source: BCP 195.
+            ssl_protocol_min=SSLProtocols.tls12,
         )
         await self._server.serve()
+
+
+def _family(bind: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in bind else socket.AF_INET
+
+
+def _reached(bind: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104 - where we look for ourselves

@@ -5,7 +5,7 @@ which exit code the program ends with; the code names the entry in docs/errors.m
 """
 
 import traceback
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 EXIT_DONE: Final = 0
 EXIT_OBJECTIVE_NOT_MET: Final = 1
@@ -93,6 +93,17 @@ def foreseen(error: BaseException) -> SafelightError:
         return SystemRefused(**told, error=error.strerror or type(error).__name__)
     # Its kind and its place and not its words: those may quote what a peer sent, a patient's name among it.
     return Defect(error=type(error).__name__, where=_place(error))
+
+
+def error_document(error: SafelightError) -> dict[str, Any]:
+    """Return an error as the JSON that a program or a page can act on."""
+    return {
+        "code": error.code,
+        "reason": error.reason,
+        "hint": error.hint,
+        "facts": error.facts,
+        "exit": error.exit_code,
+    }
 
 
 def _place(error: BaseException) -> str | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from safelight.core.errors import SafelightError, StateError, foreseen
+from safelight.core.errors import error_document as document_of
 from safelight.core.progress import Progress, Report
 
 LINE_BYTES_MAX: Final = 64 * 2**20
@@ -49,14 +50,7 @@ def error_document(error: BaseException) -> dict[str, Any]:
             "facts": error.facts,
             "exit": error.told_exit,
         }
-    told = foreseen(error)
-    return {
-        "code": told.code,
-        "reason": told.reason,
-        "hint": told.hint,
-        "facts": told.facts,
-        "exit": told.exit_code,
-    }
+    return document_of(foreseen(error))
 
 
 @contextmanager

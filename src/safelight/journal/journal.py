@@ -174,6 +174,17 @@ class Journal:
             row = connection.execute(_newest()).first()
         return None if row is None else _read(*row)
 
+    def last_position(self) -> int:
+        """Return where the newest entry stands; 0 before the first."""
+        with self._database.reading() as connection:
+            return connection.execute(select(func.max(entry_table.c.position))).scalar() or 0
+
+    def kinds_after(self, position: int) -> frozenset[str]:
+        """Return which kinds of facts were recorded after a position, without reading the facts."""
+        statement = select(entry_table.c.kind).where(entry_table.c.position > position).distinct()
+        with self._database.reading() as connection:
+            return frozenset(row.kind for row in connection.execute(statement))
+
     def verify(self, at_least: int = 0) -> list[JournalDamage]:
         """Return what is damaged; empty when every entry holds and the chain is whole.
 

@@ -143,6 +143,15 @@ class FactKind(StrEnum):
     WORKLIST_IMPORTED = "worklist-imported"
     """An extract of a schedule was taken in: which steps are new or other than before, and which are gone."""
 
+    CONSOLE_ACCOUNT_MADE = "console-account-made"
+    """Somebody gave a person, or a desk, an account: its name, its role, never its password."""
+    CONSOLE_ACCOUNT_REMOVED = "console-account-removed"
+    """Somebody removed an account."""
+    CONSOLE_PASSWORD_SET = "console-password-set"  # noqa: S105 - that it was set, never what it is
+    """Somebody, or its owner, gave an account another password."""
+    CONSOLE_ROLE_CHANGED = "console-role-changed"
+    """Somebody gave an account another role."""
+
     JOURNAL_SEALED = "journal-sealed"
     """Entries up to a position lie in the vault, in the pack named."""
     JOURNAL_RESTORED = "journal-restored"

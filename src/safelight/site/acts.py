@@ -181,6 +181,25 @@ def _import_messages(site: Site, told: Mapping[str, Any], report: Report) -> Map
     return import_messages(site, told, report)
 
 
+def _worklist_mirror(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.worklist_mirror import mirror
+
+    return mirror(site, told)
+
+
+def _worklist_import(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.worklist_import import import_extract
+
+    return import_extract(site, told, report)
+
+
+def _steps_forward(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.step_forwarding import forward
+
+    return forward(site, told, report)
+
+
 def _downtime_say(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
     del report
     from safelight.site.downtime import say
@@ -223,12 +242,50 @@ def _device_check(site: Site, told: Mapping[str, Any], report: Report) -> Mappin
     return check_device(site, told)
 
 
+def _account_add(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.accounts import account_added
+
+    return account_added(site, told)
+
+
+def _account_remove(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.accounts import account_removed
+
+    return account_removed(site, told)
+
+
+def _account_password(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.accounts import password_set
+
+    return password_set(site, told)
+
+
+def _account_role(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.accounts import role_changed
+
+    return role_changed(site, told)
+
+
+def _certificate_renew(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.certificate_renewal import renew_certificate
+
+    return renew_certificate(site, told)
+
+
 ACTS: Final[Mapping[str, Act]] = {
     "gateway.import": _import_messages,
     "gateway.queue.hold": _queue_hold,
     "gateway.queue.release": _queue_release,
     "gateway.queue.skip": _queue_skip,
     "gateway.queue.replay": _queue_replay,
+    "gateway.procedure-steps.forward": _steps_forward,
+    "gateway.worklist.mirror": _worklist_mirror,
+    "gateway.worklist.import": _worklist_import,
     SETTLE: _settle,
     "protection.seed": _seed,
     "protection.pull": _pull,
@@ -244,6 +301,11 @@ ACTS: Final[Mapping[str, Act]] = {
     "downtime.exam.register": _exam_register,
     "downtime.exam.step": _exam_step,
     "downtime.device.check": _device_check,
+    "console.account.add": _account_add,
+    "console.account.remove": _account_remove,
+    "console.account.password": _account_password,
+    "console.account.role": _account_role,
+    "console.certificate.renew": _certificate_renew,
     "recovery.start": _recovery_start,
     "recovery.pause": _recovery_pause,
     "recovery.resume": _recovery_resume,

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from safelight.catalog.catalog import Catalog
+from safelight.console.role import Role
 from safelight.core.clock import SystemClock
 from safelight.core.disk import RealDisk
 from safelight.core.errors import SafelightError
 from safelight.gateway.control import is_serving
 from safelight.journal.journal import Journal
 from safelight.media.folder import FolderPlacement
+from safelight.site.account_file import accounts_of
+from safelight.site.certificates import certificate_files, certificate_findings
 from safelight.site.home import Home
 from safelight.site.status import placements_of
 from safelight.vault.keys import load_public_keys, load_secret_keys
@@ -28,6 +31,7 @@ def checkup(home: Home) -> list[dict[str, Any]]:
         ("free space", _space),
         ("journal", _journal),
         ("catalog", _catalog),
+        ("console", _console),
         ("serve", _serving),
     ]
     return [_looked(home, what, look) for what, look in looks]
@@ -114,6 +118,22 @@ def _catalog(home: Home) -> str:
     if faults:
         raise _Mend(faults[0], "Run: safelight catalog rebuild")
     return f"{tally.instances_landed:,} instances"
+
+
+def _console(home: Home) -> str:
+    settings = home.settings()
+    if not settings.console.port:
+        return "no screens: [console] port is 0"
+    if not settings.console.login_required:
+        raise _Mend(
+            "anybody on this machine may use the screens", "Set login_required = true unless it is a rehearsal."
+        )
+    for finding in certificate_findings(home, settings):
+        raise _Mend(finding["code"], finding["hint"])
+    accounts = accounts_of(home)
+    if not any(one.role is Role.PACS_ADMINISTRATOR for one in accounts.values()):
+        raise _Mend("no PACS administrator can log in", "Run: safelight console account add")
+    return f"{len(accounts)} accounts, certificate valid until {certificate_files(home, settings).facts().not_after:%F}"
 
 
 def _serving(home: Home) -> str:

@@ -5,6 +5,7 @@ from typing import ClassVar, Final
 
 from safelight.core.errors import StateError
 from safelight.gateway.dicom.ports import AssociationFacts
+from safelight.gateway.dicom.procedure_step_asking import MAY_NO_LONGER_BE_UPDATED
 from safelight.gateway.dicom.procedure_step_service import StepNotice, StepStatus
 from safelight.journal.kinds import FactKind
 from safelight.site.opened import Site
@@ -29,6 +30,7 @@ class StepSettled(StateError):
     code: ClassVar[str] = "gateway.step-settled"
     hint: ClassVar[str] = "The step stays as it was settled; correct it in the RIS."
     status: ClassVar[int] = 0x0110
+    error_id: ClassVar[int] = MAY_NO_LONGER_BE_UPDATED
 
 
 class StepLedger:

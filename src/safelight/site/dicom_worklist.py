@@ -155,6 +155,8 @@ def _fits(tag: int, match: Match, value: str) -> bool:
     if tag == STATION and not value:
         # A step that no order gives to a station may be done at any.
         return True
+    if tag == STATION and "\\" in value:
+        return any(fits(match, one) for one in value.split("\\"))
     if keyword_for_tag(tag).endswith(("Name", "Physician")):
         return any(_name_fits(match, name) for name in folded_names(value))
     return fits(match, value)

@@ -14,16 +14,21 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pydicom.dataset import Dataset
+from rich.table import Table
 
 from safelight.core.clock import to_text
-from safelight.core.names import Peer
+from safelight.core.names import AETitle, Peer
+from safelight.gateway.dicom.client import connect
+from safelight.gateway.dicom.contexts import service_proposal
 from safelight.site.rehearsal.day import BY_HAND_SITE, EXAMS, OLGA, OLGA_PRIOR, DayExam, Story
 from safelight.site.rehearsal.information_system import InformationSystem, information_system
 from safelight.site.rehearsal.live_view import Show
 from safelight.site.rehearsal.messages import admission, merge, order
 from safelight.site.rehearsal.modality import Acquired, Modality
+from safelight.site.rehearsal.objects import item
 from safelight.site.rehearsal.pacs import RehearsalPacs, pacs_in
 from safelight.site.rehearsal.program import DemonstrationFailed, RehearsalHome, free_port
+from safelight.wire.dicom.uids import STUDY_ROOT_FIND
 
 STEPS: Final = (
     "A hospital, its PACS and its RIS; two exams of the morning",
@@ -39,6 +44,7 @@ STEPS: Final = (
 WHO: Final = ("--by", "the rehearsal")
 PATIENCE_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.2
+ROUNDS_MAX: Final = 20
 T = TypeVar("T")
 
 
@@ -51,6 +57,22 @@ class _Told:
     """Under which it was done."""
     made: Acquired | None = None
     lines: list[str] = field(default_factory=list)
+    at_pacs: Dataset | None = None
+    """How the restored PACS has it."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the restored PACS has it as it must be, or rightly has nothing."""
+        if self.exam.story is Story.CANCELLED:
+            return self.made is None
+        if self.made is None or self.at_pacs is None:
+            return False
+        whose = OLGA if self.exam.story is Story.MERGED else self.exam.order.patient
+        return (
+            str(self.at_pacs.PatientID) == whose.patient_id
+            and str(self.at_pacs.AccessionNumber) == self.exam.order.accession
+            and int(self.at_pacs.NumberOfStudyRelatedInstances) == len(self.made.instances)
+        )
 
 
 def rehearse_day(folder: Path) -> bool:
@@ -81,10 +103,20 @@ class _Day:
         }
         self._exams = {exam.order.number: _Told(exam, exam.order.accession) for exam in EXAMS}
         self._broke_at = datetime.now(UTC)
+        self._open: list[dict[str, Any]] = []
+        self._decisions: list[dict[str, Any]] = []
+        self._reports = 0
 
     def go(self) -> None:
         """Live through the day."""
         self._home.make(self._folder / "second-site")
+        self._home.tell_settings(
+            f"""[reconciliation]
+target = "{self._pacs_peer}"
+identities_to = ["RIS"]
+reports_to = "RIS"
+"""
+        )
         try:
             with self._home.served(self._folder / "serve.log"), information_system(self._home.hl7_port) as ris:
                 self._morning(ris)
@@ -93,6 +125,9 @@ class _Day:
                 self._carry_on(ris)
                 self._read_and_call()
                 self._come_back(ris)
+                self._order_afterwards(ris)
+                self._reconcile()
+                self._close(ris)
         finally:
             self._pacs.stop()
 
@@ -178,7 +213,64 @@ class _Day:
         self._show.begin(5)
         ris.come_back()
         self._pacs.start()
-        self._show.end(5, "")
+        # What was there before the outage goes home first; what was made in it waits for its orders.
+        refilled = self._safelight(
+            "recovery", "start", "--target", str(self._pacs_peer), "--as-of", to_text(self._broke_at),
+            "--broke-at", to_text(self._broke_at), "--accept-side-effects", "--reason", "the PACS is back", *WHO,
+        )  # fmt: skip
+        self._say("recover", "ris", "the RIS is back")
+        for scope in ("pacs", "ris"):
+            self._say("end", scope, "back in service")
+        self._show.end(5, f"{refilled['confirmed']} of {refilled['studies']} studies confirmed in the new PACS")
+
+    def _order_afterwards(self, ris: InformationSystem) -> None:
+        self._show.begin(6)
+        for told in self._exams.values():
+            if not told.exam.is_by_hand:
+                continue
+            of = told.exam.order
+            if told.exam.story is Story.TRAUMA:
+                self._identify(told)
+            ris.say(admission(of.patient), order(of))
+            told.lines.append(f"ordered afterwards as {of.accession} for {of.patient.patient_id}")
+        self._show.end(6, "walk-ins and the trauma patient have orders and numbers of the RIS")
+
+    def _reconcile(self) -> None:
+        step = self._show.begin(7)
+        first = self._safelight("reconciliation", "compare", allow=(0, 1))
+        step.total, last = first["open"], first
+        for _ in range(ROUNDS_MAX):
+            self._decide(last)
+            last = self._safelight("reconciliation", "send", allow=(0, 1))
+            step.done = max(0, step.total - last["open"])
+            self._show.refresh()
+            if not last["open"]:
+                break
+            time.sleep(LOOK_SECONDS)
+        self._open = last["differences"]
+        self._decisions = self._safelight("reconciliation", "log")["decisions"]
+        kinds = ", ".join(f"{count} {kind}" for kind, count in first["by_kind"].items())
+        self._show.end(
+            7, f"{first['open']} differences ({kinds}); {last['open']} open, {len(self._decisions)} decisions"
+        )
+
+    def _decide(self, listed: Mapping[str, Any]) -> None:
+        """Say what only a person can say: which order an exam fulfils where more than one might be meant."""
+        for one in listed["differences"]:
+            if one["waits_for"] == "decision" and one["proposals"]:
+                order_name = one["proposals"][0]["order"]
+                words = ("--order", order_name, "--reason", "the request on paper", *WHO)
+                self._safelight("reconciliation", "match", one["id"], *words)
+
+    def _close(self, ris: InformationSystem) -> None:
+        self._show.begin(8)
+        for scope in ("pacs", "ris"):
+            self._say("close", scope, "nothing is open")
+        for told in self._exams.values():
+            self._look_at_pacs(told)
+        self._reports = len(ris.received("ORU"))
+        phase = self._safelight("downtime", "status")["phase"]
+        self._show.end(8, f"phase {phase}; {self._reports} preliminary reports reached the RIS")
 
     # What people and devices do.
 
@@ -230,6 +322,24 @@ class _Day:
     def _note(self, told: _Told, step: str, *words: str, by: str = "T. Tech") -> None:
         self._safelight("downtime", "exam", step, told.accession, *words, "--by", by)
 
+    def _identify(self, told: _Told) -> None:
+        patient = told.exam.order.patient
+        words = ("--patient-id", patient.patient_id, "--reason", "papers found, family confirms", *WHO)
+        self._safelight("downtime", "exam", "identify", told.accession, *words)
+        told.lines.append(f"identified as {patient.patient_id}")
+
+    def _say(self, event: str, scope: str, reason: str) -> None:
+        self._safelight("downtime", event, "--scope", scope, "--reason", reason, *WHO)
+
+    def _look_at_pacs(self, told: _Told) -> None:
+        """Note under whom the restored PACS has it."""
+        asked = item(QueryRetrieveLevel="STUDY", StudyInstanceUID=told.made.study if told.made else "", PatientID="",
+                     AccessionNumber="", NumberOfStudyRelatedInstances="")  # fmt: skip
+        if told.made is None:
+            return
+        with connect(self._pacs_peer, AETitle.parse("CT1"), [service_proposal(STUDY_ROOT_FIND)]) as association:
+            told.at_pacs = next(association.find(STUDY_ROOT_FIND, asked), None)
+
     def _of(self, story: Story) -> list[_Told]:
         return [told for told in self._exams.values() if told.exam.story is story]
 
@@ -250,17 +360,66 @@ class _Day:
         raise DemonstrationFailed(step=f"waiting for {what}")
 
     def tell(self) -> bool:
-        """Print what happened to each exam; return whether nothing is open."""
-        report = [_exam_document(told) for told in self._exams.values()]
+        """Print what happened to each exam; return whether it ended as it must."""
+        console = self._show.console
+        report = {
+            "exams": [_exam_document(told) for told in self._exams.values()],
+            "decisions": self._decisions,
+            "differences_open": self._open,
+            "reports_delivered": self._reports,
+        }
         (self._folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False))
-        for one in report:
-            self._show.console.print(one)
-        return True
+        table = Table(title="What happened to each exam", title_style="bold", box=None, padding=(0, 2))
+        for heading in ("exam", "story", "what happened", "in the restored PACS"):
+            table.add_column(heading)
+        for told in self._exams.values():
+            table.add_row(*_row(told))
+        console.print(table)
+        is_right = not self._open and all(told.is_right for told in self._exams.values())
+        console.print(
+            "[bold green]Every exam is where it belongs; nothing is open.[/bold green]"
+            if is_right
+            else f"[bold red]{len(self._open)} differences are open, or an exam is not where it belongs.[/bold red]"
+        )
+        console.print("\n[bold]Try next[/bold]")
+        home = self._home.directory
+        for line in (
+            f"safelight reconciliation log --home {home}",
+            f"safelight downtime log --home {home}",
+            f"safelight downtime exam list --home {home}",
+            f"less {self._folder}/report.json",
+        ):
+            console.print(f"  {line}", highlight=False, soft_wrap=True)
+        return is_right
 
 
 def _listed(device: Modality, accession: str) -> Dataset | None:
     return next((one for one in device.worklist() if str(one.AccessionNumber) == accession), None)
 
 
+def _row(told: _Told) -> tuple[str, str, str, str]:
+    found = told.at_pacs
+    there = "nothing" if found is None else f"{found.AccessionNumber}, {found.PatientID}"
+    if found is not None:
+        there += f", {found.NumberOfStudyRelatedInstances} images"
+    mark = "[green]✓[/green]" if told.is_right else "[red]✗[/red]"
+    return told.exam.order.accession, told.exam.story.value, "\n".join(told.lines), f"{mark} {there}"
+
+
 def _exam_document(told: _Told) -> Mapping[str, Any]:
-    return {"order": told.exam.order.number, "story": told.exam.story.value, "happened": told.lines}
+    found = told.at_pacs
+    return {
+        "order": told.exam.order.number,
+        "accession": told.exam.order.accession,
+        "done_as": told.accession,
+        "story": told.exam.story.value,
+        "happened": told.lines,
+        "at_pacs": None
+        if found is None
+        else {
+            "patient_id": str(found.PatientID),
+            "accession": str(found.AccessionNumber),
+            "instances": int(found.NumberOfStudyRelatedInstances),
+        },
+        "as_it_must_be": told.is_right,
+    }

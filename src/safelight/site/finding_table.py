@@ -33,6 +33,15 @@ HINT_OF: Final[Mapping[str, str]] = {
     "gateway.hl7-not-folded": "It is kept and forwarded. Tell where this sender puts things in order_mapping.toml.",
     "gateway.hl7-dead-letter": "See: safelight gateway queue list DESTINATION; then gateway queue replay or skip it.",
     "gateway.commitment-undelivered": "Name the modality: safelight gateway peer add AET HOST:PORT; it is tried again.",
+    "gateway.step-refused": "See why in the RIS; then: safelight gateway procedure-steps forward --to AET --retry",
+    "gateway.worklist-shrunk": "The list stays as it was. If it is right: gateway worklist mirror --accept",
+    "gateway.worklist-source-failed": "The list stays as it was. Try: safelight gateway worklist mirror --dry-run",
+    "gateway.worklist-rows-unreadable": "These steps are not mirrored; ask the RIS's owner what they hold.",
+    "gateway.worklist-may-be-cut": "Ask the RIS's owner whether its worklist has a limit on answers, and raise it.",
+    "console.certificate-expiring": "Run: safelight console certificate renew; tell people the new fingerprint.",
+    "console.certificate-expired": "Run: safelight console certificate renew. It is shown all the same; browsers warn.",
+    "console.certificate-unreadable": "Mend [console] certificate and key; a stand-in is shown, and browsers warn.",
+    "console.accounts-unreadable": "Nobody can log in: put accounts.json back, or add accounts anew.",
     "recovery.study-open": "See: safelight recovery status",
 }
 

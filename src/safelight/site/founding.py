@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from safelight.console.certificate import make_certificate, read_certificate
 from safelight.core.clock import SystemClock
 from safelight.core.disk import Disk, RealDisk, make_directory, write_file
 from safelight.core.names import AETitle
 from safelight.journal.kinds import FactKind
+from safelight.site.certificates import own_files, own_names
 from safelight.site.home import Home, HomeExists
 from safelight.site.records import KEY_UNCONFIRMED, Records
 from safelight.vault.age import Identity
@@ -31,6 +33,8 @@ class Founding:
     accept_any: bool = False
     hl7_port: int = 0
     http_port: int = 0
+    http_names: tuple[str, ...] = ()
+    """What browsers call this machine, beside what it calls itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Made:
     recovery_identity: str
     recovery_recipient: str
     sheet: str
+    certificate_fingerprint: str
 
 
 def settings_text(
@@ -57,6 +62,7 @@ def settings_text(
         http_port=http_port,
         bind=json.dumps("127.0.0.1" if accept_any else "0.0.0.0"),  # noqa: S104 - unknown callers are refused
         accept_any_ae=json.dumps(accept_any),
+        login_required=json.dumps(not accept_any),
         second=json.dumps(second, ensure_ascii=False),
     )
 
@@ -66,16 +72,20 @@ def found(asked: Founding, disk: Disk | None = None) -> Made:
 
     Raises:
         HomeExists: the directory is not empty.
+        BadName: a name for the certificate is none.
         DiskFull, DiskFailed: it cannot be written.
     """
     disk = disk or RealDisk()
     home = Home(asked.directory.absolute())
     if home.directory.exists() and (not home.directory.is_dir() or any(home.directory.iterdir())):
         raise HomeExists(directory=str(asked.directory))
+    # A name that cannot stand in it is refused before anything was made.
+    certified = make_certificate(own_names(asked.http_names), SystemClock().now())
     make_directory(disk, home.directory)
     home.directory.chmod(0o700)
     for directory in (home.keys, home.landing, home.vault, home.run):
         make_directory(disk, directory)
+    own_files(home).write(disk, certified)
     recovery = Identity.generate()
     secret, public = make_keys(home.keys, disk, recovery.recipient)
     node = secret.signing.key_id
@@ -109,6 +119,7 @@ def found(asked: Founding, disk: Disk | None = None) -> Made:
         recovery_identity=recovery.text,
         recovery_recipient=recovery.recipient.text,
         sheet=sheet(recovery, asked.site),
+        certificate_fingerprint=read_certificate(certified).fingerprint,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from safelight.catalog.catalog import Catalog
 from safelight.catalog.listed_steps import Listing
 from safelight.catalog.order_changes import StepState
 from safelight.catalog.order_search import OPEN_STATES, ReportRow, StepRow, StepSearch
@@ -11,6 +12,7 @@ from safelight.site.downtime_steps import DowntimeSteps, known_stations
 from safelight.site.hl7_status import messages_looked_at
 from safelight.site.home import Home
 from safelight.site.status import looked_at
+from safelight.site.worklist_mirror import SHRUNK, SOURCE_FAILED
 
 
 def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,13 +29,14 @@ def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
     )
     with looked_at(home) as (catalog, journal):
         by_hand = DowntimeSteps(journal, lambda: known_stations(home, catalog)).rows()
+        frozen = _frozen(catalog)
     with messages_looked_at(home) as index:
         if index is None:
             rows = [row for row in by_hand if search.fits(row)][: search.limit]
             return {"as_of_position": 0, "lists": [], "steps": [_step(row) for row in rows]}
         return {
             "as_of_position": index.folded_position,
-            "lists": [_list(one) for one in index.listings()],
+            "lists": [_list(one, frozen) for one in index.listings()],
             "steps": [_step(row) for row in index.steps(search, by_hand)],
         }
 
@@ -45,8 +48,23 @@ def reports_document(home: Home, patient_id: str, accession: str, study: str, li
     return {"reports": [_report(row) for row in rows]}
 
 
-def _list(known: Listing) -> dict[str, Any]:
-    return {"source": known.source, "as_of": to_text(known.as_of)}
+def lists_document(home: Home) -> dict[str, Any]:
+    """Return what `safelight gateway worklist list --json` prints."""
+    with looked_at(home) as (catalog, _):
+        frozen = _frozen(catalog)
+    with messages_looked_at(home) as index:
+        known = index.listings() if index is not None else []
+        counts = {one.source: len(index.listed(one.source)) for one in known} if index is not None else {}
+    return {"lists": [{**_list(one, frozen), "steps": counts[one.source]} for one in known]}
+
+
+def _frozen(catalog: Catalog) -> dict[str, str]:
+    """Return the lists that stand still because their source fails, and why."""
+    return {one.subject: code for code in (SOURCE_FAILED, SHRUNK) for one in catalog.findings(code=code)}
+
+
+def _list(known: Listing, frozen: Mapping[str, str]) -> dict[str, Any]:
+    return {"source": known.source, "as_of": to_text(known.as_of), "frozen": frozen.get(known.source, "")}
 
 
 def _step(row: StepRow) -> dict[str, Any]:

@@ -92,6 +92,16 @@ class Home:
         return self.directory / "destinations.toml"
 
     @property
+    def accounts(self) -> Path:
+        """Who may log in, with what is kept of their passwords."""
+        return self.directory / "accounts.json"
+
+    @property
+    def sessions(self) -> Path:
+        """Who was logged in when `serve` last wrote it down; may be deleted, and they log in again."""
+        return self.run / "sessions.json"
+
+    @property
     def messages(self) -> Path:
         """Messages that are durable and not in the journal yet."""
         return self.directory / "messages"
@@ -105,6 +115,11 @@ class Home:
     def order_mapping(self) -> Path:
         """What this hospital changed in the field mapping of HL7 messages."""
         return self.directory / "order_mapping.toml"
+
+    @property
+    def extract_mapping(self) -> Path:
+        """What this hospital changed in the mapping of an extract's columns."""
+        return self.directory / "extract_mapping.toml"
 
     @property
     def run(self) -> Path:

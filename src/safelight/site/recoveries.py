@@ -74,6 +74,18 @@ class NotRunning(StateError):
     hint: ClassVar[str] = "See: safelight recovery status"
 
 
+class OrderNotOnRecord(StateError):
+    """A recovery was cut off before its order was on record, and that order followed from lists that were given."""
+
+    code: ClassVar[str] = "recovery.order-not-on-record"
+    hint: ClassVar[str] = (
+        "Nothing was sent yet. Give the same --patients and --pin again with: safelight recovery resume"
+    )
+
+
+ORDERING: Final = ("patients", "pins")
+"""What a person may give that says who goes first, and that is not kept: it names patients."""
+
 _running: set[str] = set()
 _running_lock = threading.Lock()
 
@@ -92,9 +104,16 @@ def start(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]
 
 
 def resume(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Go on with a recovery that was paused or cut off."""
+    """Go on with a recovery that was paused or cut off.
+
+    Raises:
+        OrderNotOnRecord: the lists that say who goes first are needed once more.
+    """
     state = state_of(site.records.journal, told.get("number"))
     assert state.settings is not None
+    missing = [name for name in state.settings.ordered_by if not told.get(name)]
+    if missing and not state.planned:
+        raise OrderNotOnRecord(recovery=state.recovery, missing=" ".join(missing))
     resumed = Resumed(state.recovery, site.clock.now(), str(told["reason"]), str(told["by"]))
     site.records.record(resumed.kind, to_body(resumed))
     state = fold(state, resumed)
@@ -208,6 +227,7 @@ def _settings(site: Site, told: Mapping[str, Any]) -> Settings:
         associations_max=int(told.get("associations") or site_recovery.associations),
         bytes_per_second_max=int(rate * 1e6) if rate else None,
         backoff_seconds=1,
+        ordered_by=tuple(name for name in ORDERING if told.get(name)),
     )
 
 

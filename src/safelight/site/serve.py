@@ -25,6 +25,7 @@ from safelight.site.peers import BadPeers, read_peers
 from safelight.site.recovery_door import AwaitedAdmission, AwaitedIntake, AwaitedObserver
 from safelight.site.register import CallerBook
 from safelight.site.upkeep import Upkeep
+from safelight.site.worklist_mirror import MirrorSchedule
 from safelight.wire.dicom.limits import Limits
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
         site.kept_in_memory.append(book.flush)
         door = make_door(site, book)
         messages = MessageDoor(site)
+        mirror = MirrorSchedule(site)
         web = _web_door(site)
         upkeep = Upkeep(site, book)
         control = ControlServer(home.control_socket, lambda name, told, report: _do(site, name, told, report))
@@ -146,6 +148,7 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
         control.start()
         door.start()
         messages.start()
+        mirror.start()
         if web is not None:
             web.start()
         site.log("gateway.ready", port=door.port)
@@ -156,6 +159,7 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
             site.log("gateway.stopping")
             if web is not None:
                 web.stop()
+            mirror.stop()
             door.stop(GRACE)
             messages.stop()
             control.stop()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 from safelight.core.errors import UsageError
-from safelight.core.names import AETitle
+from safelight.core.names import AETitle, Peer
 
 FILE_NAME: Final = "safelight.toml"
 LOCAL_ADDRESSES: Final = ("127.0.0.1", "::1")
@@ -17,6 +17,7 @@ Section = TypeVar(
     "SiteSettings",
     "DicomSettings",
     "Hl7Settings",
+    "WorklistSettings",
     "ConsoleSettings",
     "VaultSettings",
     "ProtectionSettings",
@@ -70,11 +71,29 @@ class Hl7Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class WorklistSettings:
+    """What stands under ``[gateway.worklist]``."""
+
+    source: str = ""
+    minutes: float = 5.0
+    days_back: int = 1
+    days_ahead: int = 7
+    shrink_percent_max: float = 50.0
+    rows_max: int = 50_000
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleSettings:
     """What stands under ``[console]``."""
 
     port: int = 0
     bind: str = "127.0.0.1"
+    login_required: bool = True
+    certificate: str = ""
+    key: str = ""
+    idle_minutes: float = 30.0
+    session_hours: float = 12.0
+    board_hours: float = 168.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +152,7 @@ class Settings:
     site: SiteSettings = field(default_factory=SiteSettings)
     dicom: DicomSettings = field(default_factory=DicomSettings)
     hl7: Hl7Settings = field(default_factory=Hl7Settings)
+    worklist: WorklistSettings = field(default_factory=WorklistSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     vault: VaultSettings = field(default_factory=VaultSettings)
     protection: ProtectionSettings = field(default_factory=ProtectionSettings)
@@ -157,6 +177,7 @@ def read_settings(path: Path) -> Settings:
         site=_section(SiteSettings(), document.pop("site", {}), "site"),
         dicom=_section(DicomSettings(), gateway.pop("dicom", {}), "gateway.dicom"),
         hl7=_section(Hl7Settings(), gateway.pop("hl7", {}), "gateway.hl7"),
+        worklist=_section(WorklistSettings(), gateway.pop("worklist", {}), "gateway.worklist"),
         console=_section(ConsoleSettings(), document.pop("console", {}), "console"),
         vault=_section(VaultSettings(), document.pop("vault", {}), "vault"),
         protection=_section(ProtectionSettings(), document.pop("protection", {}), "protection"),
@@ -198,8 +219,18 @@ def _judge(settings: Settings) -> None:
         raise BadSettings(key="vault.profile", why="default or small is expected")
     if settings.hl7.port > 65535 or not all(isinstance(one, str) for one in settings.hl7.senders):
         raise BadSettings(key="gateway.hl7", why="port is 0 to 65535, senders are addresses")
-    if settings.console.port > 65535 or settings.console.bind not in LOCAL_ADDRESSES:
-        raise BadSettings(key="console", why="port is 0 to 65535; bind is 127.0.0.1 or ::1 until there are accounts")
+    worklist = settings.worklist
+    if not worklist.minutes > 0 or not 0 < worklist.shrink_percent_max <= 100 or worklist.days_ahead > 366:
+        raise BadSettings(key="gateway.worklist", why="minutes over 0, shrink_percent_max to 100, days_ahead to 366")
+    if worklist.source:
+        Peer.parse(worklist.source)
+    console = settings.console
+    if console.port > 65535 or not min(console.idle_minutes, console.session_hours, console.board_hours) > 0:
+        raise BadSettings(key="console", why="port is 0 to 65535, minutes and hours are more than 0")
+    if not console.login_required and console.bind not in LOCAL_ADDRESSES:
+        raise BadSettings(key="console.bind", why="without login_required it is 127.0.0.1 or ::1")
+    if bool(console.certificate) != bool(console.key):
+        raise BadSettings(key="console.certificate", why="certificate and key are given together")
     downtime = settings.downtime
     if not downtime.give_up_seconds > 0 or not all(isinstance(one, str) for one in downtime.probes):
         raise BadSettings(key="downtime", why="give_up_seconds is more than 0, probes are texts")

@@ -15,6 +15,8 @@ from safelight.media.folder import FolderPlacement
 from safelight.protection.exposure import Exposure, ExposureInputs, FeedWatch, SourceWatch, judge_exposure
 from safelight.protection.finding import Finding as ProtectionFinding
 from safelight.protection.scrub import CopySeen, ScrubSettings, overdue
+from safelight.site.account_file import account_findings
+from safelight.site.certificates import certificate_findings
 from safelight.site.finding_table import hint_for
 from safelight.site.hl7_status import message_feeds, messages_summary
 from safelight.site.home import Home
@@ -52,7 +54,9 @@ def status_document(home: Home) -> dict[str, Any]:
         tally = catalog.tally()
         exposure = exposure_of(home, settings, catalog, journal)
         late = [*exposure.findings, *scrubs_overdue(home, settings, catalog)]
-        findings = [*full_disk_findings(home, settings), *findings_document(catalog, late)]
+        of_console = [*certificate_findings(home, settings), *account_findings(home)]
+        computed = [*full_disk_findings(home, settings), *of_console]
+        findings = [*computed, *findings_document(catalog, late)]
         phase, outages = phase_of(journal), outages_document(journal)
     return {
         "site": settings.site.name,

@@ -18,10 +18,13 @@ from safelight.gateway.dicom.connection import Connection
 from safelight.gateway.dicom.contexts import CONTEXTS_MAX, ContextProposal
 from safelight.gateway.dicom.exchange import CallSettings, Exchange, UnexpectedMessage, status_in
 from safelight.gateway.dicom.ports import IntakeSession, MoveOriginator
+from safelight.gateway.dicom.procedure_step_asking import StepAnswer, tell_step
+from safelight.gateway.dicom.procedure_step_service import StepNotice
 from safelight.gateway.dicom.retrieval import Cancel, Counts, RetrieveOutcome, never, unwatched
 from safelight.gateway.dicom.statuses import Status
 from safelight.wire.dicom.dimse import ANSWER_BIT, Command, CommandField, Priority
 from safelight.wire.dicom.events import CommandReceived
+from safelight.wire.dicom.faults import MalformedIdentifier
 from safelight.wire.dicom.identifier import decode_identifier, encode_identifier
 from safelight.wire.dicom.inbound import MemorySink
 from safelight.wire.dicom.negotiation import AgreedContext
@@ -183,9 +186,11 @@ class ClientAssociation:
         while outstanding:
             yield self._settle(outstanding)
 
-    def find(self, model: str, identifier: Dataset) -> Iterator[Dataset]:
+    def find(
+        self, model: str, identifier: Dataset, unreadable: Callable[[MalformedIdentifier], None] | None = None
+    ) -> Iterator[Dataset]:
         """Give the matches of a query as they come (C-FIND); see `retrieval.find`."""
-        return retrieval.find(self._exchange, model, identifier)
+        return retrieval.find(self._exchange, model, identifier, unreadable)
 
     def get(
         self,
@@ -213,16 +218,6 @@ class ClientAssociation:
         return retrieval.move(
             self._exchange, model, identifier, destination, watch=watch, cancel=cancel, message_id=message_id
         )
-
-    def create(self, sop_class: str, sop_instance: str, data: Dataset) -> Status:
-        """Create an instance at the peer (N-CREATE)."""
-        named = Command(CommandField.N_CREATE_RQ, sop_class=sop_class, sop_instance=sop_instance)
-        return self._normalized(sop_class, named, data)
-
-    def change(self, sop_class: str, sop_instance: str, data: Dataset) -> Status:
-        """Change attributes of an instance at the peer (N-SET)."""
-        named = Command(CommandField.N_SET_RQ, requested_class=sop_class, requested_instance=sop_instance)
-        return self._normalized(sop_class, named, data)
 
     def act(self, sop_class: str, sop_instance: str, action_type: int, data: Dataset) -> Status:
         """Have the peer do something with an instance (N-ACTION)."""
@@ -273,14 +268,14 @@ class ClientAssociation:
         context = exchange.context(sop_class)
         request = replace(named, message_id=exchange.next_message_id(), has_data_set=True)
         exchange.send(context, request, MemorySource(encode_identifier(data, context.transfer_syntax)))
-        command = exchange.happening(exchange.settings.answer).command
+        command = exchange.answer(exchange.settings.answer).command
         if command.field != request.field | ANSWER_BIT or command.responding_to != request.message_id:
             raise UnexpectedMessage(peer=str(exchange.peer), command=command.field)
-        if command.has_data_set:
-            # The attributes as the peer keeps them; nobody here asks for them.
-            exchange.connection.machine.receive_into(MemorySink(), exchange.settings.limits.identifier_bytes_max)
-            exchange.happening(exchange.settings.answer)
         return status_in(command)
+
+    def tell_step(self, notice: StepNotice, *, is_new: bool) -> StepAnswer:
+        """Tell what a modality said of a procedure step; see `procedure_step_asking.tell_step`."""
+        return tell_step(self._exchange, notice, is_new=is_new)
 
     def release(self) -> None:
         """End the association in good order, and close the connection."""

@@ -11,15 +11,18 @@ from safelight.core.instance import MemorySource
 from safelight.core.names import AETitle, Peer
 from safelight.gateway.dicom.client import Outgoing, connect
 from safelight.gateway.dicom.contexts import contexts_for, service_proposal
+from safelight.gateway.dicom.procedure_step_asking import STEP_PROPOSALS
+from safelight.gateway.dicom.procedure_step_service import StepNotice, StepStatus
 from safelight.gateway.dicom.statuses import Status
 from safelight.site.rehearsal.objects import StudyFrame, invent_uid, item
 from safelight.site.rehearsal.people import invent_patient
 from safelight.site.rehearsal.program import DemonstrationFailed
 from safelight.site.rehearsal.studies import DESCRIPTIONS, StudyPlan, encoded, study_instances
+from safelight.wire.dicom.identifier import encode_identifier
 from safelight.wire.dicom.uids import (
     COMMITMENT_PUSH,
     COMMITMENT_PUSH_INSTANCE,
-    PROCEDURE_STEP,
+    EXPLICIT_LITTLE_ENDIAN,
     WORKLIST_FIND,
 )
 
@@ -173,8 +176,7 @@ class Modality:
             PerformedSeriesSequence=[],
             **{name: listed.get(name, "") for name in _IDENTITY if name.startswith("Patient")},
         )
-        with connect(self.peer, self._calling, [service_proposal(PROCEDURE_STEP)]) as association:
-            self._expect("begin of a step", association.create(PROCEDURE_STEP, performed, told))
+        self._tell_step(performed, StepStatus.IN_PROGRESS, told)
 
     def _complete_step(self, performed: str, began: datetime, stored: Sequence[Outgoing]) -> None:
         ended = began + timedelta(minutes=9)
@@ -194,8 +196,13 @@ class Modality:
             PerformedProcedureStepEndTime=ended.strftime("%H%M%S"),
             PerformedSeriesSequence=[series],
         )
-        with connect(self.peer, self._calling, [service_proposal(PROCEDURE_STEP)]) as association:
-            self._expect("end of a step", association.change(PROCEDURE_STEP, performed, told))
+        self._tell_step(performed, StepStatus.COMPLETED, told)
+
+    def _tell_step(self, performed: str, status: StepStatus, told: Dataset) -> None:
+        notice = StepNotice(performed, status, encode_identifier(told, EXPLICIT_LITTLE_ENDIAN), EXPLICIT_LITTLE_ENDIAN)
+        with connect(self.peer, self._calling, STEP_PROPOSALS) as association:
+            answer = association.tell_step(notice, is_new=status is StepStatus.IN_PROGRESS)
+        self._expect(f"step {status}", answer.status)
 
     def _expect(self, what: str, status: Status) -> None:
         if not status.is_success:

@@ -42,6 +42,11 @@ class RehearsalHome:
              "--second", str(second), "--open", "--json"],
         )  # fmt: skip
 
+    def tell_settings(self, lines: str) -> None:
+        """Add a section to its settings."""
+        with (self.directory / "safelight.toml").open("a", encoding="utf-8") as settings:
+            settings.write("\n" + lines)
+
     @contextmanager
     def served(self, log_file: Path) -> Iterator[None]:
         """Serve it while this lasts.

@@ -1,0 +1,71 @@
+"""The accounts of a home lie in a file of their own, which `serve` reads again whenever it changed."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from safelight.console.account import Account, Accounts, BadAccounts, read_accounts
+from safelight.core.errors import SafelightError
+from safelight.site.finding_table import hint_for
+from safelight.site.home import Home
+
+UNREADABLE: Final = "console.accounts-unreadable"
+
+
+class AccountFile:
+    """The accounts of a served home; read again when their file changed. Used by many threads."""
+
+    def __init__(self, home: Home, failed: Callable[[SafelightError], None]) -> None:
+        self._home = home
+        self._failed = failed
+        self._lock = threading.Lock()
+        self._stamp: tuple[int, int, int] | None = None
+        self._accounts: Accounts = {}
+
+    def accounts(self) -> Accounts:
+        """Return who may log in. A file that was spoilt meanwhile is told, and those who could go on."""
+        try:
+            facts = self._home.accounts.stat()
+            stamp = (facts.st_mtime_ns, facts.st_ino, facts.st_size)
+        except FileNotFoundError:
+            return {}
+        with self._lock:
+            if stamp != self._stamp:
+                try:
+                    self._accounts = accounts_of(self._home)
+                except SafelightError as error:
+                    self._failed(error)
+                self._stamp = stamp
+            return self._accounts
+
+
+def accounts_of(home: Home) -> dict[str, Account]:
+    """Return the accounts of a home.
+
+    Raises:
+        BadAccounts: their file cannot be read.
+    """
+    try:
+        return read_accounts(home.accounts.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise BadAccounts(error=error.strerror or type(error).__name__) from error
+
+
+def account_findings(home: Home) -> list[dict[str, Any]]:
+    """Say that nobody can log in any more; computed, since whatever spoilt the file told nobody."""
+    try:
+        accounts_of(home)
+    except BadAccounts as error:
+        return [
+            {
+                "code": UNREADABLE,
+                "subject": "console",
+                "severity": "serious",
+                "opened_at": None,
+                "hint": hint_for(UNREADABLE),
+                "facts": dict(error.facts),
+            }
+        ]
+    return []

@@ -1,0 +1,141 @@
+"""Noticing that documents changed, whoever changed them: the journal, the fold of messages, and what landed tell it."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from safelight.console.events import Events
+from safelight.downtime.exam import EXAM_KINDS, Registered
+from safelight.downtime.number import NUMBER_KINDS
+from safelight.downtime.outage import OUTAGE_KINDS, Scope
+from safelight.journal.kinds import FactKind
+from safelight.site.outages import REFILL_KINDS, downtime_state
+
+if TYPE_CHECKING:
+    from safelight.site.opened import Site
+
+TURN_SECONDS: Final = 0.5
+ARRIVALS_EVERY: Final = timedelta(seconds=5)
+"""While studies come in, a list of them is out of date all the time; it is told so no more often."""
+PHASES_EVERY: Final = timedelta(seconds=10)
+FAR_BEHIND: Final = 100_000
+"""After more facts than this nobody looks which they were."""
+
+STATUS, OUTAGES, OUTAGE_LOG = "status", "downtime/status", "downtime/log"
+EXAMS, NUMBERS, DEVICES = "downtime/exam/list", "downtime/numbers/list", "downtime/device/list"
+WORKLIST, STUDIES, REPORTS = "catalog/worklist", "catalog/find", "catalog/reports"
+EVERYTHING: Final = (STATUS, OUTAGES, OUTAGE_LOG, EXAMS, NUMBERS, DEVICES, WORKLIST, STUDIES, REPORTS)
+
+CHANGED_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(map(str, OUTAGE_KINDS), (STATUS, OUTAGES, OUTAGE_LOG, WORKLIST)),
+    **dict.fromkeys(map(str, REFILL_KINDS), (STATUS, OUTAGES)),
+    **dict.fromkeys(map(str, EXAM_KINDS), (EXAMS, WORKLIST)),
+    Registered.kind: (EXAMS, WORKLIST, NUMBERS),
+    **dict.fromkeys(map(str, NUMBER_KINDS), (NUMBERS,)),
+    FactKind.DOWNTIME_DEVICE_CHECKED.value: (DEVICES,),
+    FactKind.FINDING_OPENED.value: (STATUS,),
+    FactKind.FINDING_CLOSED.value: (STATUS,),
+}
+"""Which documents a fact of the journal changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a home is."""
+
+    node: str
+    journal: int
+    folded: int
+    landed: int
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.journal}.{self.folded}.{self.landed}"
+
+    @classmethod
+    def read(cls, text: str) -> "Mark | None":
+        """Read what a screen says it knows."""
+        node, *numbers = text.split(".")
+        if len(numbers) != 3 or not all(one.isascii() and one.isdigit() and len(one) < 19 for one in numbers):
+            return None
+        return cls(node, *map(int, numbers))
+
+
+class Changes:
+    """Watches a home and tells the screens that listen."""
+
+    def __init__(self, site: "Site", events: Events, every_turn: Callable[[], None]) -> None:
+        self._site = site
+        self._events = events
+        self._every_turn = every_turn
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._repeat, name="console-changes", daemon=True)
+        self._told = Mark("", 0, 0, 0)
+        self._phases: tuple[str, ...] = ()
+        self._landed_at = self._phases_at = timedelta()
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._told = self.mark()
+        self._phases = self._phases_now()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._stopping.set()
+        self._thread.join()
+
+    def mark(self) -> Mark:
+        """Return how far the home is."""
+        site = self._site
+        return Mark(
+            site.node[:8],
+            site.records.journal.last_position(),
+            site.messages.index.folded_position,
+            site.catalog.tally().instances_landed,
+        )
+
+    def since(self, known: Mark | None, now: Mark) -> list[str]:
+        """Return the documents that changed from one moment to another; all of them after an unknown one."""
+        if known is None or known.node != now.node or not 0 <= now.journal - known.journal <= FAR_BEHIND:
+            return list(EVERYTHING)
+        changed: set[str] = set()
+        if now.journal != known.journal:
+            kinds = self._site.records.journal.kinds_after(known.journal)
+            changed.update(*(CHANGED_BY.get(kind, ()) for kind in kinds))
+        if now.folded != known.folded:
+            changed |= {WORKLIST, REPORTS}
+        if now.landed != known.landed:
+            changed |= {STUDIES, STATUS}
+        return sorted(changed)
+
+    def _repeat(self) -> None:
+        while not self._stopping.wait(TURN_SECONDS):
+            try:
+                self._every_turn()
+                self._turn()
+            except Exception as error:  # noqa: BLE001 - a worker's one place: it goes on with its next turn
+                self._site.log.failure(error)
+
+    def _turn(self) -> None:
+        now, elapsed = self.mark(), self._site.clock.elapsed()
+        if elapsed - self._landed_at < ARRIVALS_EVERY:
+            now = replace(now, landed=self._told.landed)
+        if now.landed != self._told.landed:
+            self._landed_at = elapsed
+        changed = set(self.since(self._told, now))
+        if elapsed - self._phases_at >= PHASES_EVERY:
+            # The moment of a planned outage comes without anybody saying so.
+            self._phases_at = elapsed
+            phases = self._phases_now()
+            if phases != self._phases:
+                self._phases = phases
+                changed |= {STATUS, OUTAGES}
+        self._told = now
+        if changed:
+            self._events.tell(str(now), sorted(changed))
+
+    def _phases_now(self) -> tuple[str, ...]:
+        now, state = self._site.clock.now(), downtime_state(self._site.records.journal)
+        return tuple(state.scope(scope, now).phase.value for scope in Scope)

@@ -1,0 +1,139 @@
+"""A served home as the screens see it: the documents and acts of the command line."""
+
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from safelight.console.account import Accounts
+from safelight.core.errors import SafelightError, foreseen
+from safelight.core.progress import silent
+from safelight.downtime.number import UnknownBlock
+from safelight.site.account_file import AccountFile
+from safelight.site.accounts import password_set
+from safelight.site.acts import act
+from safelight.site.devices import devices_document
+from safelight.site.downtime import downtime_document, log_document
+from safelight.site.downtime_exams import exams_document
+from safelight.site.downtime_numbers import numbers_document
+from safelight.site.finding_studies import find_studies
+from safelight.site.hl7_worklist import reports_document
+from safelight.site.probing import advice_document
+from safelight.site.status import status_document
+from safelight.site.web_changes import Changes, Mark
+from safelight.site.web_worklist import merged_worklist
+
+if TYPE_CHECKING:
+    from safelight.site.opened import Site
+
+ADVICE_KEPT: Final = timedelta(seconds=10)
+LABEL_SECONDS_MAX: Final = 300
+NO_IMAGES: Final = frozenset(
+    {"SR", "KO", "PR", "DOC", "AU", "REG", "PLAN", "FID", "RWV", "ECG", "HD", "SEG", "RTSTRUCT"}
+)
+"""Modalities of what a viewer cannot show by itself."""
+
+
+class ServedHouse:
+    """What the console asks of this home. Used by many threads."""
+
+    def __init__(self, site: "Site", accounts: AccountFile, changes: Changes, *, has_viewer: bool) -> None:
+        self._site = site
+        self._accounts = accounts
+        self._changes = changes
+        self._has_viewer = has_viewer
+        self._asking = threading.Lock()
+        self._printing = threading.Lock()
+        self._advice: tuple[timedelta, Mapping[str, Any]] | None = None
+        home = site.home
+        self._documents: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
+            "status": lambda _: status_document(home),
+            "downtime/status": lambda _: downtime_document(home),
+            "downtime/log": lambda _: log_document(home),
+            "downtime/exam/list": lambda asked: exams_document(home, only_open=asked["open"]),
+            "downtime/advise": lambda _: self._advised(),
+            "downtime/device/list": lambda _: devices_document(home),
+            "downtime/numbers/list": lambda _: numbers_document(home),
+            "catalog/worklist": lambda asked: merged_worklist(home, asked),
+            "catalog/find": self._found,
+            "catalog/reports": lambda asked: reports_document(
+                home, asked.get("patient_id", ""), asked.get("accession", ""), asked.get("study", ""), asked["limit"]
+            ),
+        }
+
+    @property
+    def site(self) -> str:
+        """The hospital's or site's name."""
+        return self._site.settings.site.name
+
+    def accounts(self) -> Accounts:
+        """Return who may log in."""
+        return self._accounts.accounts()
+
+    def set_password(self, account: str, password: str) -> None:
+        """Give an account another password; its owner asked for it."""
+        by = self.accounts()[account].name
+        password_set(self._site, {"account": account, "password": password, "reason": "by its owner", "by": by})
+
+    def document(self, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the document that the command of this name prints with ``--json``."""
+        return self._documents[name](asked)
+
+    def act(self, name: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Do an act as the command line does."""
+        return act(self._site, name, told, silent)
+
+    def labels(self, block: int, each: int) -> bytes:
+        """Return the labels of a block as PDF, made by a program of its own that gives way to receiving.
+
+        Raises:
+            UnknownBlock: no such block was allotted.
+        """
+        home = self._site.home
+        if not any(one["block"] == block for one in numbers_document(home)["blocks"]):
+            raise UnknownBlock(block=block)
+        with self._printing, tempfile.TemporaryDirectory(dir=home.run) as folder:
+            file = Path(folder) / "labels.pdf"
+            program = ["nice", sys.executable, "-m", "safelight", "downtime", "numbers", "labels", "--home"]
+            told = [str(home.directory), "--block", str(block), "--each", str(each), "--to", str(file)]
+            subprocess.run([*program, *told], check=True, capture_output=True, timeout=LABEL_SECONDS_MAX)
+            return file.read_bytes()
+
+    def mark(self) -> str:
+        """Return how far the house is."""
+        return str(self._changes.mark())
+
+    def changed_since(self, mark: str) -> Sequence[str]:
+        """Return the names of the documents that may have changed since."""
+        return self._changes.since(Mark.read(mark), self._changes.mark())
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Write a log line."""
+        self._site.log(event, **facts)
+
+    def failed(self, error: BaseException) -> None:
+        """Write down what went wrong in an answer."""
+        self._site.log.failure(error if isinstance(error, SafelightError) else foreseen(error))
+
+    def _advised(self) -> Mapping[str, Any]:
+        """Ask the other systems, one question at a time: many screens shall not become a load on what is ailing."""
+        with self._asking:
+            now = self._site.clock.elapsed()
+            if self._advice is None or now - self._advice[0] >= ADVICE_KEPT:
+                document = advice_document(self._site.home, (), None)
+                self._advice = (self._site.clock.elapsed(), document)
+            return self._advice[1]
+
+    def _found(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        limit = int(asked["limit"])
+        rows = find_studies(self._site.home, {**asked, "limit": limit + 1})
+        shown = [{**row, "viewer": self._viewer(row)} for row in rows[:limit]]
+        return {"studies": shown, "is_more": len(rows) > limit, "offset": asked["offset"]}
+
+    def _viewer(self, row: Mapping[str, Any]) -> str | None:
+        has_images = not row["modalities"] or not NO_IMAGES.issuperset(row["modalities"])
+        return f"/viewer/viewer?StudyInstanceUIDs={row['study']}" if self._has_viewer and has_images else None

@@ -1,0 +1,144 @@
+// The documents of the API, as far as the pages read them. What each means stands in docs/operating.md.
+
+export type Login = 'account' | 'none';
+
+export interface Site {
+  readonly site: string;
+  readonly version: string;
+  readonly login: Login;
+  readonly has_accounts: boolean;
+  readonly viewer: boolean;
+}
+
+export type Right = 'look' | 'find' | 'prepare' | 'examine' | 'declare' | 'store' | 'conclude';
+
+export interface Me {
+  readonly login: Login;
+  readonly account: string;
+  readonly name: string;
+  readonly role: string;
+  readonly rights: readonly Right[];
+  readonly shared: boolean;
+  readonly board: boolean;
+}
+
+export type Phase =
+  | 'normal' | 'planned' | 'downtime' | 'recovery' | 'reconciliation' | 'second-outage' | 'cancelled';
+
+export interface Scope {
+  readonly scope: string;
+  readonly phase: Phase;
+  readonly outage: number | null;
+  readonly since: string | null;
+  readonly said_at: string | null;
+  readonly reason: string | null;
+  readonly by: string | null;
+  readonly in_service: boolean;
+}
+
+export interface Downtime {
+  readonly phase: Phase;
+  readonly scopes: readonly Scope[];
+}
+
+export type Way = 'ordered' | 'walk-in' | 'unidentified';
+export type Stage = 'registered' | 'arrived' | 'acquired' | 'read' | 'cancelled';
+export type Wait = 'images' | 'read' | 'call' | 'identity';
+
+export interface Step {
+  readonly step: string;
+  readonly at: string;
+  readonly said_at: string;
+  readonly by: string;
+  readonly text?: string;
+  readonly urgent?: boolean;
+  readonly read?: number;
+  readonly to?: string;
+  readonly read_back?: boolean;
+  readonly patient_id?: string;
+  readonly reason?: string;
+}
+
+export interface Exam {
+  readonly way: Way;
+  readonly accession: string;
+  readonly study: string;
+  readonly patient_id: string;
+  readonly name: string;
+  readonly birth_date: string;
+  readonly sex: string;
+  readonly modality: string;
+  readonly procedure: string;
+  readonly place: string;
+  readonly device: string;
+  readonly at: string;
+  readonly by: string;
+  readonly stage: Stage;
+  readonly waits_for: readonly Wait[];
+  readonly identified_as: string | null;
+  readonly steps: readonly Step[];
+  readonly is_ordered_step?: boolean;
+}
+
+export interface Exams {
+  readonly exams: readonly Exam[];
+  readonly open: number;
+  readonly waiting_for: Readonly<Partial<Record<Wait, number>>>;
+}
+
+export interface ScheduledStep {
+  readonly state: string;
+  readonly patient_id: string;
+  readonly patient: Readonly<Record<string, string>>;
+  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly exam: string | null;
+}
+
+export interface Worklist {
+  readonly steps: readonly ScheduledStep[];
+  readonly exams: readonly Exam[];
+  readonly is_more: boolean;
+  readonly offset: number;
+}
+
+export interface Study {
+  readonly study: string;
+  readonly date: string;
+  readonly time: string;
+  readonly modalities: readonly string[];
+  readonly patient_id: string;
+  readonly patient_name: string;
+  readonly birth_date: string;
+  readonly accession: string;
+  readonly description: string;
+  readonly series: number;
+  readonly instances: number;
+  readonly viewer: string | null;
+}
+
+export interface Studies {
+  readonly studies: readonly Study[];
+  readonly is_more: boolean;
+  readonly offset: number;
+}
+
+export interface Block {
+  readonly block: number;
+  readonly for: 'patient' | 'accession';
+  readonly site: string;
+  readonly device: string;
+  readonly first: string;
+  readonly last: string;
+  readonly numbers: number;
+  readonly taken: number;
+}
+
+export interface NumberBlocks {
+  readonly blocks: readonly Block[];
+}
+
+export interface Status {
+  readonly site: string;
+  readonly exposure_seconds: number | null;
+  readonly studies: number;
+}
