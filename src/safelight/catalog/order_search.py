@@ -10,6 +10,7 @@ from sqlalchemy import Connection, or_, select
 from safelight.catalog.order_changes import Changes, PatientChange, PatientName, StepState
 from safelight.catalog.order_tables import person_table, report_table, step_table
 from safelight.catalog.order_working_set import WorkingSet
+from safelight.catalog.reading import chunks
 from safelight.core.names import Personal
 
 OPEN_STATES = (StepState.SCHEDULED, StepState.ARRIVED, StepState.STARTED)
@@ -115,6 +116,34 @@ def patient(connection: Connection, name: PatientName) -> tuple[PatientName, dic
     working = WorkingSet.load(connection, [Changes("", patients=(PatientChange(name, {}),))])
     person = working.persons.get(working.in_force(name))
     return None if person is None else (person.name, person.attributes, person.in_house)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPatient:
+    """A patient under an identifier that people name without its issuer."""
+
+    called: PatientName
+    name: PatientName
+    """The identifier in force, which is another one after a merge."""
+    attributes: Mapping[str, str]
+
+
+def patients_called(connection: Connection, patient_ids: Sequence[str]) -> list[KnownPatient]:
+    """Return everybody who goes, or went before a merge, by one of these identifiers, whoever issued it."""
+    called = [
+        PatientName(row.patient_id, row.issuer)
+        for chunk in chunks(dict.fromkeys(patient_ids))
+        for row in connection.execute(
+            select(person_table.c.patient_id, person_table.c.issuer).where(person_table.c.patient_id.in_(chunk))
+        )
+    ]
+    working = WorkingSet.load(connection, [Changes("", patients=tuple(PatientChange(one, {}) for one in called))])
+    found = []
+    for one in called:
+        name = working.in_force(one)
+        person = working.persons.get(name)
+        found.append(KnownPatient(one, name, person.attributes if person is not None else {}))
+    return found
 
 
 def _step(row: Any) -> StepRow:

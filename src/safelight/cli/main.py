@@ -26,6 +26,10 @@ COMMANDS: Final = {
     "catalog": ("safelight.cli.catalog:catalog", "Find studies; rebuild the catalog from the vault."),
     "downtime": ("safelight.cli.downtime:downtime", "Say what is away, carry on, come back."),
     "recovery": ("safelight.cli.recovery:recovery", "Refill a PACS in clinical order and prove it."),
+    "reconciliation": (
+        "safelight.cli.reconciliation:reconciliation",
+        "After an outage: match, correct, send, until none is open.",
+    ),
     "evidence": ("safelight.cli.evidence:evidence", "Export and verify sealed, signed evidence."),
     "rehearsal": ("safelight.cli.rehearsal:rehearsal", "Generate a rehearsal hospital; run the demonstration."),
 }

@@ -223,6 +223,32 @@ def _device_check(site: Site, told: Mapping[str, Any], report: Report) -> Mappin
     return check_device(site, told)
 
 
+def _reconciliation_compare(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.reconciliation import look
+
+    return look(site, told, report)
+
+
+def _reconciliation_decide(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.reconciliation import decide
+
+    return decide(site, told)
+
+
+def _reconciliation_undo(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.reconciliation import undo
+
+    return undo(site, told)
+
+
+def _reconciliation_send(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    from safelight.site.reconciliation import send
+
+    return send(site, told, report)
+
+
 ACTS: Final[Mapping[str, Act]] = {
     "gateway.import": _import_messages,
     "gateway.queue.hold": _queue_hold,
@@ -244,6 +270,10 @@ ACTS: Final[Mapping[str, Act]] = {
     "downtime.exam.register": _exam_register,
     "downtime.exam.step": _exam_step,
     "downtime.device.check": _device_check,
+    "reconciliation.compare": _reconciliation_compare,
+    "reconciliation.decide": _reconciliation_decide,
+    "reconciliation.undo": _reconciliation_undo,
+    "reconciliation.send": _reconciliation_send,
     "recovery.start": _recovery_start,
     "recovery.pause": _recovery_pause,
     "recovery.resume": _recovery_resume,
