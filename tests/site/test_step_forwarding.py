@@ -17,9 +17,9 @@ from safelight.gateway.dicom.ports import AssociationFacts
 from safelight.gateway.dicom.procedure_step_service import StepNotice, StepStatus
 from safelight.site.acts import act
 from safelight.site.dicom_procedure_steps import StepLedger
-from safelight.site.downtime import NotSigned
 from safelight.site.opened import Site
 from safelight.site.peers import name_peer
+from safelight.site.saying import NotSigned
 from safelight.site.step_forwarding import steps_document
 from safelight.wire.dicom.identifier import encode_identifier
 from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN

@@ -274,6 +274,11 @@ class Catalog:
         with self._database.reading() as connection:
             return search.one_study(connection, study)
 
+    def received_since(self, moment: datetime, limit: int = PAGE_MAX) -> list[StudyRow]:
+        """Return studies of which something was received at or after a moment, the oldest receipt first."""
+        with self._database.reading() as connection:
+            return search.received_since(connection, moment, limit)
+
     def studies(self) -> Iterator[StudyRow]:
         """Give every study, in no order that means anything, a few hundred in memory at a time."""
         after = 0

@@ -27,7 +27,7 @@ from safelight.catalog.message_tables import (
     sender_table,
 )
 from safelight.catalog.order_changes import Changes, PatientName
-from safelight.catalog.order_search import ReportRow, StepRow, StepSearch
+from safelight.catalog.order_search import KnownPatient, ReportRow, StepRow, StepSearch
 from safelight.catalog.order_tables import person_table, report_table, step_name_table, step_table
 from safelight.catalog.reading import chunks, touch
 from safelight.core.database import Database, Durability, is_database
@@ -248,6 +248,11 @@ class MessageIndex:
         """Return under which identifier a patient goes now, what is known, and whether it is in the house."""
         with self._database.reading() as connection:
             return order_search.patient(connection, name)
+
+    def patients_called(self, patient_ids: Sequence[str]) -> list[KnownPatient]:
+        """Return everybody who goes, or went before a merge, by one of these identifiers, whoever issued it."""
+        with self._database.reading() as connection:
+            return order_search.patients_called(connection, patient_ids)
 
     def queue(self, destination: str) -> QueueTally:
         """Return how a destination's queue stands."""

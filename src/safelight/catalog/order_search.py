@@ -162,6 +162,34 @@ def patient(connection: Connection, name: PatientName) -> tuple[PatientName, dic
     return None if person is None else (person.name, person.attributes, person.in_house)
 
 
+@dataclass(frozen=True, slots=True)
+class KnownPatient:
+    """A patient under an identifier that people name without its issuer."""
+
+    called: PatientName
+    name: PatientName
+    """The identifier in force, which is another one after a merge."""
+    attributes: Mapping[str, str]
+
+
+def patients_called(connection: Connection, patient_ids: Sequence[str]) -> list[KnownPatient]:
+    """Return everybody who goes, or went before a merge, by one of these identifiers, whoever issued it."""
+    called = [
+        PatientName(row.patient_id, row.issuer)
+        for chunk in chunks(dict.fromkeys(patient_ids))
+        for row in connection.execute(
+            select(person_table.c.patient_id, person_table.c.issuer).where(person_table.c.patient_id.in_(chunk))
+        )
+    ]
+    working = WorkingSet.load(connection, [Changes("", patients=tuple(PatientChange(one, {}) for one in called))])
+    found = []
+    for one in called:
+        name = working.in_force(one)
+        person = working.persons.get(name)
+        found.append(KnownPatient(one, name, person.attributes if person is not None else {}))
+    return found
+
+
 def _step(row: Any) -> StepRow:
     person = json.loads(row.of_patient) if row.of_patient else {}
     return StepRow(

@@ -27,6 +27,10 @@ COMMANDS: Final = {
     "downtime": ("safelight.cli.downtime:downtime", "Say what is away, carry on, come back."),
     "console": ("safelight.cli.console:console", "Screens: who may log in, and the certificate."),
     "recovery": ("safelight.cli.recovery:recovery", "Refill a PACS in clinical order and prove it."),
+    "reconciliation": (
+        "safelight.cli.reconciliation:reconciliation",
+        "After an outage: match, correct, send, until none is open.",
+    ),
     "evidence": ("safelight.cli.evidence:evidence", "Export and verify sealed, signed evidence."),
     "rehearsal": ("safelight.cli.rehearsal:rehearsal", "Generate a rehearsal hospital; run the demonstration."),
 }

@@ -123,6 +123,15 @@ class FactKind(StrEnum):
     DOWNTIME_DEVICE_CHECKED = "downtime-device-checked"
     """Somebody checked an item of a device's checklist, or found that it does not hold any more."""
 
+    RECONCILIATION_COMPARED = "reconciliation-compared"
+    """The restored PACS was asked what it has of the studies around an outage, and what it answered."""
+    RECONCILIATION_DECIDED = "reconciliation-decided"
+    """Somebody, or a rule, decided upon a difference: which order an exam fulfils, who a patient is, what stays."""
+    RECONCILIATION_UNDONE = "reconciliation-undone"
+    """Somebody took such a decision back."""
+    RECONCILIATION_DONE = "reconciliation-done"
+    """A consequence of a decision was done: a message queued, a study corrected, a study sent and confirmed."""
+
     COMMITMENT_ASKED = "commitment-asked"
     """A peer asked whether we take custody of instances: which, in which transaction."""
     COMMITMENT_DECIDED = "commitment-decided"

@@ -8,8 +8,8 @@ from safelight.core.clock import to_text
 from safelight.core.names import AETitle
 from safelight.downtime.device import Checked, Device, Item, Sight
 from safelight.journal.journal import Journal
-from safelight.site.downtime import deciding, signed
 from safelight.site.home import Home
+from safelight.site.saying import deciding, signed
 from safelight.site.status import looked_at
 
 if TYPE_CHECKING:

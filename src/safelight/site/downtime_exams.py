@@ -12,11 +12,11 @@ from safelight.downtime.exam import Exam, Happened, Step, Way, happen
 from safelight.downtime.outage import Scope
 from safelight.downtime.phase import QUIET, ScopeState, TimesDisagree
 from safelight.downtime.registration import IDENTIFIER, Asked, BadRegistration, register
-from safelight.site.downtime import NotSigned, deciding
 from safelight.site.exams import exam_document, exams_of, numbers_of
 from safelight.site.home import Home
 from safelight.site.moments import moment_told
 from safelight.site.outages import downtime_state
+from safelight.site.saying import NotSigned, deciding
 from safelight.site.status import looked_at
 
 if TYPE_CHECKING:

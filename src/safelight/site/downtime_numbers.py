@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from safelight.core.errors import UsageError
 from safelight.downtime.number import Block, NumberFact, NumberFor, Numbers, Range, UnknownBlock, allot, reserve
-from safelight.site.downtime import deciding, signed
 from safelight.site.exams import exams_of, numbers_of
 from safelight.site.home import Home
+from safelight.site.saying import deciding, signed
 from safelight.site.status import looked_at
 
 if TYPE_CHECKING:

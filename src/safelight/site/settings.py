@@ -23,6 +23,7 @@ Section = TypeVar(
     "ProtectionSettings",
     "RecoverySettings",
     "DowntimeSettings",
+    "ReconciliationSettings",
 )
 
 
@@ -146,6 +147,15 @@ class DowntimeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReconciliationSettings:
+    """What stands under ``[reconciliation]``."""
+
+    target: str = ""
+    identities_to: list[str] = field(default_factory=list)
+    reports_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that safelight.toml says."""
 
@@ -158,6 +168,7 @@ class Settings:
     protection: ProtectionSettings = field(default_factory=ProtectionSettings)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
     downtime: DowntimeSettings = field(default_factory=DowntimeSettings)
+    reconciliation: ReconciliationSettings = field(default_factory=ReconciliationSettings)
 
 
 def read_settings(path: Path) -> Settings:
@@ -183,6 +194,7 @@ def read_settings(path: Path) -> Settings:
         protection=_section(ProtectionSettings(), document.pop("protection", {}), "protection"),
         recovery=_section(RecoverySettings(), document.pop("recovery", {}), "recovery"),
         downtime=_section(DowntimeSettings(), document.pop("downtime", {}), "downtime"),
+        reconciliation=_section(ReconciliationSettings(), document.pop("reconciliation", {}), "reconciliation"),
     )
     for unknown in (*document, *(f"gateway.{key}" for key in gateway)):
         raise BadSettings(key=unknown, why="no such section")
@@ -234,6 +246,8 @@ def _judge(settings: Settings) -> None:
     downtime = settings.downtime
     if not downtime.give_up_seconds > 0 or not all(isinstance(one, str) for one in downtime.probes):
         raise BadSettings(key="downtime", why="give_up_seconds is more than 0, probes are texts")
+    if not all(isinstance(one, str) for one in settings.reconciliation.identities_to):
+        raise BadSettings(key="reconciliation.identities_to", why="names of destinations are expected")
     if not 1 <= settings.dicom.port <= 65535:
         raise BadSettings(key="gateway.dicom.port", why="1 to 65535 is expected")
     if settings.vault.copies_min < 1 or settings.vault.packers < 1:

@@ -15,9 +15,9 @@ from safelight.gateway.schedule.extract_mapping import ExtractMapping
 from safelight.gateway.schedule.extract_reading import DATE, Extract, read_extract
 from safelight.gateway.schedule.extract_table import FILE_BYTES_MAX, ExtractUnreadable, read_lines
 from safelight.journal.kinds import FactKind
-from safelight.site.downtime import signed
 from safelight.site.hl7_import import import_messages
 from safelight.site.moments import moment_told
+from safelight.site.saying import signed
 from safelight.site.worklist_mirror import SHRUNK, mirroring, record_change, shrunk_since, source_of
 from safelight.wire.hl7.mllp import START as MESSAGE_START
 

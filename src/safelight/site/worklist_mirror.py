@@ -22,9 +22,9 @@ from safelight.gateway.dicom.contexts import service_proposal
 from safelight.gateway.dicom.exchange import CallSettings
 from safelight.gateway.dicom.worklist_asking import Answered, WorklistAsker
 from safelight.journal.kinds import FactKind
-from safelight.site.downtime import signed
 from safelight.site.outages import downtime_state
 from safelight.site.peers import find_peer
+from safelight.site.saying import signed
 from safelight.wire.dicom.uids import WORKLIST_FIND
 
 if TYPE_CHECKING:

@@ -1,0 +1,244 @@
+"""What is to be done next in consequence of decisions: pure, and the same until it is recorded as done."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from safelight.core.names import Personal
+from safelight.reconciliation.case import Case
+from safelight.reconciliation.facts import Identity, Verdict
+from safelight.reconciliation.identity import Way, needs_correction, way_to_correct
+from safelight.reconciliation.sides import HeldStudy, Patient, Read, Sides
+from safelight.reconciliation.state import Decision, ReconciliationState
+
+SETTLING: Final = (Verdict.MATCHED, Verdict.NO_ORDER)
+
+
+@dataclass(frozen=True, slots=True)
+class Correct:
+    """Put the right identity into the instances of a study that no archive has yet; their UIDs stay."""
+
+    decision: int
+    study: str
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        """Under which name it is recorded as done."""
+        return f"correct {self.study}"
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Make corrected instances under UIDs of their own, and a rejection note for those that an archive has."""
+
+    decision: int
+    study: str
+    identity: Identity
+    is_other_patient: bool
+
+    @property
+    def name(self) -> str:
+        """Under which name it is recorded as done."""
+        return f"replace {self.study}"
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send what the target lacks of a study, and see that it has it."""
+
+    decision: int
+    study: str
+    instances: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """Under which name it is recorded as done."""
+        return f"send {self.study}"
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Tell a system that a number given out for the outage is this patient's (ADT A40)."""
+
+    decision: int
+    destination: str
+    prior: Personal
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        """Under which name it is recorded as done."""
+        return f"merge to {self.destination}"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Tell a system what is right about a patient (ADT A08)."""
+
+    decision: int
+    destination: str
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        """Under which name it is recorded as done."""
+        return f"update to {self.destination}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Give a preliminary read to the system that keeps reports (ORU R01)."""
+
+    decision: int
+    destination: str
+    case: Case
+    read: Read
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        """Under which name it is recorded as done."""
+        return f"report {self.read.number} to {self.destination}"
+
+
+Command = Correct | Replace | Send | Merge | Update | Report
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """Who is told, by the names of destinations of messages."""
+
+    identities: tuple[str, ...] = ()
+    reports: str = ""
+
+
+def decide(
+    state: ReconciliationState,
+    cases: Sequence[Case],
+    sides: Sides,
+    destinations: Destinations,
+    free_slots: int,
+    *,
+    not_again: frozenset[tuple[int, str]] = frozenset(),
+) -> list[Command]:
+    """Return the next commands, at most ``free_slots``; empty when everything decided has been done.
+
+    Of one decision patients go before studies and reports, and an instance is corrected before it is sent. What was
+    tried and failed in this run is ``not_again`` asked for.
+    """
+    found: list[Command] = []
+    for case in cases:
+        decision = state.settled_as(case.name)
+        if decision is None:
+            continue
+        commands = _of_case(state, case, decision, sides, destinations)
+        found += [one for one in commands if (one.decision, one.name) not in not_again]
+        if len(found) >= free_slots:
+            break
+    return found[:free_slots]
+
+
+def _of_case(
+    state: ReconciliationState, case: Case, decision: Decision, sides: Sides, destinations: Destinations
+) -> Iterator[Command]:
+    identity = decision.fact.identity
+    assert identity is not None, "whoever settles a case says whose it is"
+    todo: list[Command] = [*_patients(case, decision, identity, sides, destinations)]
+    for study in case.studies:
+        todo += _studies(state, case, decision, identity, study, sides)
+    if destinations.reports and case.exam is not None and not is_reported(identity, case, sides):
+        todo += [Report(decision.fact.number, destinations.reports, case, read, identity) for read in case.exam.reads]
+    for one in todo:
+        if isinstance(one, Send) or one.name not in _done(state, one.decision):
+            yield one
+
+
+def _done(state: ReconciliationState, decision: int) -> Sequence[str]:
+    return list(state.decisions[decision].done)
+
+
+def is_reported(identity: Identity, case: Case, sides: Sides) -> bool:
+    """Say whether a final report of the case came, so that a preliminary read is no use any more."""
+    names = {identity.accession, case.exam.accession if case.exam else "", *(one.study for one in case.studies)}
+    return bool((names - {""}) & sides.final_reports)
+
+
+def _patients(
+    case: Case, decision: Decision, identity: Identity, sides: Sides, destinations: Destinations
+) -> Iterator[Command]:
+    prior = prior_number(case, identity, sides)
+    number = decision.fact.number
+    if prior is not None:
+        yield from (Merge(number, one, prior, identity) for one in destinations.identities)
+    elif any(way is Way.UPDATE for _, way in ways_at_target(case, identity, sides)):
+        yield from (Update(number, one, identity) for one in destinations.identities)
+
+
+def prior_number(case: Case, identity: Identity, sides: Sides) -> Personal | None:
+    """Return the number of the downtime box under which the patient went, where it is not the one to stay."""
+    known: list[Patient] = [study.patient for study in case.studies]
+    if case.exam is not None:
+        known.insert(0, case.exam.patient)
+    for patient in known:
+        if patient.patient_id.text in sides.temporary and patient.patient_id != identity.patient.patient_id:
+            return patient.patient_id
+    return None
+
+
+def ways_at_target(case: Case, identity: Identity, sides: Sides) -> list[tuple[HeldStudy, Way]]:
+    """Return how those studies of a case get their identity that the target has already."""
+    found = []
+    for study in case.studies:
+        theirs = sides.target.studies.get(study.study) if sides.target is not None else None
+        if theirs is not None:
+            found.append((study, way_to_correct(theirs.patient, theirs.accession, identity, sides.temporary)))
+    return found
+
+
+def _studies(
+    state: ReconciliationState,
+    case: Case,
+    decision: Decision,
+    identity: Identity,
+    study: HeldStudy,
+    sides: Sides,
+) -> Iterator[Command]:
+    if sides.target is None or case.waits_for_identity:
+        return
+    number = decision.fact.number
+    replaced = state.decision(study.study, Verdict.REPLACED)
+    if replaced is not None:
+        assert replaced.fact.identity is not None
+        theirs = sides.target.studies.get(study.study)
+        other = theirs is None or theirs.patient.patient_id != replaced.fact.identity.patient.patient_id
+        yield Replace(replaced.fact.number, study.study, replaced.fact.identity, other)
+        if Replace(0, study.study, identity, other).name not in replaced.done:
+            return
+    lacking = lacking_at_target(study, sides)
+    if not lacking:
+        return
+    is_new_there = study.study not in sides.target.studies
+    correction = Correct(number, study.study, identity)
+    if (
+        is_new_there
+        and needs_correction(study.patient, study.accession, identity)
+        and study.study not in sides.replaced
+    ):
+        yield correction
+        if correction.name not in decision.done:
+            return
+    done = decision.done.get(f"send {study.study}")
+    if done is None or sides.target.at > done.at:
+        yield Send(number, study.study, lacking)
+
+
+def lacking_at_target(study: HeldStudy, sides: Sides) -> frozenset[str]:
+    """Return the instances of a study that the target lacks, as far as was looked."""
+    assert sides.target is not None
+    theirs = sides.target.studies.get(study.study)
+    if theirs is None:
+        return study.instances
+    if theirs.instances is None:
+        return study.instances if (theirs.instance_count or 0) < len(study.instances) else frozenset()
+    return study.instances - theirs.instances

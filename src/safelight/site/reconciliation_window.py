@@ -1,0 +1,78 @@
+"""When an outage was: what is reconciled is what happened between its beginning and its end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar, Final
+
+from safelight.core.errors import StateError
+from safelight.downtime.outage import OUTAGE_KINDS, Event, Said
+from safelight.journal.journal import Journal
+
+MARGIN: Final = timedelta(hours=1)
+"""What was under way when it broke, and what came in while it came back, belongs to it."""
+
+
+class NoOutageToReconcile(StateError):
+    """No outage is open, or none has this number."""
+
+    code: ClassVar[str] = "reconciliation.no-outage"
+    hint: ClassVar[str] = "See them: safelight downtime log. One that was closed: --outage NUMBER."
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One or several outages, from the first beginning to the last end."""
+
+    outages: tuple[int, ...]
+    since: datetime
+    until: datetime | None
+    """None while something is away."""
+
+    @property
+    def first_local(self) -> str:
+        """Its beginning as the clocks on the walls said it, for comparing with times that modalities wrote."""
+        return local_text(self.since - MARGIN)
+
+    def last_local(self, now: datetime) -> str:
+        """Its end as the clocks on the walls said it."""
+        return local_text((self.until or now) + MARGIN)
+
+
+def local_text(moment: datetime) -> str:
+    """Write a moment as the clocks on the walls of this hospital show it, as DICOM writes date and time."""
+    return f"{moment.astimezone():%Y%m%d%H%M%S}"
+
+
+def window_of(journal: Journal, outages: Sequence[int] = ()) -> Window:
+    """Return the window of these outages; of all that are not closed when none is named.
+
+    Raises:
+        NoOutageToReconcile: there is none.
+    """
+    began: dict[int, datetime] = {}
+    ended: dict[int, datetime] = {}
+    closed: set[int] = set()
+    of_scope: dict[str, set[int]] = {}
+    for entry in journal.entries(kinds=OUTAGE_KINDS):
+        said = Said.from_entry(entry.kind, entry.facts)
+        known = of_scope.setdefault(said.scope, set())
+        match said.event:
+            case Event.PLANNED | Event.DECLARED:
+                known.add(said.outage)
+                began[said.outage] = said.since
+            case Event.CANCELLED:
+                known.discard(said.outage)
+                began.pop(said.outage, None)
+            case Event.ENDED:
+                ended.update(dict.fromkeys(known - closed, said.since))
+            case Event.CLOSED:
+                closed |= known
+            case _:
+                pass
+    chosen = [number for number in began if (number in outages if outages else number not in closed)]
+    if not chosen:
+        raise NoOutageToReconcile(outages=",".join(map(str, outages)) or "open")
+    ends = [ended.get(number) for number in chosen]
+    until = None if None in ends else max(end for end in ends if end is not None)
+    return Window(tuple(sorted(chosen)), min(began[number] for number in chosen), until)
