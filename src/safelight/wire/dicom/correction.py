@@ -30,7 +30,8 @@ HEADER_BYTES_MAX: Final = 64 * 2**20
 INFLATED_BYTES_MAX: Final = 512 * 2**20
 PIXEL_GROUP: Final = 0x7FE0
 UNICODE: Final = "ISO_IR 192"
-_TEXTS: Final = ("PN", "LO", "SH", "ST", "LT", "UT", "UC")
+OWN_UIDS: Final = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+"""By what an instance is named; what they were before is noted with all else that was changed."""
 _FAILURES: Final = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError, OSError, struct.error)
 
 
@@ -95,11 +96,14 @@ def _corrected(source: ByteSource, start: int, transfer_syntax: str, correction:
 
 
 def _correct(header: Dataset, correction: Correction) -> None:
+    before = Dataset()
     if correction.uids:
+        for name in OWN_UIDS:
+            if str(header.get(name, "")) in correction.uids:
+                setattr(before, name, header[name].value)
         _replace_uids(header, correction.uids)
     changes = {name: value for name, value in correction.attributes.items() if _text(header, name) != value}
     _make_room_for(header, [*changes.values(), *correction.request.values()])
-    before = Dataset()
     for name, value in changes.items():
         tag = tag_for_keyword(name)
         assert tag is not None, name
