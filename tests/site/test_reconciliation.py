@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from safelight.catalog.search import StudySearch
+from safelight.journal.kinds import FactKind
+from safelight.reconciliation.state import UndoneAlready
+from safelight.site.reconciliation import IdentityUnknown
+from safelight.site.reconciliation_view import decisions_document
 from safelight.site.recovery_holdings import VaultHoldings
 from support.archive_door import ArchiveDoor, open_archive
-from support.reconciled_house import WHO, Hospital, hospital, local_now, order_message
+from support.reconciled_house import WHO, Hospital, acquire, hospital, image, local_now, order_message
 
 
 @pytest.fixture
@@ -62,3 +66,102 @@ def test_a_walk_in_meets_its_order_and_nothing_is_left_open(there: Hospital, pac
     assert len(there.site.catalog.versions(exam["study"])) == 4
     assert {one.versions for one in VaultHoldings(there.site).instances(exam["study"], None)} == {2}
     there.act("downtime.say", event="closed", scopes=["pacs", "ris"], **WHO)
+
+
+def _merge(number: str, patient: str, prior: str, at: str) -> bytes:
+    return (
+        f"MSH|^~\\&|ADT|H|SL|H|{at}||ADT^A40|{number}|P|2.3.1\rEVN|A40|{at}\r"
+        f"PID|1||{patient}^^^H||Merged^Mia||19800203|F\rMRG|{prior}^^^H\r"
+    ).encode()
+
+
+def test_a_whole_day_ends_with_nothing_open(there: Hospital, pacs: ArchiveDoor) -> None:
+    now, later = local_now(there.site), local_now(there.site, 0.4)
+    there.tell(
+        order_message("1", "100", "RA10", now, name="Plain^Paul", sex="M", study="1.2.10"),
+        order_message("2", "111", "RA11", now, name="Merged^Mia", born="19800203", study="1.2.11"),
+        order_message("3", "120", "RA12", later, name="Never^Nora"),
+        order_message("4", "130", "RA13", later, name="Putoff^Pia"),
+    )
+    there.begin()
+    # By the worklist, as on any day; one patient is merged while the RIS is away from the PACS.
+    told = {"PatientName": "Plain^Paul", "PatientID": "100", "AccessionNumber": "RA10", "PatientSex": "M"}
+    acquire(there.site, image("1.2.10", 1, now, **told))
+    told = {"PatientName": "Merged^Mia", "PatientID": "111", "AccessionNumber": "RA11", "PatientSex": "F"}
+    acquire(there.site, image("1.2.11", 1, now, **told))
+    there.tell(_merge("5", "112", "111", later), order_message("6", "120", "RA12", later, control="CA"))
+    # Two walk-ins, of whom one knows their number, and somebody whom nobody knows.
+    first = there.register(name="WALK^WILMA", patient_id="140", birth_date="19500101", sex="F")
+    second = there.register(name="OTHER^OTTO")
+    trauma = there.register(way="unidentified", place="Trauma 1")
+    for exam in (first, second, trauma):
+        there.scan(exam)
+        there.step(exam["accession"], "acquired")
+    there.step(trauma["accession"], "read", text="Haematoma.", urgent=True)
+    there.step(trauma["accession"], "called", to="Dr. Ward", read_back=True)
+    there.end()
+    # The clerk uses the downtime number for the first; the trauma patient turns out to be somebody.
+    there.tell(
+        order_message("7", "140", first["accession"], later, name="Walk^Wilma", born="19500101"),
+        order_message("8", "4711", "RA14", later, study="1.2.14"),
+    )
+    told = there.act("reconciliation.send")
+    assert (trauma["accession"], "identity") in {(one["exam"], one["waits_for"]) for one in told["differences"]}
+    with pytest.raises(IdentityUnknown):
+        there.decide(there.difference("study-without-order", trauma["accession"]), "no-order")
+    there.step(trauma["accession"], "identified", patient_id="4711", reason="wallet")
+    there.decide(trauma["accession"], "matched", order="RA14")
+    there.decide(second["accession"], "no-order")
+    there.decide("RA13", "not-done")
+    there.act("reconciliation.send")
+    there.await_delivery()
+    assert there.open() == []
+    held = {(one.patient_id.text, one.accession) for one in pacs.site.catalog.studies()}
+    assert held == {("100", "RA10"), ("112", "RA11"), ("140", "DT01"), (second["patient_id"], "DT02"), ("4711", "RA14")}
+    assert len(there.patients.got) == 1 and len(there.reports.got) == 1
+    rules = [one for one in decisions_document(there.site.home)["decisions"] if one["by"] == "rule"]
+    assert sorted(one["subject"] for one in rules) == ["1.2.10", "1.2.11", "DT01"]
+    there.act("downtime.say", event="closed", scopes=["pacs", "ris"], **WHO)
+
+
+def test_a_wrong_match_that_went_home_is_undone_and_replaced(there: Hospital, pacs: ArchiveDoor) -> None:
+    there.begin()
+    exam = there.register(name="REAL^RITA", sex="F")
+    there.scan(exam)
+    there.end()
+    now = local_now(there.site)
+    there.tell(
+        order_message("1", "999", "RA9", now, name="Wrong^Walt"), order_message("2", "4711", "RA1", now, study="1.2.7")
+    )
+    there.act("reconciliation.compare")
+    there.decide("DT01", "matched", order="RA9")
+    there.act("reconciliation.send")
+    (row,) = pacs.site.catalog.studies()
+    assert row.patient_id.text == "999"
+    there.await_delivery()
+    there.act("reconciliation.undo", decision=1, **WHO)
+    # Here it is as it was received again, and the order is free.
+    assert {one.sender for one in there.site.catalog.instances(exam["study"])} == {"10.0.0.7"}
+    with pytest.raises(UndoneAlready):
+        there.act("reconciliation.undo", decision=1, **WHO)
+    there.decide("DT01", "matched", order="RA1")
+    there.decide("RA9", "not-done")
+    # What the wrong match told the patient index stays open until somebody has mended it there.
+    there.decide(there.difference("identity-differs", "decision 1 merge to MPI"), "left")
+    told = there.act("reconciliation.send")
+    # It stands under another person's own number there: that is never merged.
+    assert ("identity-differs", "decision") in there.open()
+    assert not any(b"MRG|999" in raw for raw in there.patients.got)
+    there.decide(there.difference("identity-differs", f"study {exam['study']}"), "replaced")
+    told = there.act("reconciliation.send")
+    assert not told["failed"], told
+    there.await_delivery()
+    assert there.open() == []
+    (new,) = pacs.site.catalog.find(StudySearch(study="1.2.7"))
+    assert (new.patient_id.text, new.accession, new.instances) == ("4711", "RA1", 2)
+    rejected = pacs.site.catalog.rejections(exam["study"])
+    assert {one.reason for one in rejected} == {"113038"} and len(rejected) == 2
+    # What was received is here still, and the journal says what became of it.
+    kept = {one.digest.hex() for one in there.site.catalog.versions(exam["study"])}
+    (entry,) = there.site.records.journal.entries(kinds=[FactKind.RECONCILIATION_REPLACED])
+    assert {row[1] for row in entry.facts["instances"]} <= kept

@@ -137,6 +137,10 @@ class Hospital:
         made = [image(exam["study"], number, local_now(self.site), **of_exam, **told) for number in range(1, count + 1)]
         acquire(self.site, *made)
 
+    def decide(self, what: str, verdict: str, **told: Any) -> dict[str, Any]:
+        """Decide upon a difference."""
+        return self.act("reconciliation.decide", differences=[what], verdict=verdict, **{**WHO, **told})
+
     def open(self) -> list[tuple[str, str]]:
         """Return kinds of what is open, and what each waits for."""
         told = differences_document(self.site.home)["differences"]

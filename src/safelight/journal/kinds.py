@@ -129,6 +129,8 @@ class FactKind(StrEnum):
     """Somebody, or a rule, decided upon a difference: which order an exam fulfils, who a patient is, what stays."""
     RECONCILIATION_UNDONE = "reconciliation-undone"
     """Somebody took such a decision back."""
+    RECONCILIATION_REPLACED = "reconciliation-replaced"
+    """Corrected instances were written for others: old and new UIDs and digests, in pieces."""
     RECONCILIATION_DONE = "reconciliation-done"
     """A consequence of a decision was done: a message queued, a study corrected, a study sent and confirmed."""
 

@@ -30,6 +30,7 @@ def compare(
         found += _of_case(case, sides, state, destinations, proposals.get(case.name, ()))
     found += [_order(order) for order in free if _is_wanted(order, state)]
     found += _unknown(sides)
+    found += _told_in_vain(sides, state)
     return [one for one in found if state.decision(one.identity, Verdict.LEFT) is None]
 
 
@@ -53,6 +54,7 @@ def _of_case(
         identity = decision.fact.identity
         assert identity is not None, "whoever settles a case says whose it is"
         yield from _identity(case, exam, decision, identity, sides, destinations)
+        yield from _identity_at_target(case, exam, identity, sides, state)
         yield from _reports(case, exam, decision, identity, sides, destinations)
     for study in case.studies:
         yield from _study(study, exam, decision, sides)
@@ -94,10 +96,20 @@ def _identity(
         if wait is not None:
             told = f"{destination} does not know the patient's own number or record yet"
             yield Difference(Kind.IDENTITY_DIFFERS, f"{case.name} at {destination}", told, wait, exam=exam)
-    for study, way in ways:
-        if way is Way.NONE or study.study in sides.replaced.values():
+
+
+def _identity_at_target(
+    case: Case, exam: str, identity: Identity, sides: Sides, state: ReconciliationState
+) -> Iterator[Difference]:
+    for study, way in ways_at_target(case, identity, sides):
+        replacement = state.replacement(study.study)
+        is_replaced = replacement is not None and f"replace {study.study}" in replacement.done
+        if way is Way.NONE or is_replaced or study.study in sides.replaced:
+            # Of what is replaced it counts whether the note and the corrected instances are there.
             continue
-        if way is Way.OBJECTS:
+        if replacement is not None:
+            told, wait = "its instances are to be replaced by corrected ones", Wait.SENDING
+        elif way is Way.OBJECTS:
             told, wait = "the target has it under another person or number: replace its instances", Wait.DECISION
         else:
             told, wait = "the target has it under the number or record of the outage", Wait.LOOK
@@ -158,3 +170,16 @@ def _unknown(sides: Sides) -> Iterator[Difference]:
     for name in sorted(sides.target.studies.keys() - sides.held):
         told = "the target has it and we do not: safelight protection pull"
         yield Difference(Kind.UNKNOWN_TO_VAULT, name, told, Wait.DECISION, name)
+
+
+def _told_in_vain(sides: Sides, state: ReconciliationState) -> Iterator[Difference]:
+    """Give what another system was told by a decision that was taken back since: only people there can mend it."""
+    for decision in state.decisions.values():
+        if decision.is_in_force:
+            continue
+        for done in decision.done.values():
+            destination, message = str(done.told.get("destination", "")), done.told.get("message")
+            if message is not None and sides.deliveries.get((destination, int(message))) == "delivered":
+                told = f"{destination} was told ({done.what}) by decision {decision.fact.number}, which was taken back"
+                subject = f"decision {decision.fact.number} {done.what}"
+                yield Difference(Kind.IDENTITY_DIFFERS, subject, told, Wait.MENDING, exam=decision.fact.subject)

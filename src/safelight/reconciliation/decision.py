@@ -8,7 +8,7 @@ from safelight.core.names import Personal
 from safelight.reconciliation.case import Case
 from safelight.reconciliation.facts import Identity, Verdict
 from safelight.reconciliation.identity import Way, needs_correction, way_to_correct
-from safelight.reconciliation.sides import HeldStudy, Patient, Read, Sides
+from safelight.reconciliation.sides import HeldStudy, Patient, Read, Sides, TargetLook
 from safelight.reconciliation.state import Decision, ReconciliationState
 
 SETTLING: Final = (Verdict.MATCHED, Verdict.NO_ORDER)
@@ -35,7 +35,6 @@ class Replace:
     decision: int
     study: str
     identity: Identity
-    is_other_patient: bool
 
     @property
     def name(self) -> str:
@@ -206,31 +205,44 @@ def _studies(
 ) -> Iterator[Command]:
     if sides.target is None or case.waits_for_identity:
         return
-    number = decision.fact.number
-    replaced = state.decision(study.study, Verdict.REPLACED)
-    if replaced is not None:
-        assert replaced.fact.identity is not None
-        theirs = sides.target.studies.get(study.study)
-        other = theirs is None or theirs.patient.patient_id != replaced.fact.identity.patient.patient_id
-        yield Replace(replaced.fact.number, study.study, replaced.fact.identity, other)
-        if Replace(0, study.study, identity, other).name not in replaced.done:
-            return
+    replacement = state.replacement(study.study)
+    if replacement is not None:
+        yield from _replaced(replacement, study, sides)
+        return
     lacking = lacking_at_target(study, sides)
     if not lacking:
         return
-    is_new_there = study.study not in sides.target.studies
-    correction = Correct(number, study.study, identity)
-    if (
-        is_new_there
-        and needs_correction(study.patient, study.accession, identity)
-        and study.study not in sides.replaced
-    ):
+    # What was written with the right identity, or belongs to a study that the target has, goes out as it is.
+    is_right = study.study in sides.replaced or study.study in sides.target.studies
+    correction = Correct(decision.fact.number, study.study, identity)
+    if not is_right and needs_correction(study.patient, study.accession, identity):
         yield correction
         if correction.name not in decision.done:
             return
-    done = decision.done.get(f"send {study.study}")
-    if done is None or sides.target.at > done.at:
-        yield Send(number, study.study, lacking)
+    yield from _send(decision, study.study, lacking, sides.target)
+
+
+def _replaced(replacement: Decision, study: HeldStudy, sides: Sides) -> Iterator[Command]:
+    """Give what follows for a study whose instances are replaced; of it only the rejection note is left to send."""
+    assert replacement.fact.identity is not None, "whoever replaces knows whose it is"
+    assert sides.target is not None, "it was looked at"
+    replace = Replace(replacement.fact.number, study.study, replacement.fact.identity)
+    yield replace
+    done = replacement.done.get(replace.name)
+    if done is None:
+        return
+    # A look from before the note was written cannot say that it is there.
+    lacking = lacking_at_target(study, sides) if sides.target.at > done.at else study.instances
+    if lacking:
+        yield from _send(replacement, study.study, lacking, sides.target)
+
+
+def _send(decision: Decision, study: str, instances: frozenset[str], look: TargetLook) -> Iterator[Send]:
+    """Send what is lacking, unless that was done since the look: then the next look says whether it helped."""
+    send = Send(decision.fact.number, study, instances)
+    done = decision.done.get(send.name)
+    if done is None or look.at > done.at:
+        yield send
 
 
 def lacking_at_target(study: HeldStudy, sides: Sides) -> frozenset[str]:

@@ -42,6 +42,8 @@ class Wait(StrEnum):
     """A message is queued and not accepted yet."""
     LOOK = "look"
     """It was done; the next look at the target shows whether it is right."""
+    MENDING = "mending"
+    """Another system has what was taken back here: somebody must mend it there, and then say `left`."""
     SETTING = "setting"
     """Nobody said where such messages go."""
 

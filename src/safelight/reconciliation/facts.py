@@ -24,9 +24,12 @@ class Verdict(StrEnum):
     LEFT = "left"
     """The difference stays as it is."""
     REPLACED = "replaced"
-    """The instances at the target are replaced by corrected ones under UIDs of their own."""
+    """The target's instances, made under a wrong worklist entry, are replaced by corrected ones under new UIDs."""
+    REPLACED_FOR_SAFETY = "replaced-for-safety"
+    """The same, and nobody must see the old ones: they endanger a patient."""
 
 
+REPLACING: Final = (Verdict.REPLACED, Verdict.REPLACED_FOR_SAFETY)
 RULE: Final = "rule"
 """Stands in place of a person's name where a rule decided."""
 

@@ -5,7 +5,7 @@ contradicts, and nobody else comes near on either side. All the rest is proposed
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -73,6 +73,8 @@ class Sign:
     """Zero or less; zero where a difference says nothing."""
     sure: Callable[[Traits], AbstractSet[str]] | None = None
     """What can contradict, where that is not everything."""
+    names: bool = True
+    """Whether it names a patient or an exam: the same kind of exam on the same device within the hour is no match."""
 
 
 SIGNS: Final = (
@@ -81,9 +83,9 @@ SIGNS: Final = (
     Sign("patient ID", lambda one: one.patient_ids, 30, -40, lambda one: one.sure_ids),
     Sign("name", lambda one: one.names, 15, -15),
     Sign("birth date", lambda one: one.birth_dates, 10, -20),
-    Sign("sex", lambda one: one.sexes, 5, -15),
-    Sign("modality", lambda one: one.modalities, 10, -30),
-    Sign("device", lambda one: one.stations, 5),
+    Sign("sex", lambda one: one.sexes, 5, -15, names=False),
+    Sign("modality", lambda one: one.modalities, 10, -30, names=False),
+    Sign("device", lambda one: one.stations, 5, names=False),
 )
 NEAR: Final = ((timedelta(hours=1), 10, "within an hour"), (timedelta(hours=4), 5, "within four hours"))
 FAR: Final = (timedelta(hours=24), -20, "more than a day apart")
@@ -125,24 +127,48 @@ def propose(
     cases: Sequence[Case], orders: Sequence[Order], temporary: AbstractSet[str]
 ) -> Mapping[str, tuple[Proposal, ...]]:
     """Return for each case, by name, the orders that it may fulfil, the best first."""
-    of_orders = {order.key: order_traits(order) for order in orders}
+    found = _Orders(orders)
     scores: dict[str, dict[int, Score]] = {}
+    by_order: dict[int, list[int]] = {}
     for case in cases:
         traits = case_traits(case, temporary)
-        compared = {order.key: score(traits, of_orders[order.key]) for order in orders}
+        compared = {key: score(traits, theirs) for key, theirs in found.near(traits)}
         scores[case.name] = {key: one for key, one in compared.items() if one.points >= PROPOSED_POINTS}
-    by_order: dict[int, list[int]] = {}
-    for found in scores.values():
-        for key, one in found.items():
+        for key, one in scores[case.name].items():
             by_order.setdefault(key, []).append(one.points)
     known = {order.key: order for order in orders}
     return {
         name: tuple(
-            _proposal(known[key], one, [rival.points for other, rival in found.items() if other != key], by_order[key])
-            for key, one in sorted(found.items(), key=lambda pair: (-pair[1].points, pair[0]))
+            _proposal(
+                known[key], one, [rival.points for other, rival in fitting.items() if other != key], by_order[key]
+            )
+            for key, one in sorted(fitting.items(), key=lambda pair: (-pair[1].points, pair[0]))
         )
-        for name, found in scores.items()
+        for name, fitting in scores.items()
     }
+
+
+class _Orders:
+    """Orders by what names a patient or an exam: only what shares one of these is compared at all."""
+
+    def __init__(self, orders: Sequence[Order]) -> None:
+        self._traits = {order.key: order_traits(order) for order in orders}
+        self._by_name: dict[tuple[str, str], list[int]] = {}
+        for key, traits in self._traits.items():
+            for name in _names(traits):
+                self._by_name.setdefault(name, []).append(key)
+
+    def near(self, traits: Traits) -> Iterator[tuple[int, Traits]]:
+        """Give the orders that share a name with a case."""
+        keys = {key for name in _names(traits) for key in self._by_name.get(name, ())}
+        for key in sorted(keys):
+            yield key, self._traits[key]
+
+
+def _names(traits: Traits) -> Iterator[tuple[str, str]]:
+    for sign in SIGNS:
+        if sign.names:
+            yield from ((sign.words, value) for value in sign.of(traits))
 
 
 def _proposal(order: Order, found: Score, rival_orders: Sequence[int], of_order: Sequence[int]) -> Proposal:

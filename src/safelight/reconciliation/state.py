@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from safelight.core.errors import StateError
-from safelight.reconciliation.facts import Decided, Done, Fact, Undone, Verdict
+from safelight.reconciliation.facts import REPLACING, Decided, Done, Fact, Undone, Verdict
 
 
 class Stage(StrEnum):
@@ -103,6 +103,10 @@ class ReconciliationState:
         """Return what is decided of a case: which order it fulfils, or that there is none."""
         return self.decision(case, Verdict.MATCHED, Verdict.NO_ORDER)
 
+    def replacement(self, study: str) -> Decision | None:
+        """Return the decision in force by which a study's instances at the target are replaced."""
+        return self.decision(study, *REPLACING)
+
     def matched_to(self, order: int) -> list[Decision]:
         """Return the decisions in force by which cases fulfil this order."""
         return [
@@ -122,7 +126,8 @@ EXCLUSIVE: Final[Mapping[Verdict, tuple[Verdict, ...]]] = {
     Verdict.NO_ORDER: (Verdict.MATCHED, Verdict.NO_ORDER),
     Verdict.NOT_DONE: (Verdict.NOT_DONE,),
     Verdict.LEFT: (Verdict.LEFT,),
-    Verdict.REPLACED: (Verdict.REPLACED,),
+    Verdict.REPLACED: REPLACING,
+    Verdict.REPLACED_FOR_SAFETY: REPLACING,
 }
 """Of these at most one is in force about a subject."""
 

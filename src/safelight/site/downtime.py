@@ -13,6 +13,7 @@ from safelight.site.home import Home
 from safelight.site.moments import moment_told
 from safelight.site.outages import downtime_state, is_refilling, scope_document
 from safelight.site.reconciliation import look_for_open_differences
+from safelight.site.reconciliation_sides import state_of
 from safelight.site.saying import deciding, signed
 from safelight.site.status import looked_at
 
@@ -66,7 +67,14 @@ def say(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
 
 def _look_for_open_things(site: "Site", scopes: Sequence[ScopeState]) -> None:
     outages = [outage for scope in scopes if scope.phase is Phase.RECONCILIATION for outage in scope.outages]
-    waiting = open_exams(list(exams_of(site.records.journal).values()), outages)
+    journal = site.records.journal
+    decisions = state_of(journal)
+    waiting = [
+        exam
+        for exam in open_exams(list(exams_of(journal).values()), outages)
+        # What has met its order is read where everything is read.
+        if exam.waits_for() != ["read"] or decisions.settled_as(exam.registered.accession) is None
+    ]
     if waiting:
         raise ExamsOpen(exams=len(waiting), first=waiting[0].registered.accession)
     look_for_open_differences(site, outages)

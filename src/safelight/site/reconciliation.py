@@ -3,10 +3,11 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from safelight.core.errors import PeerError, StateError, UsageError
-from safelight.core.progress import Progress, Report
+from safelight.core.progress import Progress, Report, silent
 from safelight.reconciliation.case import Case
 from safelight.reconciliation.decision import decide as next_commands
 from safelight.reconciliation.difference import Difference, Kind
@@ -14,8 +15,9 @@ from safelight.reconciliation.facts import RULE, Decided, Done, Undone, Verdict
 from safelight.reconciliation.identity import identity_by_order, identity_without_order
 from safelight.reconciliation.matching import Proposal, propose
 from safelight.reconciliation.sides import Order
-from safelight.reconciliation.state import fold, judge, judge_undo
+from safelight.reconciliation.state import Decision, fold, judge, judge_undo
 from safelight.site.hl7_folding import Folding, read_mappings
+from safelight.site.hl7_queue import MessageNotInQueue, skip
 from safelight.site.reconciliation_correcting import originals_in_force
 from safelight.site.reconciliation_sides import state_of
 from safelight.site.reconciliation_target import TargetDesk, record_look, target_named
@@ -32,7 +34,7 @@ from safelight.site.saying import deciding, signed
 if TYPE_CHECKING:
     from safelight.site.opened import Site
 
-AT_ONCE: Final = 16
+AT_ONCE: Final = 64
 FOLDED_SECONDS_MAX: Final = 10.0
 _sending = threading.Lock()
 
@@ -139,8 +141,23 @@ def undo(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
         ]
         if not dry_run:
             site.records.record_all([(fact.kind, fact.to_body()), *restored])
+            _skip_waiting(site, decision, reason=reason, by=by)
         state = fold(state, fact)
     return {"dry_run": dry_run, **decision_document(state.decisions[fact.number])}
+
+
+def _skip_waiting(site: "Site", decision: Decision, *, reason: str, by: str) -> None:
+    """Keep messages of a decision that was taken back from going out, as far as they wait."""
+    for done in decision.done.values():
+        if "message" in done.told:
+            told = {
+                "destination": done.told["destination"],
+                "message": done.told["message"],
+                "reason": reason,
+                "by": by,
+            }
+            with suppress(MessageNotInQueue):
+                skip(site, told, silent)
 
 
 def send(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -200,17 +217,19 @@ def _work(
     failed: dict[Named, str] = {}
     while True:
         picture = picture_of(site, outages, target)
-        tried = frozenset(failed) | {one for one in done if one[1].startswith("send ")}
         commands = next_commands(
-            picture.state, picture.cases, picture.sides, picture.destinations, AT_ONCE, not_again=tried
+            picture.state, picture.cases, picture.sides, picture.destinations, AT_ONCE, not_again=frozenset(failed)
         )
         if not commands:
             return done, failed
         for command in commands:
             named = (command.decision, command.name)
-            decided = picture.state.decisions[command.decision].fact
+            decision = state_of(site.records.journal).decisions[command.decision]
+            if not decision.is_in_force:
+                # Somebody took it back while the commands before this one were done.
+                continue
             try:
-                brought = do(site, desk, command, decided)
+                brought = do(site, desk, command, decision.fact)
             except (PeerError, UsageError) as error:
                 site.log.failure(error)
                 failed[named] = error.code
@@ -270,7 +289,7 @@ def _asked(picture: Picture, difference: Difference, verdict: Verdict, order_nam
             return difference.subject, None, identity_without_order(case)
         case Kind.ORDER_WITHOUT_STUDY, Verdict.NOT_DONE if difference.order:
             return difference.subject, None, None
-        case Kind.IDENTITY_DIFFERS, Verdict.REPLACED if difference.study:
+        case Kind.IDENTITY_DIFFERS, Verdict.REPLACED | Verdict.REPLACED_FOR_SAFETY if difference.study:
             of_case = next(one for one in picture.cases if difference.study in {study.study for study in one.studies})
             settled = picture.state.settled_as(of_case.name)
             assert settled is not None, "whose identity differs is settled"

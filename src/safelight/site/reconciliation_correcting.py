@@ -1,20 +1,24 @@
 """Corrected instances: written from the originals, kept like anything that arrives, and in force from then on."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
 from safelight.catalog.rows import VersionRow
 from safelight.core.instance import Arrival, ByteSource, MemorySource, Receipt, Way
 from safelight.journal.kinds import FactKind
-from safelight.reconciliation.facts import Decided, Identity
+from safelight.reconciliation.facts import Decided, Identity, Verdict
+from safelight.site.dicom_worklist import name_based_uid
 from safelight.site.opened import Site
 from safelight.wire.dicom.correction import Correction, corrected
 from safelight.wire.dicom.dataset import scan_head
+from safelight.wire.dicom.rejection import RejectedInstance
+from safelight.wire.dicom.rejection_note import EXPLICIT_LITTLE_ENDIAN, RejectionNote, write_rejection_note
 
 CORRECTED: Final = "reconciliation"
 """Stands in place of the sender's host, by which originals are told from what was made of them."""
+PAIRS_A_FACT: Final = 1000
 Told = tuple[str, dict[str, Any]]
 
 
@@ -46,9 +50,90 @@ def correct_study(site: Site, study: str, decided: Decided) -> dict[str, Any]:
     pairs: list[tuple[VersionRow, bytes]] = []
     with OwnArrivals(site) as own:
         for version, source in originals(site, study):
-            pairs.append((version, own.take(corrected(source, version.transfer_syntax, correction), version)))
+            pairs.append(
+                (version, own.take(corrected(source, version.transfer_syntax, correction), version.transfer_syntax))
+            )
     site.records.record_all([_chosen(version.sop_instance, digest) for version, digest in pairs])
     return {"instances": [[one.sop_instance, one.digest.hex(), digest.hex()] for one, digest in pairs]}
+
+
+def replace_study(site: Site, study: str, decided: Decided) -> dict[str, Any]:
+    """Write corrected instances of a study under new UIDs, and a note that rejects those it has.
+
+    The new UIDs follow from the decision and the old ones. A study belongs to one patient: for another one the copies
+    get a study of their own, the order's where it has one.
+    """
+    name = _uid(site, decided, f"note {study}")
+    pairs = list(originals(site, study, name))
+    uids = _new_uids(site, study, [version for version, _ in pairs], decided)
+    correction = correction_of(site, decided, uids)
+    rows: list[list[str]] = []
+    with OwnArrivals(site) as own:
+        for version, source in pairs:
+            digest = own.take(corrected(source, version.transfer_syntax, correction), version.transfer_syntax)
+            rows.append([version.sop_instance, version.digest.hex(), uids[version.sop_instance], digest.hex()])
+        note = _note(site, study, name, [version for version, _ in pairs], decided)
+        own.take(write_rejection_note(note, _study_attributes(site, study)), EXPLICIT_LITTLE_ENDIAN)
+    pieces = [rows[place : place + PAIRS_A_FACT] for place in range(0, len(rows), PAIRS_A_FACT)]
+    site.records.record_all(
+        [
+            *(
+                (FactKind.RECONCILIATION_REPLACED.value, {"decision": decided.number, "instances": one})
+                for one in pieces
+            ),
+            (
+                FactKind.REJECTION_NOTED.value,
+                {
+                    "note": note.sop_instance,
+                    "study": study,
+                    "reason": note.code,
+                    "instances": sorted(row[0] for row in rows),
+                },
+            ),
+        ]
+    )
+    return {"studies": {study: uids.get(study, study)}, "instances": len(rows), "note": note.sop_instance}
+
+
+def _new_uids(site: Site, study: str, versions: Sequence[VersionRow], decided: Decided) -> dict[str, str]:
+    assert decided.identity is not None, "whoever replaces knows whose it is"
+    row = site.catalog.study(study)
+    names = {one.sop_instance for one in versions} | {one.series for one in versions}
+    uids = {old: _uid(site, decided, old) for old in names}
+    if row is not None and row.patient_id != decided.identity.patient.patient_id:
+        ordered = decided.identity.study
+        uids[study] = ordered if ordered not in ("", study) else _uid(site, decided, study)
+    return uids
+
+
+def _uid(site: Site, decided: Decided, old: str) -> str:
+    return name_based_uid(site.node, f"{decided.number}\\{old}")
+
+
+def _note(site: Site, study: str, name: str, versions: Sequence[VersionRow], decided: Decided) -> RejectionNote:
+    code = "113037" if decided.verdict is Verdict.REPLACED_FOR_SAFETY else "113038"
+    rejected = [RejectedInstance(study, one.series, one.sop_class, one.sop_instance) for one in versions]
+    series = _uid(site, decided, f"series of the note {study}")
+    return RejectionNote(code, name, series, decided.at, tuple(rejected), decided.reason[:1024])
+
+
+def _study_attributes(site: Site, study: str) -> dict[str, str]:
+    """Return what the note has in common with what it rejects: the identity that was wrong, too."""
+    row = site.catalog.study(study)
+    assert row is not None, "it is held"
+    return {
+        "StudyInstanceUID": study,
+        "StudyDate": row.study_date,
+        "StudyTime": row.study_time,
+        "StudyID": row.study_id,
+        "AccessionNumber": row.accession,
+        "ReferringPhysicianName": row.referring.text,
+        "PatientName": row.patient_name.text,
+        "PatientID": row.patient_id.text,
+        "IssuerOfPatientID": row.issuer,
+        "PatientBirthDate": row.birth_date.text,
+        "PatientSex": row.sex,
+    }
 
 
 def originals_in_force(site: Site, study: str) -> list[Told]:
@@ -61,12 +146,15 @@ def originals_in_force(site: Site, study: str) -> list[Told]:
     ]
 
 
-def originals(site: Site, study: str) -> Iterator[tuple[VersionRow, ByteSource]]:
-    """Give the instances of a study as they were received, each with its data set."""
+def originals(site: Site, study: str, own_note: str = "") -> Iterator[tuple[VersionRow, ByteSource]]:
+    """Give the instances of a study as they were received, each with its data set.
+
+    What was rejected before is left out, unless by ``own_note``: a replacement that was cut off finds the same again.
+    """
     catalog, holdings = site.catalog, site.holdings
     landed = {row.version.digest: row for row in catalog.landed(study, waiting_only=False)}
     current = {one.digest for one in catalog.instances(study)}
-    rejected = {one.sop_instance for one in catalog.rejections(study)}
+    rejected = {one.sop_instance for one in catalog.rejections(study) if one.note != own_note}
     received: dict[str, VersionRow] = {}
     for version in catalog.versions(study):
         is_ours, is_current = version.sender == CORRECTED, version.digest in current
@@ -101,12 +189,8 @@ class OwnArrivals:
         finally:
             self._writer.close()
 
-    def take(self, data: bytes, like: VersionRow) -> bytes:
+    def take(self, data: bytes, transfer_syntax: str) -> bytes:
         """Take an instance in, unless it is known, and return its digest."""
-        return self.take_new(data, like.transfer_syntax)
-
-    def take_new(self, data: bytes, transfer_syntax: str) -> bytes:
-        """Take an instance of this transfer syntax in, unless it is known, and return its digest."""
         digest = hashlib.sha256(data).digest()
         if self._site.catalog.known([digest]):
             return digest

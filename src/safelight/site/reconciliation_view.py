@@ -201,6 +201,8 @@ def _advice(one: Mapping[str, Any]) -> list[str]:
     kind, wait = Kind(one["kind"]), Wait(one["waits_for"])
     if wait is Wait.SENDING:
         return ["safelight reconciliation send"]
+    if wait is Wait.MENDING:
+        return [f"Have it mended there, then: safelight reconciliation decide {one['id']} --as left"]
     if wait is Wait.SETTING:
         return ["Set [reconciliation] identities_to and reports_to in safelight.toml"]
     if wait is Wait.LOOK:

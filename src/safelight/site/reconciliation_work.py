@@ -11,7 +11,7 @@ from safelight.reconciliation.messages import Sender, control_id, merge_message,
 from safelight.site.hl7_destinations import UnknownDestination, read_destinations
 from safelight.site.hl7_intake import MessageJournaling
 from safelight.site.opened import Site
-from safelight.site.reconciliation_correcting import correct_study
+from safelight.site.reconciliation_correcting import correct_study, replace_study
 from safelight.site.reconciliation_target import TargetDesk
 
 OURS: Final = "reconciliation"
@@ -29,7 +29,7 @@ def do(site: Site, desk: TargetDesk, command: Command, decided: Decided) -> Mapp
         case Correct():
             return correct_study(site, command.study, decided)
         case Replace():
-            raise NotImplementedError
+            return replace_study(site, command.study, decided)
         case Send():
             sent = desk.send(command.study, command.instances)
             return {"instances": len(sent.stored), "level": sent.level, "lacking": sorted(sent.lacking)}

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydicom import config
+from pydicom.charset import convert_encodings
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -30,7 +31,8 @@ HEADER_BYTES_MAX: Final = 64 * 2**20
 INFLATED_BYTES_MAX: Final = 512 * 2**20
 PIXEL_GROUP: Final = 0x7FE0
 UNICODE: Final = "ISO_IR 192"
-_TEXTS: Final = ("PN", "LO", "SH", "ST", "LT", "UT", "UC")
+OWN_UIDS: Final = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+"""By what an instance is named; what they were before is noted with all else that was changed."""
 _FAILURES: Final = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError, OSError, struct.error)
 
 
@@ -87,7 +89,8 @@ def _corrected(source: ByteSource, start: int, transfer_syntax: str, correction:
             _correct(header, correction)
             written = DicomBytesIO()
             written.is_implicit_VR, written.is_little_endian = is_implicit, is_little
-            header.set_original_encoding(is_implicit, is_little, header.get("SpecificCharacterSet"))
+            # As they are, without being decoded: whatever had to be written in another set was decoded above.
+            header.set_original_encoding(is_implicit, is_little, convert_encodings(header.get("SpecificCharacterSet")))
             write_dataset(written, header)
     except _FAILURES as error:
         raise BadDataSet(offset=start, why=f"cannot be corrected: {type(error).__name__}") from error
@@ -95,11 +98,14 @@ def _corrected(source: ByteSource, start: int, transfer_syntax: str, correction:
 
 
 def _correct(header: Dataset, correction: Correction) -> None:
+    before = Dataset()
     if correction.uids:
+        for name in OWN_UIDS:
+            if str(header.get(name, "")) in correction.uids:
+                setattr(before, name, header[name].value)
         _replace_uids(header, correction.uids)
     changes = {name: value for name, value in correction.attributes.items() if _text(header, name) != value}
     _make_room_for(header, [*changes.values(), *correction.request.values()])
-    before = Dataset()
     for name, value in changes.items():
         tag = tag_for_keyword(name)
         assert tag is not None, name
