@@ -249,6 +249,8 @@ reports_to = "RIS"
             time.sleep(LOOK_SECONDS)
         self._open = last["differences"]
         self._decisions = self._safelight("reconciliation", "log")["decisions"]
+        for told in self._exams.values():
+            self._note_decisions(told)
         kinds = ", ".join(f"{count} {kind}" for kind, count in first["by_kind"].items())
         self._show.end(
             7, f"{first['open']} differences ({kinds}); {last['open']} open, {len(self._decisions)} decisions"
@@ -330,6 +332,13 @@ reports_to = "RIS"
 
     def _say(self, event: str, scope: str, reason: str) -> None:
         self._safelight("downtime", event, "--scope", scope, "--reason", reason, *WHO)
+
+    def _note_decisions(self, told: _Told) -> None:
+        names = {told.accession, told.made.study if told.made else ""}
+        for one in self._decisions:
+            if one["subject"] in names and one["verdict"] == "matched":
+                told.lines.append(f"matched to {one['identity']['accession']} by {one['by']}: {one['reason']}")
+                told.lines += [done["what"] for done in one["done"] if not done["what"].startswith("send ")]
 
     def _look_at_pacs(self, told: _Told) -> None:
         """Note under whom the restored PACS has it."""
