@@ -185,15 +185,20 @@ class CommitmentDesk:
 
     def _work(self) -> None:
         while not self._stopping.wait(_TURN_SECONDS):
-            for name, commitment in self._due():
-                if self._stopping.is_set():
-                    return
-                try:
-                    self._turn(name, commitment)
-                except SafelightError as error:
-                    self._site.log.failure(error)
-                except Exception as error:  # noqa: BLE001 - a worker's one place: it goes on with its next turn
-                    self._site.log.failure(error)
+            try:
+                self.turn()
+            except Exception as error:  # noqa: BLE001 - a worker's one place: it goes on with its next turn
+                self._site.log.failure(error)
+
+    def turn(self) -> None:
+        """Look once at every request that is due."""
+        for name, commitment in self._due():
+            if self._stopping.is_set():
+                return
+            try:
+                self._turn(name, commitment)
+            except SafelightError as error:
+                self._site.log.failure(error)
 
     def _due(self) -> list[tuple[Name, Commitment]]:
         now = self._site.clock.elapsed()
