@@ -95,7 +95,9 @@ NAMES = {"safelight_serve": "Safelight", "orthanc": "Orthanc", "storescp": "stor
 
 def _sustained(images: Corpus, rounds: int, place: Path) -> list[Figure]:
     """Receive and go on until everything is packed and verified; Orthanc has nothing left to do after receiving."""
-    gathered = {receiver: Series(PART, "sustained", NAMES[receiver.__name__]) for receiver in (safelight_serve, orthanc)}
+    gathered = {
+        receiver: Series(PART, "sustained", NAMES[receiver.__name__]) for receiver in (safelight_serve, orthanc)
+    }
     for number in range(rounds):
         for receiver, series in gathered.items():
             folder = place / f"sustained-{number}-{receiver.__name__}"

@@ -7,6 +7,7 @@ from safelight.core.clock import Clock
 from safelight.core.errors import PeerError
 from safelight.core.instance import Arrival, Head, MemorySource, Receipt, Way
 from safelight.gateway.dicom.ports import AssociationFacts, MoveOriginator, StoreCommand
+from safelight.site.inflow import Feeds
 from safelight.vault.landing import Landing
 from safelight.vault.landing_writer import LandingWriter
 from safelight.wire.dicom.dataset import scan_head
@@ -36,16 +37,22 @@ class LandingIntake:
     """Takes in what associations bring. ``arrived`` is told of each instance once it is durable."""
 
     def __init__(
-        self, landing: Landing, clock: Clock, arrived: Callable[[Arrival], None], way: Way = Way.STORE
+        self,
+        landing: Landing,
+        clock: Clock,
+        arrived: Callable[[Arrival], None],
+        way: Way = Way.STORE,
+        feeds: Feeds | None = None,
     ) -> None:
         self._landing = landing
         self._clock = clock
         self._arrived = arrived
         self._way = way
+        self._feeds = feeds or Feeds(clock)
 
     def open(self, association: AssociationFacts) -> "LandingSession":
         """Begin to take in what one association brings."""
-        return LandingSession(self._landing, self._clock, self._arrived, self._way, association)
+        return LandingSession(self._landing, self._clock, self._arrived, self._way, self._feeds, association)
 
 
 class LandingSession:
@@ -57,12 +64,14 @@ class LandingSession:
         clock: Clock,
         arrived: Callable[[Arrival], None],
         way: Way,
+        feeds: Feeds,
         association: AssociationFacts,
     ) -> None:
         self._writer = landing.writer()
         self._clock = clock
         self._arrived = arrived
         self._way = way
+        self._feeds = feeds
         self._association = association
         self._undurable: list[Arrival] = []
 
@@ -88,6 +97,7 @@ class LandingSession:
             self._writer.abandon()
             raise DataSetUnreadable(instance=sop_instance) from error
         self._judge(head, sop_class, sop_instance)
+        self._feeds.note(self, head.study, head.series)
         receipt = Receipt(
             received_at=self._clock.now(),
             way=self._way,
@@ -125,6 +135,7 @@ class LandingSession:
     def close(self) -> None:
         """Leave the log. What was finished and not answered is durable all the same, so it is told of."""
         finished, self._undurable = self._undurable, []
+        self._feeds.end(self)
         self._writer.close()
         for arrival in finished:
             self._arrived(arrival)
