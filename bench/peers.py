@@ -220,9 +220,8 @@ def _wait_for_ready(log: Path, process: subprocess.Popen[str]) -> None:
 
 
 def held_instances(home: Path) -> int:
-    """Return how many instances Safelight holds, landed or packed."""
-    status = safelight_status(home)
-    return int(str(status["instances_landed"])) + int(str(status["instances_packed"]))
+    """Return how many instances Safelight holds; packed ones are counted among the landed."""
+    return int(str(safelight_status(home)["instances_landed"]))
 
 
 RECEIVERS = (safelight_serve, orthanc, storescp, pynetdicom)

@@ -14,7 +14,7 @@ from safelight.site.records import Records
 BATCH: Final = 500
 GATHER_SECONDS: Final = 0.2
 """How long the first of a batch waits for others: a commit an instance would starve the receiving threads."""
-GATHER_SECONDS_BUSY: Final = 1.0
+GATHER_SECONDS_BUSY: Final = 0.5
 KEY_OBJECT_SELECTION: Final = "1.2.840.10008.5.1.4.1.1.88.59"
 
 

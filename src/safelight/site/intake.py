@@ -4,6 +4,7 @@ from safelight.core.clock import Clock
 from safelight.core.errors import PeerError
 from safelight.core.instance import Arrival, Receipt, Way
 from safelight.gateway.dicom.ports import AssociationFacts, MoveOriginator, StoreCommand
+from safelight.site.inflow import Feeds
 from safelight.site.landing_batch import Arrived, DataSetMismatch, LandingBatch
 from safelight.vault.landing import Landing
 from safelight.vault.landing_writer import LandingWriter
@@ -12,26 +13,41 @@ from safelight.vault.landing_writer import LandingWriter
 class LandingIntake:
     """Takes in what associations bring. ``arrived`` is told of each instance once it is durable."""
 
-    def __init__(self, landing: Landing, clock: Clock, arrived: Arrived, way: Way = Way.STORE) -> None:
+    def __init__(
+        self,
+        landing: Landing,
+        clock: Clock,
+        arrived: Arrived,
+        way: Way = Way.STORE,
+        feeds: Feeds | None = None,
+    ) -> None:
         self._landing = landing
         self._clock = clock
         self._arrived = arrived
         self._way = way
+        self._feeds = feeds or Feeds(clock)
 
     def open(self, association: AssociationFacts) -> "LandingSession":
         """Begin to take in what one association brings."""
-        return LandingSession(self._landing, self._clock, self._arrived, self._way, association)
+        return LandingSession(self._landing, self._clock, self._arrived, self._way, self._feeds, association)
 
 
 class LandingSession:
     """One association's way into the landing log."""
 
     def __init__(
-        self, landing: Landing, clock: Clock, arrived: Arrived, way: Way, association: AssociationFacts
+        self,
+        landing: Landing,
+        clock: Clock,
+        arrived: Arrived,
+        way: Way,
+        feeds: Feeds,
+        association: AssociationFacts,
     ) -> None:
         self._batch = LandingBatch(landing, arrived)
         self._clock = clock
         self._way = way
+        self._feeds = feeds
         self._association = association
 
     def begin(self, command: StoreCommand) -> LandingWriter:
@@ -57,6 +73,7 @@ class LandingSession:
         except PeerError:
             self.abandon()
             raise
+        self._feeds.note(self, head.study, head.series)
         receipt = Receipt(
             received_at=self._clock.now(),
             way=self._way,
@@ -76,4 +93,5 @@ class LandingSession:
 
     def close(self) -> None:
         """Leave the log. What was finished and not answered is durable all the same, so it is told of."""
+        self._feeds.end(self)
         self._batch.close()

@@ -28,7 +28,7 @@ from safelight.site.hl7_large import PackedLargeMessages
 from safelight.site.hl7_records import MessageRecords
 from safelight.site.holdings import Holdings
 from safelight.site.home import Home, locked
-from safelight.site.inflow import Inflow
+from safelight.site.inflow import Feeds, Inflow
 from safelight.site.log import EventLog
 from safelight.site.packer import PackerSettings, PixelAnswer, PixelQuestion
 from safelight.site.packing import Answer, Packing
@@ -94,7 +94,8 @@ class Site:
         )
         self.copies = Copies(self.records, self.placements, self.clock, self.log.failure)
         self.workers = workers or Workers()
-        make_packing = packing or partial(Packing, workers=self.workers)
+        self.inflow = Inflow(self.clock)
+        make_packing = packing or partial(Packing, workers=self.workers, stand_back=self._stand_back)
         self.packing = make_packing(
             PackerSettings(
                 str(home.vault / "packs"),
@@ -106,7 +107,7 @@ class Site:
             self.settings.vault.packers,
         )
         self.sealed = threading.Event()
-        self.inflow = Inflow(self.clock)
+        self.feeds = Feeds(self.clock)
         self.kept_in_memory: list[Callable[[], None]] = []
         """Each writes down what was only counted so far; called before somebody looks."""
         self.desk = PackingDesk(
@@ -122,7 +123,7 @@ class Site:
                     pack_bytes_max=self.settings.vault.pack_bytes_max,
                 )
             ),
-            self.inflow,
+            self.feeds,
             self._pack_sealed,
             self.log.failure,
         )
@@ -316,6 +317,11 @@ class Site:
 
     def _answer(self, question: PixelQuestion) -> PixelAnswer:
         return self.desk.answer(question)
+
+    def _stand_back(self, *, second: bool) -> bool:
+        """All packers leave the machine to a burst, half of them to a stream that goes on, none when landing fills."""
+        must = self.inflow.is_high if second else self.inflow.is_burst
+        return must and not self.desk.is_pressed
 
     def _pack_sealed(self, pack: str) -> None:
         self.log("vault.pack-sealed", pack=pack)

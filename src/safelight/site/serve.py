@@ -25,6 +25,7 @@ from safelight.site.peers import BadPeers, read_peers
 from safelight.site.recovery_door import AwaitedAdmission, AwaitedIntake, AwaitedObserver
 from safelight.site.register import CallerBook
 from safelight.site.upkeep import Upkeep
+from safelight.site.workers import Workers
 from safelight.site.worklist_mirror import MirrorSchedule
 from safelight.wire.dicom.limits import Limits
 
@@ -112,7 +113,9 @@ def make_door(site: Site, book: CallerBook) -> DicomDoor:
         service=ServiceSettings(limits=limits, idle=timedelta(seconds=dicom.idle_seconds)),
     )
     known = KnownCallers(site)
-    intake = AwaitedIntake(site.awaited, LandingIntake(site.landing, site.clock, site.arrivals.put), known)
+    intake = AwaitedIntake(
+        site.awaited, LandingIntake(site.landing, site.clock, site.arrivals.put, feeds=site.feeds), known
+    )
     seen = AwaitedObserver(site.awaited, book)
     services = ArchiveServices(site, known, limits.identifier_bytes_max)
     house = House(
@@ -134,7 +137,11 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with Site.open(home, quiet=False) as site:
+    # Packers load their codecs while the home is opened, and are there when the first series is whole.
+    with (
+        Workers(ahead=home.settings().vault.packers) as workers,
+        Site.open(home, quiet=False, workers=workers) as site,
+    ):
         book = CallerBook(site.records, site.clock)
         site.kept_in_memory.append(book.flush)
         door = make_door(site, book)

@@ -4,6 +4,7 @@ A segment goes READY -> IN_USE -> FREED -> READY. Each step is durable before th
 epoch grows when it is freed, before its pages are overwritten: a record of an earlier epoch never counts.
 """
 
+import mmap
 import os
 import secrets
 from array import array
@@ -29,7 +30,8 @@ from safelight.vault.landing_format import (
 SMALL_BYTES_MAX: Final = 64 * 1024
 """Records up to this size go through the page cache, into blocks that were written before; larger ones go past it."""
 _GROUND_BYTES: Final = 1 << 20
-_ZEROS: Final = bytes(_GROUND_BYTES)
+_ZEROS: Final = memoryview(mmap.mmap(-1, _GROUND_BYTES))
+"""At a page border, as writing past the page cache wants it."""
 
 
 class LiveRecords:
@@ -143,7 +145,7 @@ class Segment:
         """
         end = min(start + _GROUND_BYTES, size)
         if start >= self._laid_to and end > start:
-            self._disk.write(self.descriptor, memoryview(_ZEROS)[: end - start], start)
+            self._disk.write(self.descriptor, _ZEROS[: end - start], start)
             self._laid_to = end
 
     def append(self, header: RecordHeader) -> None:
@@ -205,7 +207,10 @@ class Segment:
 
     def _zero(self, start: int, end: int) -> None:
         for offset in range(start, end, len(_ZEROS)):
-            self._disk.write(self.descriptor, memoryview(_ZEROS)[: end - offset], offset)
+            zeros = _ZEROS[: end - offset]
+            in_pages = not (offset % PAGE_BYTES or len(zeros) % PAGE_BYTES)
+            if not (in_pages and self._write_direct(zeros, offset)):
+                self._disk.write(self.descriptor, zeros, offset)
 
     def _advance(self, state: SegmentState, epoch: int | None = None, salt: bytes | None = None) -> None:
         head = self.head
