@@ -167,7 +167,8 @@ def _study(study: HeldStudy, exam: str, decision: Decision | None, sides: Sides)
 def _unknown(sides: Sides) -> Iterator[Difference]:
     if sides.target is None:
         return
-    for name in sorted(sides.target.studies.keys() - sides.held):
+    held = sides.held | {one.study for one in sides.studies}
+    for name in sorted(sides.target.studies.keys() - held):
         told = "the target has it and we do not: safelight protection pull"
         yield Difference(Kind.UNKNOWN_TO_VAULT, name, told, Wait.DECISION, name)
 

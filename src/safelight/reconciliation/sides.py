@@ -147,7 +147,7 @@ class Sides:
     orders: Sequence[Order] = ()
     target: TargetLook | None = None
     held: frozenset[str] = frozenset()
-    """Studies of the target that are held here, of this outage or not."""
+    """Other studies of the target that are held here."""
     temporary: frozenset[str] = frozenset()
     """Patient IDs and accession numbers that were given out by us for the time of the outage."""
     final_reports: frozenset[str] = frozenset()
