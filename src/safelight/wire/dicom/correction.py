@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydicom import config
+from pydicom.charset import convert_encodings
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -88,7 +89,9 @@ def _corrected(source: ByteSource, start: int, transfer_syntax: str, correction:
             _correct(header, correction)
             written = DicomBytesIO()
             written.is_implicit_VR, written.is_little_endian = is_implicit, is_little
-            header.set_original_encoding(is_implicit, is_little, header.get("SpecificCharacterSet"))
+            # What nobody touched is written as it lies there.
+            written_in = convert_encodings(header.get("SpecificCharacterSet") or "ISO_IR 6")
+            header.set_original_encoding(is_implicit, is_little, written_in)
             write_dataset(written, header)
     except _FAILURES as error:
         raise BadDataSet(offset=start, why=f"cannot be corrected: {type(error).__name__}") from error
