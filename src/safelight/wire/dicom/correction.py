@@ -89,9 +89,8 @@ def _corrected(source: ByteSource, start: int, transfer_syntax: str, correction:
             _correct(header, correction)
             written = DicomBytesIO()
             written.is_implicit_VR, written.is_little_endian = is_implicit, is_little
-            # What nobody touched is written as it lies there.
-            written_in = convert_encodings(header.get("SpecificCharacterSet") or "ISO_IR 6")
-            header.set_original_encoding(is_implicit, is_little, written_in)
+            # As they are, without being decoded: whatever had to be written in another set was decoded above.
+            header.set_original_encoding(is_implicit, is_little, convert_encodings(header.get("SpecificCharacterSet")))
             write_dataset(written, header)
     except _FAILURES as error:
         raise BadDataSet(offset=start, why=f"cannot be corrected: {type(error).__name__}") from error
