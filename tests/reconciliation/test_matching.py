@@ -1,8 +1,6 @@
 """Matching: tables of what agrees and contradicts, and what holds for any two."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,41 +18,8 @@ from safelight.reconciliation.matching import (
     propose,
     score,
 )
-from safelight.reconciliation.sides import Exam, HeldStudy, Order, Patient
-
-AT = datetime(2026, 3, 1, 10, tzinfo=UTC)
-RITA = Patient(Personal("4711"), "H", Personal("Real^Rita"), "19700102", "F")
-TEMPORARY = frozenset({"DP01", "DP02", "DT01", "DT02"})
-
-
-def exam(accession: str = "DT01", patient: Patient = RITA, **told: Any) -> Exam:
-    return Exam(accession, f"2.25.{accession[-1]}", patient, "CT", "head", "CT1", AT, **told)
-
-
-def study(of: Exam, **told: Any) -> HeldStudy:
-    asked = {
-        "study": of.study, "patient": of.patient, "accession": of.accession, "modalities": frozenset({"CT"}),
-        "stations": frozenset({"CT1"}), "started": "20260301101500", "instances": frozenset({"1"}), **told,
-    }  # fmt: skip
-    return HeldStudy(**asked)
-
-
-def order(key: int = 1, accession: str = "RA1", patient: Patient = RITA, **told: Any) -> Order:
-    asked = {"modalities": frozenset({"CT"}), "stations": frozenset(), "started": "20260301100000", **told}
-    return Order(
-        key,
-        accession,
-        f"P{key}",
-        f"F{key}",
-        told.pop("study", f"1.2.{key}"),
-        patient,
-        procedure="head",
-        **{name: one for name, one in asked.items() if name != "study"},
-    )
-
-
-TEMP = Patient(Personal("DP01"), "", Personal("REAL^RITA"), "19700102", "F")
-UNNAMED = Patient(Personal("DP01"), "", Personal("UNIDENTIFIED^DP01"))
+from safelight.reconciliation.sides import Exam, Order
+from support.reconciled_sides import AT, RITA, TEMP, TEMPORARY, UNNAMED, exam, order, study
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """A hospital whose PACS was away: a home, those who get its messages, exams of the outage, a PACS that came back."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
+from safelight.core.instance import MemorySource
 from safelight.core.names import AETitle
 from safelight.core.progress import silent
 from safelight.gateway.dicom.ports import AssociationFacts, StoreCommand
@@ -19,6 +20,7 @@ from safelight.site.acts import act
 from safelight.site.intake import LandingIntake
 from safelight.site.opened import Site
 from safelight.site.reconciliation_view import differences_document
+from safelight.wire.dicom.part10 import read_prefix
 from support.hl7_house import House, Receiver, house, make_home, send_to
 from support.landed import take_in
 from support.served_home import free_port
@@ -56,14 +58,26 @@ def encoded(data_set: Dataset) -> bytes:
     return bytes(buffer.getvalue())
 
 
-def acquire(site: Site, *data_sets: Dataset, title: str = "CT1") -> None:
+def acquire(site: Site, *data_sets: Dataset) -> None:
     """Receive instances as from a modality."""
-    facts = AssociationFacts(AETitle.parse(title), site.settings.dicom.ae_title, "10.0.0.7")
+    _receive(site, [(str(one.SOPClassUID), str(one.SOPInstanceUID), EXPLICIT, encoded(one)) for one in data_sets])
+
+
+def acquire_encoded(site: Site, files: Sequence[bytes]) -> None:
+    """Receive what lies in Part 10 files, in its own encoding."""
+    received = []
+    for raw in files:
+        prefix = read_prefix(MemorySource(raw))
+        received.append((prefix.sop_class, prefix.sop_instance, prefix.transfer_syntax, raw[prefix.prefix_size :]))
+    _receive(site, received)
+
+
+def _receive(site: Site, instances: Sequence[tuple[str, str, str, bytes]]) -> None:
+    facts = AssociationFacts(AETitle.parse("CT1"), site.settings.dicom.ae_title, "10.0.0.7")
     session = LandingIntake(site.landing, site.clock, site.arrivals.put).open(facts)
-    for one in data_sets:
-        told = (str(one.SOPClassUID), str(one.SOPInstanceUID), EXPLICIT)
-        take_in(session.begin(StoreCommand(*told)), encoded(one))
-        session.finish(*told, None)
+    for sop_class, sop_instance, transfer_syntax, data in instances:
+        take_in(session.begin(StoreCommand(sop_class, sop_instance, transfer_syntax)), data)  # type: ignore[arg-type]
+        session.finish(sop_class, sop_instance, transfer_syntax, None)
     session.commit()
     session.close()
     site.arrivals.settle()

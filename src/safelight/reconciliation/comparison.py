@@ -31,6 +31,7 @@ def compare(
     found += [_order(order) for order in free if _is_wanted(order, state)]
     found += _unknown(sides)
     found += _told_in_vain(sides, state)
+    found += _untold_steps(sides)
     return [one for one in found if state.decision(one.identity, Verdict.LEFT) is None]
 
 
@@ -167,7 +168,8 @@ def _study(study: HeldStudy, exam: str, decision: Decision | None, sides: Sides)
 def _unknown(sides: Sides) -> Iterator[Difference]:
     if sides.target is None:
         return
-    for name in sorted(sides.target.studies.keys() - sides.held):
+    held = sides.held | {one.study for one in sides.studies}
+    for name in sorted(sides.target.studies.keys() - held):
         told = "the target has it and we do not: safelight protection pull"
         yield Difference(Kind.UNKNOWN_TO_VAULT, name, told, Wait.DECISION, name)
 
@@ -183,3 +185,9 @@ def _told_in_vain(sides: Sides, state: ReconciliationState) -> Iterator[Differen
                 told = f"{destination} was told ({done.what}) by decision {decision.fact.number}, which was taken back"
                 subject = f"decision {decision.fact.number} {done.what}"
                 yield Difference(Kind.IDENTITY_DIFFERS, subject, told, Wait.MENDING, exam=decision.fact.subject)
+
+
+def _untold_steps(sides: Sides) -> Iterator[Difference]:
+    for instance, count in sides.untold_steps.items():
+        told = f"{count:,} notices of a performed procedure step are kept and not told"
+        yield Difference(Kind.STEP_NOT_FORWARDED, instance, told, Wait.FORWARDING)

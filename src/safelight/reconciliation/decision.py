@@ -209,15 +209,19 @@ def _studies(
     if replacement is not None:
         yield from _replaced(replacement, study, sides)
         return
+    correction = Correct(decision.fact.number, study.study, identity)
+    is_corrected = correction.name in decision.done
     lacking = lacking_at_target(study, sides)
     if not lacking:
+        if is_corrected and f"send {study.study}" not in decision.done:
+            # It is there, and nobody recorded that it came back equal: once more is harmless.
+            yield from _send(decision, study.study, study.instances, sides.target)
         return
     # What was written with the right identity, or belongs to a study that the target has, goes out as it is.
     is_right = study.study in sides.replaced or study.study in sides.target.studies
-    correction = Correct(decision.fact.number, study.study, identity)
     if not is_right and needs_correction(study.patient, study.accession, identity):
         yield correction
-        if correction.name not in decision.done:
+        if not is_corrected:
             return
     yield from _send(decision, study.study, lacking, sides.target)
 

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     """The restored PACS has a study of that time that we lack."""
     OTHER_BYTES = "same-uid-other-bytes"
     """Instances of one UID have several contents."""
+    STEP_NOT_FORWARDED = "step-not-forwarded"
+    """What a modality said of its work is not known to whoever follows the orders."""
     REPORT_NOT_DELIVERED = "report-not-delivered"
     """A preliminary read is not known to have reached anybody's system."""
 
@@ -38,6 +40,8 @@ class Wait(StrEnum):
     IMAGES = "images"
     SENDING = "sending"
     """Everything is decided: `reconciliation send` does it."""
+    FORWARDING = "forwarding"
+    """Notices of modalities are told by a command of the gateway."""
     DELIVERY = "delivery"
     """A message is queued and not accepted yet."""
     LOOK = "look"

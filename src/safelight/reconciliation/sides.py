@@ -147,12 +147,14 @@ class Sides:
     orders: Sequence[Order] = ()
     target: TargetLook | None = None
     held: frozenset[str] = frozenset()
-    """Studies of the target that are held here, of this outage or not."""
+    """Other studies of the target that are held here."""
     temporary: frozenset[str] = frozenset()
     """Patient IDs and accession numbers that were given out by us for the time of the outage."""
     final_reports: frozenset[str] = frozenset()
     """Accession numbers and Study Instance UIDs of which a final report came."""
     deliveries: Mapping[tuple[str, int], str] = field(default_factory=dict)
     """How far messages of ours are, by destination and journal position: ``waiting``, ``delivered``, ``dead`` ..."""
+    untold_steps: Mapping[str, int] = field(default_factory=dict)
+    """How much of what modalities said of performed procedure steps the system that wants to know was not told."""
     replaced: Mapping[str, str] = field(default_factory=dict)
     """Studies that hold corrected instances, and of which study these are."""

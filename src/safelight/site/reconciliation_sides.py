@@ -70,15 +70,15 @@ class SidesReader:
         numbers = {one.patient_id.text for one in patients}
         numbers |= {one.accession for one in exams} | {one.accession for one in studies}
         return Sides(
-            exams,
-            [replace(one, known_as=self._known_as(one.patient)) for one in studies],
-            orders,
-            look,
-            frozenset(self._catalog.held_studies([one.study for one in theirs])),
-            frozenset(text for text in numbers if self._is_temporary(text)),
-            self._final_reports(orders, exams, studies, state),
-            self._deliveries(state),
-            {str(new): str(old) for done in _done(state) for old, new in done.told.get("studies", {}).items()},
+            exams=exams,
+            studies=[replace(one, known_as=self._known_as(one.patient)) for one in studies],
+            orders=orders,
+            target=look,
+            held=frozenset(self._catalog.held_studies([one.study for one in theirs])),
+            temporary=frozenset(text for text in numbers if self._is_temporary(text)),
+            final_reports=self._final_reports(orders, exams, studies, state),
+            deliveries=self._deliveries(state),
+            replaced={str(new): str(old) for done in _done(state) for old, new in done.told.get("studies", {}).items()},
         )
 
     def _exams(self, exams: Sequence[DowntimeExam]) -> list[Exam]:

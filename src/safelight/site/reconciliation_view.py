@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -21,6 +21,7 @@ from safelight.reconciliation.state import Decision, ReconciliationState
 from safelight.site.hl7_status import messages_looked_at
 from safelight.site.home import Home
 from safelight.site.reconciliation_sides import SidesReader, state_of
+from safelight.site.reconciliation_steps import untold_steps
 from safelight.site.reconciliation_window import NoOutageToReconcile, Window, window_of
 from safelight.site.settings import Settings
 from safelight.site.status import looked_at
@@ -149,8 +150,9 @@ def _picture(
 ) -> Picture:
     window = window_of(journal, outages)
     state = state_of(journal)
-    sides = SidesReader(catalog, journal, index, node, SystemClock().now(), window).read(state, target)
     told = settings.reconciliation
+    reader = SidesReader(catalog, journal, index, node, SystemClock().now(), window)
+    sides = replace(reader.read(state, target), untold_steps=untold_steps(journal, window, told.steps_to))
     return Picture(window, sides, state, Destinations(tuple(told.identities_to), told.reports_to))
 
 
@@ -192,6 +194,7 @@ ADVICE: Final[Mapping[tuple[Kind, Wait], Sequence[str]]] = {
         "Have the modality send them; if there are none: safelight downtime exam cancel {exam}",
     ),
     (Kind.IDENTITY_DIFFERS, Wait.DECISION): ("safelight reconciliation decide {id} --as replaced",),
+    (Kind.STEP_NOT_FORWARDED, Wait.FORWARDING): ("safelight gateway procedure-steps forward --to AET",),
     (Kind.UNKNOWN_TO_VAULT, Wait.DECISION): ("safelight protection pull",),
 }
 """What a person can do; any difference can also be left as it is."""

@@ -153,6 +153,7 @@ class ReconciliationSettings:
     target: str = ""
     identities_to: list[str] = field(default_factory=list)
     reports_to: str = ""
+    steps_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
