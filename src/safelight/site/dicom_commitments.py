@@ -12,10 +12,12 @@ from typing import Any, Final
 
 from safelight.catalog.custody import Custody
 from safelight.core.errors import PeerError, SafelightError
+from safelight.core.names import AETitle
 from safelight.gateway.dicom.commitment_service import report_commitment
 from safelight.gateway.dicom.ports import AssociationFacts
 from safelight.journal.entry import Entry
 from safelight.journal.kinds import FactKind
+from safelight.site.cutover import title_for
 from safelight.site.opened import Site
 from safelight.site.peers import BadPeers, read_peers
 from safelight.wire.dicom.commitment import CommitmentFailure, CommitmentReport, CommitmentRequest, Reference
@@ -245,7 +247,9 @@ class CommitmentDesk:
             return
         if peer is not None:
             try:
-                status = report_commitment(peer, site.settings.dicom.ae_title, commitment.report())
+                # A modality takes the answer from whom it asked only.
+                title = title_for(site.settings, AETitle(commitment.called))
+                status = report_commitment(peer, title, commitment.report())
             except PeerError as error:
                 site.log.failure(error)
             else:

@@ -12,7 +12,7 @@ from safelight.gateway.dicom.client import connect
 from safelight.gateway.dicom.contexts import ContextProposal
 from safelight.gateway.dicom.conversation import Conversation
 from safelight.gateway.dicom.exchange import CallSettings
-from safelight.gateway.dicom.ports import AssociationFacts, Occasion
+from safelight.gateway.dicom.ports import AssociationFacts, Occasion, SpeaksAs
 from safelight.gateway.dicom.statuses import SUCCESS, UNRECOGNIZED_OPERATION, Status, status_of
 from safelight.wire.dicom.commitment import CommitmentReport, CommitmentRequest, read_request, write_report
 from safelight.wire.dicom.dimse import CommandField
@@ -49,9 +49,9 @@ class Commitments(Protocol):
 class CommitmentService:
     """Answers N-ACTION, and reports over the same association while it stands."""
 
-    def __init__(self, commitments: Commitments, title: AETitle, identifier_bytes_max: int) -> None:
+    def __init__(self, commitments: Commitments, speaks_as: SpeaksAs, identifier_bytes_max: int) -> None:
         self._commitments = commitments
-        self._title = title
+        self._speaks_as = speaks_as
         self._identifier_bytes_max = identifier_bytes_max
 
     def perform(self, conversation: Conversation) -> None:
@@ -74,7 +74,8 @@ class CommitmentService:
             except SafelightError as failure:
                 status, error, request = status_of(failure), str(failure), None
         if request is not None:
-            conversation.later.append(_Answer(self._commitments, conversation, request.transaction, self._title))
+            title = self._speaks_as(conversation.caller.called)
+            conversation.later.append(_Answer(self._commitments, conversation, request.transaction, title))
         conversation.answer(status)
         conversation.note(Occasion.COMMITMENT_ASKED, status, error)
 

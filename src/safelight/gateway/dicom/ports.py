@@ -1,6 +1,6 @@
 """What the DICOM door asks of the house: where instances go, who may call, who wants to know."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Protocol
@@ -81,6 +81,10 @@ class Refusal(Enum):
     CALLED_NOT_RECOGNIZED = (1, 1, 7)
     APPLICATION_CONTEXT_NOT_SUPPORTED = (1, 1, 2)
     LOCAL_LIMIT_EXCEEDED = (2, 3, 2)
+
+
+SpeaksAs = Callable[[AETitle], AETitle]
+"""Says as whom we answer somebody who called this title: ours, or that of a system that we stand in for."""
 
 
 class Admission(Protocol):
