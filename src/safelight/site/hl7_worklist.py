@@ -8,6 +8,7 @@ from safelight.catalog.listed_steps import Listing
 from safelight.catalog.order_changes import StepState
 from safelight.catalog.order_search import OPEN_STATES, ReportRow, StepRow, StepSearch
 from safelight.core.clock import to_text
+from safelight.site.archive_reports import archive_reports
 from safelight.site.hl7_status import messages_looked_at
 from safelight.site.home import Home
 from safelight.site.scheduled_steps import ScheduledSteps
@@ -43,7 +44,9 @@ def reports_document(home: Home, patient_id: str, accession: str, study: str, li
     """Return what `safelight catalog reports --json` prints."""
     with messages_looked_at(home) as index:
         rows = index.reports(patient_id, accession, study, limit) if index is not None else []
-    return {"reports": [_report(row) for row in rows]}
+    with looked_at(home) as (catalog, _):
+        held = archive_reports(catalog, patient_id, accession, study, limit)
+    return {"reports": [*(_report(row) for row in rows), *held][:limit]}
 
 
 def lists_document(home: Home) -> dict[str, Any]:
@@ -82,6 +85,8 @@ def _step(row: StepRow) -> dict[str, Any]:
 def _report(row: ReportRow) -> dict[str, Any]:
     return {
         "message": row.message,
+        "instance": "",
+        "form": "message",
         "patient_id": row.patient_id.text,
         "issuer": row.issuer,
         "accession": row.accession,
