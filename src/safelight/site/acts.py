@@ -200,6 +200,13 @@ def _steps_forward(site: Site, told: Mapping[str, Any], report: Report) -> Mappi
     return forward(site, told, report)
 
 
+def _commitment_ask(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
+    del report
+    from safelight.site.commitment_asks import ask
+
+    return ask(site, told)
+
+
 def _downtime_say(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
     del report
     from safelight.site.downtime import say
@@ -248,6 +255,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "gateway.queue.release": _queue_release,
     "gateway.queue.skip": _queue_skip,
     "gateway.queue.replay": _queue_replay,
+    "gateway.commitment.ask": _commitment_ask,
     "gateway.procedure-steps.forward": _steps_forward,
     "gateway.worklist.mirror": _worklist_mirror,
     "gateway.worklist.import": _worklist_import,

@@ -17,10 +17,11 @@ from safelight.gateway.dicom.commitment_service import report_commitment
 from safelight.gateway.dicom.ports import AssociationFacts
 from safelight.journal.entry import Entry
 from safelight.journal.kinds import FactKind
+from safelight.site.commitment_asks import take_report
 from safelight.site.cutover import title_for
 from safelight.site.opened import Site
 from safelight.site.peers import BadPeers, read_peers
-from safelight.wire.dicom.commitment import CommitmentFailure, CommitmentReport, CommitmentRequest, Reference
+from safelight.wire.dicom.commitment import CommitmentFailure, CommitmentReport, CommitmentRequest, Reference, Reported
 
 KINDS: Final = (FactKind.COMMITMENT_ASKED, FactKind.COMMITMENT_DECIDED, FactKind.COMMITMENT_DELIVERED)
 UNDELIVERED: Final = "gateway.commitment-undelivered"
@@ -166,6 +167,10 @@ class CommitmentDesk:
     def delivered(self, caller: AssociationFacts, transaction: str, status: int) -> None:
         """Know that the caller took the answer."""
         self._settle((caller.calling.text, transaction), status)
+
+    def reported(self, caller: AssociationFacts, report: Reported) -> None:
+        """Keep what another archive answers to a request of ours."""
+        take_report(self._site, caller.calling.text, report)
 
     def let_go(self, caller: AssociationFacts, transaction: str) -> None:
         """Know that the association of the request is over."""

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
@@ -13,6 +14,7 @@ from safelight.core.errors import PeerError
 from safelight.core.instance import ByteSource, MemorySource
 from safelight.core.names import AETitle, Peer
 from safelight.gateway.dicom import retrieval
+from safelight.gateway.dicom.commitment_asking import ask_commitment
 from safelight.gateway.dicom.connection import Connection
 from safelight.gateway.dicom.contexts import CONTEXTS_MAX, ContextProposal
 from safelight.gateway.dicom.exchange import CallSettings, Exchange, UnexpectedMessage, status_in
@@ -21,6 +23,7 @@ from safelight.gateway.dicom.procedure_step_asking import StepAnswer, tell_step
 from safelight.gateway.dicom.procedure_step_service import StepNotice
 from safelight.gateway.dicom.retrieval import Cancel, Counts, RetrieveOutcome, never, unwatched
 from safelight.gateway.dicom.statuses import Status
+from safelight.wire.dicom.commitment import CommitmentRequest, Reported
 from safelight.wire.dicom.dimse import Command, CommandField, Priority
 from safelight.wire.dicom.faults import MalformedIdentifier
 from safelight.wire.dicom.identifier import encode_identifier
@@ -233,6 +236,10 @@ class ClientAssociation:
         if command.field != CommandField.N_EVENT_REPORT_RSP or command.responding_to != request.message_id:
             raise UnexpectedMessage(peer=str(exchange.peer), command=command.field)
         return status_in(command)
+
+    def ask_commitment(self, request: CommitmentRequest, wait: timedelta, clock: Clock) -> Reported | None:
+        """Ask for storage commitment; see `commitment_asking.ask_commitment`."""
+        return ask_commitment(self._exchange, request, wait, clock)
 
     def tell_step(self, notice: StepNotice, *, is_new: bool) -> StepAnswer:
         """Tell what a modality said of a procedure step; see `procedure_step_asking.tell_step`."""

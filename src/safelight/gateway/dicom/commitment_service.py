@@ -14,7 +14,14 @@ from safelight.gateway.dicom.conversation import Conversation
 from safelight.gateway.dicom.exchange import CallSettings
 from safelight.gateway.dicom.ports import AssociationFacts, Occasion, SpeaksAs
 from safelight.gateway.dicom.statuses import SUCCESS, UNRECOGNIZED_OPERATION, Status, status_of
-from safelight.wire.dicom.commitment import CommitmentReport, CommitmentRequest, read_request, write_report
+from safelight.wire.dicom.commitment import (
+    CommitmentReport,
+    CommitmentRequest,
+    Reported,
+    read_report,
+    read_request,
+    write_report,
+)
 from safelight.wire.dicom.dimse import CommandField
 from safelight.wire.dicom.identifier import decode_identifier, encode_identifier
 from safelight.wire.dicom.uids import (
@@ -42,6 +49,13 @@ class Commitments(Protocol):
     def delivered(self, caller: AssociationFacts, transaction: str, status: int) -> None:
         """Know that the caller took the answer."""
 
+    def reported(self, caller: AssociationFacts, report: Reported) -> None:
+        """Keep what another archive answers to a request of ours; it is durable when this returns.
+
+        Raises:
+            SafelightError: its ``status`` is what the archive is told.
+        """
+
     def let_go(self, caller: AssociationFacts, transaction: str) -> None:
         """Know that the association of the request is over: an answer not delivered must go another way."""
 
@@ -57,6 +71,9 @@ class CommitmentService:
     def perform(self, conversation: Conversation) -> None:
         """Take one request."""
         command = conversation.command
+        if command.field == CommandField.N_EVENT_REPORT_RQ:
+            self._hear(conversation)
+            return
         if command.field != CommandField.N_ACTION_RQ:
             conversation.answer(UNRECOGNIZED_OPERATION)
             return
@@ -78,6 +95,18 @@ class CommitmentService:
             conversation.later.append(_Answer(self._commitments, conversation, request.transaction, title))
         conversation.answer(status)
         conversation.note(Occasion.COMMITMENT_ASKED, status, error)
+
+    def _hear(self, conversation: Conversation) -> None:
+        """Take an answer to a request of ours that comes over an association of the other's own."""
+        status, error = SUCCESS, ""
+        try:
+            syntax = conversation.context.transfer_syntax
+            told = decode_identifier(conversation.data, syntax, self._identifier_bytes_max)
+            self._commitments.reported(conversation.caller, read_report(told))
+        except SafelightError as failure:
+            status, error = status_of(failure), str(failure)
+        conversation.answer(status)
+        conversation.note(Occasion.COMMITMENT_REPORTED, status, error)
 
 
 class _Answer:

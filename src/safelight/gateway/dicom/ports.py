@@ -105,6 +105,7 @@ class Occasion(StrEnum):
     QUERIED = "queried"
     RETRIEVED = "retrieved"
     COMMITMENT_ASKED = "commitment-asked"
+    COMMITMENT_REPORTED = "commitment-reported"
     STEP_TOLD = "step-told"
     RELEASED = "released"
     ABORTED = "aborted"
