@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from safelight.catalog.listed_step import ListedStep, ListingChange, ListingWay, change_of, keyed
+from safelight.catalog.listed_step import ListedStep, ListingChange, ListingWay, change_of, keyed, steadied
 from safelight.catalog.order_changes import START
 from safelight.core.clock import to_text
 from safelight.core.errors import PeerError, SafelightError, UsageError
@@ -84,7 +84,8 @@ def _judged(
 ) -> dict[str, Any]:
     title = peer.title.text
     source = source_of(ListingWay.MIRROR, title)
-    before, now = site.messages.index.listed(source), keyed(answered.steps)
+    before = site.messages.index.listed(source)
+    now = steadied(before, keyed(answered.steps))
     first_day = as_of.astimezone() - timedelta(days=site.settings.worklist.days_back)
     shrunk = shrunk_since(site, before.values(), now.values(), as_of, f"{first_day:%Y%m%d}")
     change = change_of(before, now)
