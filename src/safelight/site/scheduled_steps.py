@@ -58,7 +58,7 @@ def step_values(row: StepRow, node: str) -> dict[str, str]:
     if not told.get("StudyInstanceUID"):
         # Without the issuer, which a list may not name and a later message does.
         named = f"{row.patient_id.text}\\{accession}" if accession else str(row.key)
-        told["StudyInstanceUID"] = _study_uid(node, named)
+        told["StudyInstanceUID"] = name_based_uid(node, named)
     if not told.get("ScheduledProcedureStepID"):
         told["ScheduledProcedureStepID"] = str(row.key)[-_ID_MAX:]
     if not told.get("RequestedProcedureID"):
@@ -66,7 +66,7 @@ def step_values(row: StepRow, node: str) -> dict[str, str]:
     return told
 
 
-def _study_uid(node: str, named: str) -> str:
+def name_based_uid(node: str, named: str) -> str:
     """Return a UID that only this node gives, and always the same one. Source: PS3.5 section B.2."""
     number = int.from_bytes(hashlib.sha256(f"{node}\\{named}".encode()).digest()[:16], "big")
     # Version and variant of a name-based UUID.

@@ -71,7 +71,8 @@ def mirror(site: "Site", told: Mapping[str, Any], go_on: Callable[[], bool] = la
         try:
             answered = _asked(site, peer, as_of, go_on)
         except PeerError as error:
-            if not dry_run:
+            # Who stops in the middle says nothing of the RIS.
+            if not dry_run and go_on():
                 site.records.open_finding(
                     SOURCE_FAILED, source_of(ListingWay.MIRROR, peer.title.text), "serious", error=error.code
                 )
