@@ -1,6 +1,7 @@
 """Modalities that call the PACS or the RIS by name, answered by us while those are away."""
 
 import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,45 @@ def test_instances_that_a_workstation_asks_the_pacs_for_come_from_that_title(tmp
         )
         assert done.returncode == 0, done.stderr
         assert log.read_text().split() == ["PACS1"]
+
+
+MODALITY = """
+import sys, threading
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import StorageCommitmentPushModel as PUSH
+came = threading.Event()
+def take(event):
+    print(event.assoc.requestor.ae_title, event.event_information.get("RetrieveAETitle", ""), flush=True)
+    came.set()
+    return 0, None
+ae = AE("MODALITY")
+ae.add_requested_context(PUSH)
+ae.add_supported_context(PUSH, scu_role=False, scp_role=True)
+server = ae.start_server(("127.0.0.1", int(sys.argv[2])), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)])
+association = ae.associate("127.0.0.1", int(sys.argv[1]), ae_title="PACS1")
+item, asked = Dataset(), Dataset()
+item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.7", sys.argv[3]
+asked.TransactionUID, asked.ReferencedSOPSequence = "1.2.3", [item]
+status, _ = association.send_n_action(asked, 1, PUSH, "1.2.840.10008.1.20.1.1")
+association.release()
+assert status.Status == 0 and came.wait(60)
+server.shutdown()
+"""
+
+
+def test_a_modality_is_answered_by_the_title_that_it_asked_for_commitment(tmp_path: Path) -> None:
+    port, instance = free_port(), invented(1)
+    with open_archive(tmp_path, settings=f"{ALIASES}\ncommitment_minutes_max = 0.0") as door:
+        door.store([instance])
+        door.name(CALLER.text, port)
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", MODALITY, str(door.port), str(port), instance.sop_instance],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout.split()) == (0, ["PACS1"]), done.stderr
 
 
 @pytest.mark.parametrize(
