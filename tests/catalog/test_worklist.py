@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from safelight.catalog.listed_step import ListedStep, change_of, keyed
+from safelight.catalog.listed_step import ListedStep, change_of, keyed, steadied
 from safelight.catalog.message_index import MessageIndex
 from safelight.catalog.order_changes import Changes, Merge, OrderChange, PatientChange, PatientName, StepState
 from safelight.catalog.order_search import StepRow, StepSearch
@@ -138,11 +138,15 @@ def test_a_newer_edition_replaces_its_own_list_and_no_other(index: MessageIndex)
     assert [(one.source, one.journal_position) for one in index.listings()] == [(MIRROR, 3), ("import nightly", 2)]
 
 
-def test_a_system_that_invents_studies_at_each_query_changes_nothing_else(index: MessageIndex) -> None:
-    before = keyed([step(1), step(2)])
-    now = keyed([step(1, StudyInstanceUID="9.9"), step(2)])
-    change = change_of(before, now)
-    assert (len(change.listed), change.gone) == (1, [])
+def test_a_system_that_invents_studies_at_each_query_changes_nothing(index: MessageIndex) -> None:
+    before = keyed([step(1), step(2), step(3)])
+    invented = keyed([step(n, StudyInstanceUID=f"9.{n}", Modality="MR") for n in range(1, 5)])
+    steady = steadied(before, invented)
+    assert [one.attributes["StudyInstanceUID"] for one in steady.values()] == ["1.2.1", "1.2.2", "1.2.3", "9.4"]
+    assert {one.attributes["Modality"] for one in steady.values()} == {"MR"}
+    changed = keyed([step(1, StudyInstanceUID="9.9"), step(2), step(3)])
+    assert steadied(before, changed) == changed
+    assert len(change_of(before, changed).listed) == 1
     assert len(keyed([step(1), step(1, Modality="MR"), step(1)])) == 2
 
 

@@ -1,9 +1,10 @@
 """What modalities said during an outage, told to a RIS on pynetdicom, through kills on both sides."""
 
+import itertools
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from safelight.site.step_forwarding import steps_document
 from safelight.wire.dicom.identifier import encode_identifier
 from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from support.archive_door import open_archive
+from support.crash_disk import PowerCut, When
+from support.crash_site import Machine, copy_machine
 from support.dicom_peers import free_port, running
 from support.hl7_house import make_home, opened
 
@@ -152,6 +155,33 @@ def test_a_ris_that_is_not_there_is_told_later(site: Site, ris: Ris) -> None:
     with pytest.raises(PeerUnreachable):
         act(site, "gateway.procedure-steps.forward", {"to": f"RIS@127.0.0.1:{free_port()}", **WHO}, silent)
     assert steps_document(site.home, "RIS")["steps"][0]["waiting"] == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", When)
+def test_a_power_cut_at_any_durable_write_tells_everything_and_the_ris_can_tell_what_came_twice(
+    tmp_path: Path, ris: Ris, when: When
+) -> None:
+    prepared = tmp_path / "prepared"
+    with opened(make_home(prepared)) as site:
+        keep(site, *DAY)
+    for number in itertools.count(1):
+        ris.put(steps={}, log=[])
+        root = copy_machine(prepared, tmp_path / f"cut{number}")
+        with Machine(root) as machine:
+            machine.disk.cut_at(number, when)
+            with suppress(PowerCut), machine.site() as site:
+                forward(site, ris)
+            calls = len(machine.disk.calls)
+            machine.lose_power(number)
+        with Machine(root) as machine, machine.site() as site:
+            told = forward(site, ris)
+            assert (told["waiting"], told["refused"], told["stopped"]) == (0, 0, ""), number
+        assert ris.seen("steps") == {"1.1": "COMPLETED", "1.2": "COMPLETED"}
+        assert list(dict.fromkeys(ris.log)) == list(dict.fromkeys(ORDER)) and len(ris.log) <= len(ORDER) + 1
+        if calls < number:
+            break
+    assert number > 5
 
 
 def test_another_safelight_takes_them_and_tells_what_it_knows(site: Site, tmp_path: Path) -> None:

@@ -8,11 +8,16 @@ import pytest
 from pydicom.dataset import Dataset
 
 from safelight.catalog.order_changes import Changes, OrderChange, PatientChange, PatientName, StepState
+from safelight.core.names import AETitle
 from safelight.core.progress import silent
 from safelight.gateway.dicom.contexts import service_proposal
+from safelight.gateway.dicom.ports import AssociationFacts
+from safelight.gateway.dicom.procedure_step_service import StepNotice, StepStatus
 from safelight.site.acts import act
+from safelight.site.dicom_procedure_steps import StepLedger
 from safelight.site.hl7_worklist import worklist_document
-from safelight.wire.dicom.uids import WORKLIST_FIND
+from safelight.wire.dicom.identifier import encode_identifier
+from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN, WORKLIST_FIND
 from support.archive_door import ArchiveDoor, open_archive
 
 pytestmark = pytest.mark.peer
@@ -104,3 +109,45 @@ def test_the_worklist_is_the_same_in_the_command_and_after_the_index_was_lost(
         path.unlink()
     assert worklist_document(home, {})["steps"] == [told]
     assert worklist_document(home, {"modality": "MR"})["steps"] == []
+
+
+def perform(door: ArchiveDoor, offer: Dataset, instance: str, *statuses: StepStatus) -> None:
+    caller = AssociationFacts(AETitle("CT1"), AETitle("SAFELIGHT"), "127.0.0.1")
+    ledger = StepLedger(door.site)
+    for status in statuses:
+        told = Dataset()
+        told.PerformedProcedureStepStatus = status.value
+        if status is StepStatus.IN_PROGRESS:
+            item = Dataset()
+            item.StudyInstanceUID = offer.StudyInstanceUID
+            item.ScheduledProcedureStepID = offer.ScheduledProcedureStepSequence[0].ScheduledProcedureStepID
+            told.ScheduledStepAttributesSequence = [item]
+        data = encode_identifier(told, EXPLICIT_LITTLE_ENDIAN)
+        notice = StepNotice(instance, status, data, EXPLICIT_LITTLE_ENDIAN)
+        (ledger.begin if status is StepStatus.IN_PROGRESS else ledger.change)(caller, notice)
+
+
+def test_a_step_that_its_modality_completed_is_not_offered_again(door: ArchiveDoor) -> None:
+    for _ in range(3):
+        register(door)
+    first, second, third = offered(door)
+    perform(door, first, "1.1", StepStatus.IN_PROGRESS, StepStatus.COMPLETED)
+    perform(door, second, "1.2", StepStatus.IN_PROGRESS, StepStatus.DISCONTINUED)
+    perform(door, third, "1.3", StepStatus.IN_PROGRESS)
+    assert [one.AccessionNumber for one in offered(door)] == ["DT02", "DT03"]
+    home = door.site.home
+    told = {row["attributes"]["AccessionNumber"]: row["state"] for row in worklist_document(home, {})["steps"]}
+    assert told == {"DT02": "scheduled", "DT03": "started"}
+    (done,) = worklist_document(home, {"states": ["completed"]})["steps"]
+    assert done["attributes"]["AccessionNumber"] == "DT01"
+
+
+def test_a_message_that_comes_after_it_was_done_has_it_done_again(door: ArchiveDoor) -> None:
+    patient, told = PatientName("P1", "H"), {"AccessionNumber": "A1", "Modality": "CT"}
+    order = OrderChange(patient, (("accession", "A1"),), (), StepState.SCHEDULED, True, told)
+    door.site.messages.index.fold([(1, Changes("20260301080000", orders=(order,)))])
+    (offer,) = offered(door)
+    perform(door, offer, "1.1", StepStatus.IN_PROGRESS, StepStatus.COMPLETED)
+    assert offered(door) == []
+    door.site.messages.index.fold([(9_999, Changes("20260301090000", orders=(order,)))])
+    assert offered(door) == [offer]

@@ -1,18 +1,24 @@
 """Importing a nightly extract into a real home."""
 
+import itertools
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from safelight.catalog import listed_step
 from safelight.core.progress import silent
 from safelight.site.acts import act
 from safelight.site.hl7_worklist import lists_document, worklist_document
+from safelight.site.home import Home
 from safelight.site.opened import Site
 from safelight.site.worklist_import import BadSourceName, ExtractNotUnderstood, ExtractOlder
+from support.crash_disk import PowerCut, When
+from support.crash_site import Machine, copy_machine
 from support.hl7_house import house, make_home, opened, order
 
 HEAD = "Patient ID,Patient name,Accession,Modality,Start date,Start time\n"
@@ -95,3 +101,33 @@ def test_messages_in_a_file_become_steps_as_if_they_had_been_sent(tmp_path: Path
         served.door.folding.settle()
         (row,) = worklist_document(served.site.home, {})["steps"]
         assert row["attributes"]["ScheduledProcedureStepStartDate"] == "20990302"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", When)
+def test_a_power_cut_at_any_durable_write_leaves_one_edition_or_the_other(
+    tmp_path: Path, when: When, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listed_step, "IN_FACT_MAX", 2)
+    prepared, files = tmp_path / "prepared", tmp_path / "files"
+    files.mkdir()
+    make_home(prepared)
+    editions = [[f"A{n}" for n in range(1, 6)], [f"A{n}" for n in range(4, 11)]]
+    with opened(Home.at(prepared / "home")) as site:
+        take(site, extract(files, range(1, 6)))
+    newer = extract(files, range(4, 11))
+    for number in itertools.count(1):
+        root = copy_machine(prepared, tmp_path / f"cut{number}")
+        taken = False
+        with Machine(root) as machine:
+            machine.disk.cut_at(number, when)
+            with suppress(PowerCut), machine.site() as site:
+                taken = bool(take(site, newer)["changed"])
+            calls = len(machine.disk.calls)
+            machine.lose_power(number)
+        with Machine(root) as machine, machine.site() as site:
+            assert accessions(site) in ([editions[1]] if taken else editions), number
+            assert take(site, newer)["changed"] and accessions(site) == editions[1]
+        if calls < number:
+            break
+    assert taken and number > 4

@@ -260,7 +260,8 @@ def test_it_is_mirrored_on_a_schedule_while_served(tmp_path: Path, ris: OddRis) 
     home = make_home(tmp_path)
     with opened(home) as site, pytest.raises(NoWorklistSource):
         act(site, "gateway.worklist.mirror", {}, silent)
-    home.settings_file.write_text(f'{home.settings_file.read_text()}\n[gateway.worklist]\nsource = "{ris.peer}"\n')
+    text = home.settings_file.read_text()
+    home.settings_file.write_text(text.replace('source = ""', f'source = "{ris.peer}"', 1))
     ris.behave(rows(2))
     with opened(home) as site:
         schedule = MirrorSchedule(site)

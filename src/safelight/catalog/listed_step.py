@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -93,6 +93,23 @@ def keyed(steps: Iterable[ListedStep]) -> dict[str, ListedStep]:
             number += 1
         found[key] = step
     return found
+
+
+def steadied(before: Mapping[str, ListedStep], now: Mapping[str, ListedStep]) -> dict[str, ListedStep]:
+    """Return a newer edition with the studies of the one before, if it names others for most of the same steps.
+
+    Some systems invent a Study Instance UID whenever they are asked: then a modality must go on with the one it has.
+    """
+    both = now.keys() & before.keys()
+    other = {key for key in both if now[key].attributes.get(STUDY) != before[key].attributes.get(STUDY, "")}
+    if len(other) * 2 <= len(both):
+        return dict(now)
+    kept = {
+        key: replace(now[key], attributes={**now[key].attributes, STUDY: before[key].attributes[STUDY]})
+        for key in other
+        if before[key].attributes.get(STUDY)
+    }
+    return {**now, **kept}
 
 
 def change_of(before: Mapping[str, ListedStep], now: Mapping[str, ListedStep]) -> ListingChange:

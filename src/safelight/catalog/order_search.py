@@ -111,13 +111,16 @@ def narrowed(table: Table, search: StepSearch) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def steps_named(connection: Connection, names: Mapping[str, Iterable[str]]) -> dict[int, StepRow]:
-    """Return steps in any state that have one of these accession numbers, studies, placer or filler numbers."""
-    found = {}
+def steps_named(
+    connection: Connection, names: Mapping[str, Iterable[str]], known: Iterable[StepRow] = ()
+) -> dict[int, StepRow]:
+    """Return known steps, and those in any state that have one of these names: a column's values."""
+    found = {row.key: row for row in known}
     for column, values in names.items():
         for chunk in chunks(values):
             for row in connection.execute(_steps().where(step_table.c[column].in_(chunk))):
-                found[row.key] = _step(row)
+                if row.key not in found:
+                    found[row.key] = _step(row)
     return found
 
 

@@ -44,11 +44,9 @@ def steps(connection: Connection, search: StepSearch, by_hand: Sequence[StepRow]
     listed = _listed(connection, known, narrowed(listed_step_table, search), search.limit) if known else []
     wanted = [row for row in by_hand if search.fits(row)]
     # What else is said of these steps decides too, whether it would be found by itself or not.
-    names = _names([*orders, *listed, *wanted])
     if known:
-        listed += _listed_named(connection, known, names, {_place(row) for row in listed})
-    names = _names([*orders, *listed, *wanted])
-    everything = {row.key: row for row in orders} | steps_named(connection, names)
+        listed += _listed_named(connection, known, [*orders, *wanted], listed)
+    everything = steps_named(connection, _names([*listed, *wanted]), orders)
     rows = _composed(list(everything.values()), listed, by_hand)
     found = sorted((row for row in rows if search.fits(row)), key=_start)
     return found[: search.limit]
@@ -169,13 +167,19 @@ def _listed(
 
 
 def _listed_named(
-    connection: Connection, known: Mapping[str, Listing], names: Mapping[str, set[str]], there: set[tuple[str, int]]
+    connection: Connection, known: Mapping[str, Listing], others: Sequence[StepRow], there: Sequence[StepRow]
 ) -> list[StepRow]:
+    """Return listed steps that are not there yet, and that others, or steps of another list, may be the same as."""
+    names = _names([*others, *there] if len(known) > 1 else others)
+    if len(known) == 1:
+        named_there = _names(there)
+        names = {column: values - named_there[column] for column, values in names.items()}
+    places = {_place(row) for row in there}
     found: dict[tuple[str, int], StepRow] = {}
     for column, values in names.items():
         for chunk in chunks(sorted(values)):
             for row in _listed(connection, known, [listed_step_table.c[column].in_(chunk)], None):
-                if _place(row) not in there:
+                if _place(row) not in places:
                     found[_place(row)] = row
     return list(found.values())
 

@@ -55,7 +55,10 @@ def worklist(home_directory: Path, as_json: bool, **asked: Any) -> None:
 @home_option
 @json_option
 def reports(patient_id: str, accession: str, study: str, limit: int, home_directory: Path, as_json: bool) -> None:
-    """Find reports that came as HL7 messages, the newest first; any of what is given may fit."""
+    """Find reports that came as HL7 messages, and those that lie in the archive; any of what is given may fit.
+
+    Without a patient, accession number or study only messages are listed, the newest first.
+    """
     from safelight.site.hl7_worklist import reports_document
     from safelight.site.home import Home
 
@@ -65,6 +68,6 @@ def reports(patient_id: str, accession: str, study: str, limit: int, home_direct
         return
     for row in document["reports"]:
         click.echo(
-            f"{row['message']:>9} {row['observed']:<14} {row['status']:<3} {row['patient_id']:<14} "
+            f"{row['message'] or row['form']:>17} {row['observed']:<14} {row['status']:<3} {row['patient_id']:<14} "
             f"{row['accession']:<14} {row['title']}"
         )

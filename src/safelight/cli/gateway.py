@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from safelight.cli.gateway_commitment import commitment
 from safelight.cli.gateway_destination import destination
 from safelight.cli.gateway_procedure_steps import procedure_steps
 from safelight.cli.gateway_queue import queue
@@ -20,6 +21,7 @@ def gateway() -> None:
 gateway.add_command(queue)
 gateway.add_command(destination)
 gateway.add_command(worklist)
+gateway.add_command(commitment)
 gateway.add_command(procedure_steps)
 
 

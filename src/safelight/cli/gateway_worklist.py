@@ -103,7 +103,7 @@ def show_change(document: dict[str, Any]) -> None:
             + ("" if document["changed"] else "; the list stays as it was (--accept to take it all the same)"),
             fg="yellow",
         )
-    words = "would be" if document["dry_run"] else "are"
+    words = "are" if document["changed"] and not document["dry_run"] else "would be"
     click.echo(
         f"{document['source']}: {document['steps']:,} steps; {document['new_or_other']:,} {words} new or other, "
         f"{document['gone']:,} gone, {document['not_understood']:,} not understood"

@@ -141,6 +141,11 @@ class FactKind(StrEnum):
     COMMITMENT_DELIVERED = "commitment-delivered"
     """The peer took the answer to its request for commitment, or it was given up."""
 
+    COMMITMENT_REQUESTED = "commitment-requested"
+    """We asked another archive whether it takes responsibility for instances: which, in which transaction."""
+    COMMITMENT_REPORTED = "commitment-reported"
+    """Another archive answered: for which instances it does not, and why."""
+
     PROCEDURE_STEP_BEGUN = "procedure-step-begun"
     """A modality began a performed procedure step: its attributes as they came."""
     PROCEDURE_STEP_CHANGED = "procedure-step-changed"

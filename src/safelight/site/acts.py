@@ -138,6 +138,7 @@ WITH_PROGRESS: Final[Mapping[str, str]] = {
 }
 """Functions of home, what was told, and report."""
 AT_ONCE: Final[Mapping[str, str]] = {
+    "gateway.commitment.ask": "commitment_asks:ask",
     "gateway.worklist.mirror": "worklist_mirror:mirror",
     "downtime.say": "downtime:say",
     "downtime.numbers.reserve": "downtime_numbers:reserve_range",

@@ -12,13 +12,16 @@ from typing import Any, Final
 
 from safelight.catalog.custody import Custody
 from safelight.core.errors import PeerError, SafelightError
+from safelight.core.names import AETitle
 from safelight.gateway.dicom.commitment_service import report_commitment
 from safelight.gateway.dicom.ports import AssociationFacts
 from safelight.journal.entry import Entry
 from safelight.journal.kinds import FactKind
+from safelight.site.commitment_asks import take_report
+from safelight.site.cutover import title_for
 from safelight.site.opened import Site
 from safelight.site.peers import BadPeers, read_peers
-from safelight.wire.dicom.commitment import CommitmentFailure, CommitmentReport, CommitmentRequest, Reference
+from safelight.wire.dicom.commitment import CommitmentFailure, CommitmentReport, CommitmentRequest, Reference, Reported
 
 KINDS: Final = (FactKind.COMMITMENT_ASKED, FactKind.COMMITMENT_DECIDED, FactKind.COMMITMENT_DELIVERED)
 UNDELIVERED: Final = "gateway.commitment-undelivered"
@@ -167,6 +170,10 @@ class CommitmentDesk:
         """Know that the caller took the answer."""
         self._settle((caller.calling.text, transaction), status)
 
+    def reported(self, caller: AssociationFacts, report: Reported) -> None:
+        """Keep what another archive answers to a request of ours."""
+        take_report(self._site, caller.calling.text, report)
+
     def let_go(self, caller: AssociationFacts, transaction: str) -> None:
         """Know that the association of the request is over."""
         with self._lock:
@@ -252,7 +259,9 @@ class CommitmentDesk:
             return
         if peer is not None:
             try:
-                status = report_commitment(peer, site.settings.dicom.ae_title, commitment.report())
+                # A modality takes the answer from whom it asked only.
+                title = title_for(site.settings, AETitle(commitment.called))
+                status = report_commitment(peer, title, commitment.report())
             except PeerError as error:
                 site.log.failure(error)
             else:

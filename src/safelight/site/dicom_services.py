@@ -1,6 +1,7 @@
 """The services of the standby archive at the DICOM door: what is offered to whom."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from safelight.gateway.dicom.commitment_service import CommitmentService
@@ -10,6 +11,7 @@ from safelight.gateway.dicom.procedure_step_service import ProcedureStepService
 from safelight.gateway.dicom.query_service import QueryService
 from safelight.gateway.dicom.retrieve_service import RetrieveService
 from safelight.site import dicom_queries, dicom_retrievals
+from safelight.site.cutover import title_for
 from safelight.site.dicom_commitments import CommitmentDesk
 from safelight.site.dicom_procedure_steps import StepLedger
 from safelight.site.dicom_queries import ArchiveQueries
@@ -26,16 +28,16 @@ class ArchiveServices:
 
     def __init__(self, site: Site, admission: Admission, identifier_bytes_max: int) -> None:
         self._admission = admission
-        title = site.settings.dicom.ae_title
+        speaks_as = partial(title_for, site.settings)
         self._commitments = CommitmentDesk(site)
         queries = QueryService(ArchiveQueries(site), identifier_bytes_max)
-        retrievals = RetrieveService(ArchiveRetrievals(site), title, identifier_bytes_max)
+        retrievals = RetrieveService(ArchiveRetrievals(site), speaks_as, identifier_bytes_max)
         self._services: dict[str, Service] = {
             **dict.fromkeys(dicom_queries.LEVELS_OF_MODEL, queries),
             **dict.fromkeys(dicom_retrievals.LEVELS_OF_MODEL, retrievals),
             WORKLIST_FIND: QueryService(WorklistQueries(site), identifier_bytes_max),
             PROCEDURE_STEP: ProcedureStepService(StepLedger(site), identifier_bytes_max),
-            COMMITMENT_PUSH: CommitmentService(self._commitments, title, identifier_bytes_max),
+            COMMITMENT_PUSH: CommitmentService(self._commitments, speaks_as, identifier_bytes_max),
         }
 
     def start(self) -> None:

@@ -3,7 +3,6 @@
 Source: PS3.4 Annex K.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -14,8 +13,8 @@ from safelight.catalog.order_search import StepRow, StepSearch
 from safelight.core.query import Between, Exactly, Like, Match, OneOf, fits
 from safelight.gateway.dicom.query_service import Inquiry, Matches
 from safelight.site.dicom_queries import TooManyMatches
-from safelight.site.downtime_steps import DowntimeSteps, known_stations
 from safelight.site.opened import Site
+from safelight.site.scheduled_steps import ScheduledSteps
 from safelight.wire.dicom.answer import AnswerAttribute, AnswerShape, Value
 from safelight.wire.dicom.query import QueryKey, read_query
 
@@ -24,7 +23,6 @@ START_DATE: Final = 0x00400002
 MODALITY: Final = 0x00080060
 ACCESSION: Final = 0x00080050
 PATIENT_ID: Final = 0x00100020
-_ID_MAX: Final = 16
 
 _CODES: Final[Mapping[int, Mapping[int, str]]] = {
     0x00321064: {
@@ -60,7 +58,7 @@ class WorklistQueries:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._by_hand = DowntimeSteps(site.records.journal, lambda: known_stations(site.home, site.catalog))
+        self._steps = ScheduledSteps(site.home, site.records.journal, site.catalog, site.node)
 
     def find(self, inquiry: Inquiry) -> Matches:
         """Look up the steps that match.
@@ -70,51 +68,22 @@ class WorklistQueries:
         """
         query = read_query(inquiry.identifier)
         limit = self._site.settings.dicom.query_answers_max
-        rows = self._site.messages.index.steps(_search(query.keys, limit + 1), self._by_hand.rows())
+        rows = self._steps.find(self._site.messages.index, _search(query.keys, limit + 1))
         shape = AnswerShape(_attributes(query.keys), inquiry.transfer_syntax, query.character_set)
         return Matches(self._answers(rows, query.keys, limit, shape))
 
     def _answers(
-        self, rows: Sequence[StepRow], keys: Sequence[QueryKey], limit: int, shape: AnswerShape
+        self,
+        rows: Sequence[tuple[StepRow, Mapping[str, str]]],
+        keys: Sequence[QueryKey],
+        limit: int,
+        shape: AnswerShape,
     ) -> Iterator[bytes]:
-        for row in rows[:limit]:
-            told = step_values(row, self._site.node)
+        for _, told in rows[:limit]:
             if _fit(keys, told):
                 yield shape.encode(_values(keys, told))
         if len(rows) > limit:
             raise TooManyMatches(limit=limit)
-
-
-def step_values(row: StepRow, node: str) -> dict[str, str]:
-    """Return what a step says, by keyword, with the identifiers that a modality cannot do without.
-
-    Where no order gives them they follow from the order's own number, so that every query gets the same.
-    """
-    told = {name: value.text for name, value in row.patient.items()}
-    told |= row.attributes
-    told |= {
-        "PatientID": row.patient_id.text,
-        "IssuerOfPatientID": row.issuer,
-        "ScheduledProcedureStepStatus": str(row.state).upper(),
-    }
-    accession = told.get("AccessionNumber", "")
-    if not told.get("StudyInstanceUID"):
-        # Without the issuer, which a list may not name and a later message does.
-        named = f"{row.patient_id.text}\\{accession}" if accession else str(row.key)
-        told["StudyInstanceUID"] = name_based_uid(node, named)
-    if not told.get("ScheduledProcedureStepID"):
-        told["ScheduledProcedureStepID"] = str(row.key)[-_ID_MAX:]
-    if not told.get("RequestedProcedureID"):
-        told["RequestedProcedureID"] = accession[:_ID_MAX] or told["ScheduledProcedureStepID"]
-    return told
-
-
-def name_based_uid(node: str, named: str) -> str:
-    """Return a UID that only this node gives, and always the same one. Source: PS3.5 section B.2."""
-    number = int.from_bytes(hashlib.sha256(f"{node}\\{named}".encode()).digest()[:16], "big")
-    # Version and variant of a name-based UUID.
-    number = number & ~(0xF << 76) | 8 << 76
-    return f"2.25.{number & ~(0x3 << 62) | 2 << 62}"
 
 
 def _search(keys: Sequence[QueryKey], limit: int) -> StepSearch:

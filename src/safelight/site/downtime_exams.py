@@ -112,7 +112,7 @@ def _study_of_order(site: "Site", asked: Asked) -> str:
     if asked.way is not Way.ORDERED or not asked.accession:
         return ""
     # Imported here: most commands that look at exams need no worklist.
-    from safelight.site.dicom_worklist import step_values
+    from safelight.site.scheduled_steps import step_values
 
     rows = site.messages.index.steps(StepSearch(accession=asked.accession, modality=asked.modality))
     return step_values(rows[0], site.node)["StudyInstanceUID"] if rows else ""

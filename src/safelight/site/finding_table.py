@@ -33,6 +33,7 @@ HINT_OF: Final[Mapping[str, str]] = {
     "gateway.hl7-not-folded": "It is kept and forwarded. Tell where this sender puts things in order_mapping.toml.",
     "gateway.hl7-dead-letter": "See: safelight gateway queue list DESTINATION; then gateway queue replay or skip it.",
     "gateway.commitment-undelivered": "Name the modality: safelight gateway peer add AET HOST:PORT; it is tried again.",
+    "gateway.commitment-not-given": "It does not vouch for these: safelight gateway commitment list; refill them.",
     "gateway.step-refused": "See why in the RIS; then: safelight gateway procedure-steps forward --to AET --retry",
     "gateway.worklist-shrunk": "The list stays as it was. If it is right: gateway worklist mirror --accept",
     "gateway.worklist-source-failed": "The list stays as it was. Try: safelight gateway worklist mirror --dry-run",

@@ -8,11 +8,13 @@ from safelight.catalog.listed_steps import Listing
 from safelight.catalog.order_changes import StepState
 from safelight.catalog.order_search import OPEN_STATES, ReportRow, StepRow, StepSearch
 from safelight.core.clock import to_text
-from safelight.site.downtime_steps import DowntimeSteps, known_stations
+from safelight.site.archive_reports import archive_reports
 from safelight.site.hl7_status import messages_looked_at
 from safelight.site.home import Home
+from safelight.site.scheduled_steps import ScheduledSteps
 from safelight.site.status import looked_at
 from safelight.site.worklist_mirror import SHRUNK, SOURCE_FAILED
+from safelight.vault.keys import load_public_keys
 
 
 def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,17 +29,14 @@ def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
         states=[StepState(state) for state in asked.get("states") or ()] or OPEN_STATES,
         limit=asked.get("limit") or 200,
     )
-    with looked_at(home) as (catalog, journal):
-        by_hand = DowntimeSteps(journal, lambda: known_stations(home, catalog)).rows()
+    with looked_at(home) as (catalog, journal), messages_looked_at(home) as index:
+        node = load_public_keys(home.keys).signing.key_id
+        rows = ScheduledSteps(home, journal, catalog, node).find(index, search)
         frozen = _frozen(catalog)
-    with messages_looked_at(home) as index:
-        if index is None:
-            rows = [row for row in by_hand if search.fits(row)][: search.limit]
-            return {"as_of_position": 0, "lists": [], "steps": [_step(row) for row in rows]}
         return {
-            "as_of_position": index.folded_position,
-            "lists": [_list(one, frozen) for one in index.listings()],
-            "steps": [_step(row) for row in index.steps(search, by_hand)],
+            "as_of_position": index.folded_position if index is not None else 0,
+            "lists": [_list(one, frozen) for one in index.listings()] if index is not None else [],
+            "steps": [_step(row) for row, _ in rows],
         }
 
 
@@ -45,7 +44,9 @@ def reports_document(home: Home, patient_id: str, accession: str, study: str, li
     """Return what `safelight catalog reports --json` prints."""
     with messages_looked_at(home) as index:
         rows = index.reports(patient_id, accession, study, limit) if index is not None else []
-    return {"reports": [_report(row) for row in rows]}
+    with looked_at(home) as (catalog, _):
+        held = archive_reports(catalog, patient_id, accession, study, limit)
+    return {"reports": [*(_report(row) for row in rows), *held][:limit]}
 
 
 def lists_document(home: Home) -> dict[str, Any]:
@@ -84,6 +85,8 @@ def _step(row: StepRow) -> dict[str, Any]:
 def _report(row: ReportRow) -> dict[str, Any]:
     return {
         "message": row.message,
+        "instance": "",
+        "form": "message",
         "patient_id": row.patient_id.text,
         "issuer": row.issuer,
         "accession": row.accession,

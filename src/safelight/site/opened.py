@@ -46,6 +46,7 @@ from safelight.vault.placement import Placement
 from safelight.vault.rescue_files import rescue_files
 
 if TYPE_CHECKING:
+    from safelight.site.commitment_record import CommitmentAsks
     from safelight.site.recovery_door import Awaited
 
 HOME: Final = "home"
@@ -186,6 +187,13 @@ class Site:
     def messages(self) -> MessageRecords:
         """Messages and orders; opened by who asks for it, since most commands are about images."""
         return MessageRecords.open(self.records, self.home.messages_index, self.large_messages)
+
+    @cached_property
+    def commitment_asks(self) -> "CommitmentAsks":
+        """What other archives were asked to take responsibility for."""
+        from safelight.site.commitment_record import CommitmentAsks
+
+        return CommitmentAsks(self.records.journal)
 
     @property
     def catalog(self) -> Catalog:

@@ -9,8 +9,8 @@ from safelight.catalog.rows import VersionRow
 from safelight.core.instance import Arrival, ByteSource, MemorySource, Receipt, Way
 from safelight.journal.kinds import FactKind
 from safelight.reconciliation.facts import Decided, Identity, Verdict
-from safelight.site.dicom_worklist import name_based_uid
 from safelight.site.opened import Site
+from safelight.site.scheduled_steps import name_based_uid
 from safelight.wire.dicom.correction import Correction, corrected
 from safelight.wire.dicom.dataset import scan_head
 from safelight.wire.dicom.rejection import RejectedInstance

@@ -19,10 +19,10 @@ from safelight.journal.journal import Journal
 from safelight.reconciliation.facts import KINDS, Done, fact_of
 from safelight.reconciliation.sides import Call, Exam, HeldStudy, Order, Patient, Read, Sides
 from safelight.reconciliation.state import ReconciliationState, fold
-from safelight.site.dicom_worklist import step_values
 from safelight.site.exams import exams_of, numbers_of
 from safelight.site.reconciliation_target import last_look
 from safelight.site.reconciliation_window import Window, local_text
+from safelight.site.scheduled_steps import step_values
 
 STEPS_MAX: Final = 10_000
 FINAL_STATUSES: Final = ("F", "C", "AU", "LA")

@@ -16,6 +16,7 @@ from safelight.gateway.dicom.ports import Refusal
 from safelight.gateway.dicom.server import Listener, ListenerSettings
 from safelight.journal.kinds import FactKind
 from safelight.site.acts import act
+from safelight.site.cutover import Aliases
 from safelight.site.dicom_services import ArchiveServices
 from safelight.site.hl7_door import MessageDoor
 from safelight.site.home import Home
@@ -45,6 +46,7 @@ class KnownCallers:
         self._stamp: tuple[int, int] | None = None
         self._titles: frozenset[str] = frozenset()
         self._lock = threading.Lock()
+        self._aliases = Aliases(site)
 
     def accept(self, calling: AETitle, called: AETitle, host: str) -> Refusal | None:
         """Say whether this caller may open an association; the peers are read again when their file changed."""
@@ -52,7 +54,7 @@ class KnownCallers:
         dicom = self._site.settings.dicom
         if dicom.accept_any_ae:
             return None
-        if called != dicom.ae_title:
+        if called != dicom.ae_title and not self._aliases.answers(called):
             return Refusal.CALLED_NOT_RECOGNIZED
         return None if calling.text in self._known() else Refusal.CALLING_NOT_RECOGNIZED
 

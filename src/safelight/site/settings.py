@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from safelight.core.errors import UsageError
 from safelight.core.names import AETitle, Peer
+from safelight.downtime.alias import Alias
 
 FILE_NAME: Final = "safelight.toml"
 LOCAL_ADDRESSES: Final = ("127.0.0.1", "::1")
@@ -49,6 +50,7 @@ class DicomSettings:
     port: int = 11112
     bind: str = "0.0.0.0"  # noqa: S104 - modalities are on other hosts; unknown callers are refused
     accept_any_ae: bool = False
+    aliases: list[str] = field(default_factory=list)
     associations_max: int = 64
     associations_per_host_max: int = 32
     idle_seconds: int = 60
@@ -232,6 +234,7 @@ def _judge(settings: Settings) -> None:
         raise BadSettings(key="vault.profile", why="default or small is expected")
     if settings.hl7.port > 65535 or not all(isinstance(one, str) for one in settings.hl7.senders):
         raise BadSettings(key="gateway.hl7", why="port is 0 to 65535, senders are addresses")
+    _judge_aliases(settings)
     worklist = settings.worklist
     if not worklist.minutes > 0 or not 0 < worklist.shrink_percent_max <= 100 or worklist.days_ahead > 366:
         raise BadSettings(key="gateway.worklist", why="minutes over 0, shrink_percent_max to 100, days_ahead to 366")
@@ -253,3 +256,13 @@ def _judge(settings: Settings) -> None:
         raise BadSettings(key="gateway.dicom.port", why="1 to 65535 is expected")
     if settings.vault.copies_min < 1 or settings.vault.packers < 1:
         raise BadSettings(key="vault", why="copies_min and packers are at least 1")
+
+
+def _judge_aliases(settings: Settings) -> None:
+    dicom = settings.dicom
+    if not all(isinstance(one, str) for one in dicom.aliases):
+        raise BadSettings(key="gateway.dicom.aliases", why="a list of texts is expected")
+    titles = [Alias.parse(one).title.text for one in dicom.aliases]
+    own = {dicom.ae_title.text, settings.recovery.calling_ae_title}
+    if len(set(titles)) < len(titles) or own.intersection(titles):
+        raise BadSettings(key="gateway.dicom.aliases", why="each title once, and none of our own")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from safelight.catalog.listed_step import ListedStep, ListingChange, ListingWay, change_of, keyed
+from safelight.catalog.listed_step import ListedStep, ListingChange, ListingWay, change_of, keyed, steadied
 from safelight.catalog.order_changes import START
 from safelight.core.clock import to_text
 from safelight.core.errors import PeerError, SafelightError, UsageError
@@ -71,7 +71,8 @@ def mirror(site: "Site", told: Mapping[str, Any], go_on: Callable[[], bool] = la
         try:
             answered = _asked(site, peer, as_of, go_on)
         except PeerError as error:
-            if not dry_run:
+            # Who stops in the middle says nothing of the RIS.
+            if not dry_run and go_on():
                 site.records.open_finding(
                     SOURCE_FAILED, source_of(ListingWay.MIRROR, peer.title.text), "serious", error=error.code
                 )
@@ -84,7 +85,8 @@ def _judged(
 ) -> dict[str, Any]:
     title = peer.title.text
     source = source_of(ListingWay.MIRROR, title)
-    before, now = site.messages.index.listed(source), keyed(answered.steps)
+    before = site.messages.index.listed(source)
+    now = steadied(before, keyed(answered.steps))
     first_day = as_of.astimezone() - timedelta(days=site.settings.worklist.days_back)
     shrunk = shrunk_since(site, before.values(), now.values(), as_of, f"{first_day:%Y%m%d}")
     change = change_of(before, now)

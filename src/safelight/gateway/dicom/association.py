@@ -39,6 +39,7 @@ from safelight.wire.dicom.negotiation import ChooseTransferSyntax, answer_reques
 from safelight.wire.dicom.pdu import AssociateReject, AssociateRequest, PresentationContext
 from safelight.wire.dicom.uids import (
     APPLICATION_CONTEXT,
+    COMMITMENT_PUSH,
     EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
@@ -236,7 +237,10 @@ class ServedAssociation:
             limits=settings.limits,
             choose=self._choose,
             # Whoever retrieves by C-GET takes the instances that we store over its own association.
-            scp_role=lambda sop_class: bool(self._services) and carries_instances(sop_class),
+            # An archive that answers our request for commitment is its SCP.
+            scp_role=lambda sop_class: (
+                bool(self._services) and (carries_instances(sop_class) or sop_class == COMMITMENT_PUSH)
+            ),
             window_max=settings.window_max,
             supports=lambda sop_class: sop_class in self._services or settings.supports(sop_class),
         )

@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import ClassVar, Final, Self
@@ -14,6 +14,7 @@ from safelight.core.errors import PeerError
 from safelight.core.instance import ByteSource, MemorySource
 from safelight.core.names import AETitle, Peer
 from safelight.gateway.dicom import retrieval
+from safelight.gateway.dicom.commitment_asking import ask_commitment
 from safelight.gateway.dicom.connection import Connection
 from safelight.gateway.dicom.contexts import CONTEXTS_MAX, ContextProposal
 from safelight.gateway.dicom.exchange import CallSettings, Exchange, UnexpectedMessage, status_in
@@ -22,11 +23,10 @@ from safelight.gateway.dicom.procedure_step_asking import StepAnswer, tell_step
 from safelight.gateway.dicom.procedure_step_service import StepNotice
 from safelight.gateway.dicom.retrieval import Cancel, Counts, RetrieveOutcome, never, unwatched
 from safelight.gateway.dicom.statuses import Status
-from safelight.wire.dicom.dimse import ANSWER_BIT, Command, CommandField, Priority
-from safelight.wire.dicom.events import CommandReceived
+from safelight.wire.dicom.commitment import CommitmentRequest, Reported
+from safelight.wire.dicom.dimse import Command, CommandField, Priority
 from safelight.wire.dicom.faults import MalformedIdentifier
-from safelight.wire.dicom.identifier import decode_identifier, encode_identifier
-from safelight.wire.dicom.inbound import MemorySink
+from safelight.wire.dicom.identifier import encode_identifier
 from safelight.wire.dicom.negotiation import AgreedContext
 from safelight.wire.dicom.pdu import AssociateRequest, PresentationContext
 from safelight.wire.dicom.uids import IMPLEMENTATION_CLASS, IMPLEMENTATION_VERSION, VERIFICATION
@@ -219,59 +219,27 @@ class ClientAssociation:
             self._exchange, model, identifier, destination, watch=watch, cancel=cancel, message_id=message_id
         )
 
-    def act(self, sop_class: str, sop_instance: str, action_type: int, data: Dataset) -> Status:
-        """Have the peer do something with an instance (N-ACTION)."""
-        named = Command(
-            CommandField.N_ACTION_RQ,
-            requested_class=sop_class,
-            requested_instance=sop_instance,
-            action_type=action_type,
-        )
-        return self._normalized(sop_class, named, data)
-
     def report(self, sop_class: str, sop_instance: str, event_type: int, data: Dataset) -> Status:
         """Report an event of an instance (N-EVENT-REPORT), as SCP of its class."""
-        named = Command(
-            CommandField.N_EVENT_REPORT_RQ, sop_class=sop_class, sop_instance=sop_instance, event_type=event_type
-        )
-        return self._normalized(sop_class, named, data)
-
-    def await_report(self, silence: timedelta) -> tuple[int, Dataset]:
-        """Wait for what the peer reports of an instance (N-EVENT-REPORT), take it, and return its type and content.
-
-        Raises:
-            PeerSilent: nothing came in time.
-        """
-        exchange = self._exchange
-        received = exchange.happening(silence)
-        command, sink = received.command, MemorySink()
-        if not isinstance(received, CommandReceived) or command.field != CommandField.N_EVENT_REPORT_RQ:
-            raise UnexpectedMessage(peer=str(exchange.peer), command=command.field)
-        bytes_max = exchange.settings.limits.identifier_bytes_max
-        if command.has_data_set:
-            exchange.connection.machine.receive_into(sink, bytes_max)
-            exchange.happening(exchange.settings.answer)
-        answer = Command(
-            CommandField.N_EVENT_REPORT_RSP,
-            responding_to=command.message_id,
-            sop_class=command.sop_class,
-            sop_instance=command.sop_instance,
-            event_type=command.event_type,
-            status=0,
-        )
-        exchange.send(received.context, answer)
-        assert command.event_type is not None
-        return command.event_type, decode_identifier(sink.data, received.context.transfer_syntax, bytes_max)
-
-    def _normalized(self, sop_class: str, named: Command, data: Dataset) -> Status:
         exchange = self._exchange
         context = exchange.context(sop_class)
-        request = replace(named, message_id=exchange.next_message_id(), has_data_set=True)
+        request = Command(
+            CommandField.N_EVENT_REPORT_RQ,
+            message_id=exchange.next_message_id(),
+            has_data_set=True,
+            sop_class=sop_class,
+            sop_instance=sop_instance,
+            event_type=event_type,
+        )
         exchange.send(context, request, MemorySource(encode_identifier(data, context.transfer_syntax)))
         command = exchange.answer(exchange.settings.answer).command
-        if command.field != request.field | ANSWER_BIT or command.responding_to != request.message_id:
+        if command.field != CommandField.N_EVENT_REPORT_RSP or command.responding_to != request.message_id:
             raise UnexpectedMessage(peer=str(exchange.peer), command=command.field)
         return status_in(command)
+
+    def ask_commitment(self, request: CommitmentRequest, wait: timedelta, clock: Clock) -> Reported | None:
+        """Ask for storage commitment; see `commitment_asking.ask_commitment`."""
+        return ask_commitment(self._exchange, request, wait, clock)
 
     def tell_step(self, notice: StepNotice, *, is_new: bool) -> StepAnswer:
         """Tell what a modality said of a procedure step; see `procedure_step_asking.tell_step`."""

@@ -16,7 +16,7 @@ from safelight.gateway.dicom.client import Outgoing, connect
 from safelight.gateway.dicom.contexts import CONTEXTS_MAX, ContextProposal
 from safelight.gateway.dicom.conversation import Conversation
 from safelight.gateway.dicom.exchange import CallSettings, status_in
-from safelight.gateway.dicom.ports import MoveOriginator, Occasion
+from safelight.gateway.dicom.ports import MoveOriginator, Occasion, SpeaksAs
 from safelight.gateway.dicom.query_service import Inquiry
 from safelight.gateway.dicom.statuses import (
     CANCELLED,
@@ -110,10 +110,10 @@ class RetrieveService:
     """Answers C-GET and C-MOVE."""
 
     def __init__(
-        self, retrievals: Retrievals, title: AETitle, identifier_bytes_max: int, call: CallSettings | None = None
+        self, retrievals: Retrievals, speaks_as: SpeaksAs, identifier_bytes_max: int, call: CallSettings | None = None
     ) -> None:
         self._retrievals = retrievals
-        self._title = title
+        self._speaks_as = speaks_as
         self._identifier_bytes_max = identifier_bytes_max
         self._call = call or CallSettings()
 
@@ -137,7 +137,8 @@ class RetrieveService:
         if peer is None:
             cancelled, problem = _Get(conversation, tally).run(wanted), ""
         else:
-            cancelled, problem = _Move(conversation, tally, peer, self._title, self._call).run(wanted)
+            title = self._speaks_as(conversation.caller.called)
+            cancelled, problem = _Move(conversation, tally, peer, title, self._call).run(wanted)
         status = CANCELLED if cancelled else tally.status
         self._finish(conversation, tally, status)
         conversation.note(Occasion.RETRIEVED, status, problem)

@@ -7,6 +7,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
+from safelight.core.clock import SystemClock
 from safelight.core.instance import MemorySource
 from safelight.core.names import AETitle, Peer
 from safelight.gateway.dicom.client import Outgoing, connect
@@ -18,10 +19,10 @@ from safelight.site.rehearsal.objects import StudyFrame, invent_uid, item
 from safelight.site.rehearsal.people import invent_patient
 from safelight.site.rehearsal.program import DemonstrationFailed
 from safelight.site.rehearsal.studies import DESCRIPTIONS, StudyPlan, encoded, study_instances
+from safelight.wire.dicom.commitment import CommitmentRequest, Reference
 from safelight.wire.dicom.identifier import encode_identifier
 from safelight.wire.dicom.uids import (
     COMMITMENT_PUSH,
-    COMMITMENT_PUSH_INSTANCE,
     EXPLICIT_LITTLE_ENDIAN,
     WORKLIST_FIND,
 )
@@ -34,8 +35,6 @@ _IDENTITY: Final = (
     "PatientSex",
     "AccessionNumber",
 )
-_REQUEST_COMMITMENT: Final = 1
-_ALL_COMMITTED: Final = 1
 _COMMITMENT_PATIENCE: Final = timedelta(seconds=90)
 _MATRIX_SHARE: Final = 0.25
 
@@ -107,12 +106,10 @@ class Modality:
         """Ask the archive to commit itself to studies, and wait for its answer: only then may a device delete."""
         instances = [name for one in made for name in one.instances]
         transaction = invent_uid(*(one.study for one in made), "commitment")
-        told = item(TransactionUID=transaction, ReferencedSOPSequence=[_reference(*name) for name in instances])
+        request = CommitmentRequest(transaction, tuple(Reference(*name) for name in instances))
         with connect(self.peer, self._calling, [service_proposal(COMMITMENT_PUSH)]) as association:
-            status = association.act(COMMITMENT_PUSH, COMMITMENT_PUSH_INSTANCE, _REQUEST_COMMITMENT, told)
-            self._expect("commitment", status)
-            event_type, answered = association.await_report(_COMMITMENT_PATIENCE)
-        return event_type == _ALL_COMMITTED and len(answered.ReferencedSOPSequence) == len(instances)
+            answered = association.ask_commitment(request, _COMMITMENT_PATIENCE, SystemClock())
+        return answered is not None and not answered.failed and len(answered.committed) == len(instances)
 
     @property
     def _calling(self) -> AETitle:
