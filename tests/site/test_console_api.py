@@ -341,13 +341,17 @@ def register_once(browser: Browser, key: str) -> Answered:
     return browser.post("/api/downtime/exam/register", {**CT, "name": "ONCE^ONLY"}, Idempotency_Key=key)
 
 
-def test_labels_come_as_pdf_and_a_block_that_is_not_there_is_refused(technologist: Browser) -> None:
+def test_labels_come_as_pdf_and_what_is_not_there_is_refused(technologist: Browser) -> None:
     asked = {"for": "patient", "count": 2, "site": "main", "device": "DESK", "reason": "labels"}
     block = technologist.post("/api/downtime/numbers/allot", asked).json["block"]
     pdf = technologist.get(f"/api/downtime/numbers/labels?block={block}")
     assert pdf.headers["content-type"] == "application/pdf"
     assert pdf.body.startswith(b"%PDF")
     assert technologist.get("/api/downtime/numbers/labels?block=99").code == "downtime.unknown-block"
+    assert technologist.get("/api/downtime/exam/labels?accession=NONE").code == "downtime.unknown-exam"
+    accession = register(technologist, HOSTILE[0]).json["accession"]
+    pdf = technologist.get(f"/api/downtime/exam/labels?accession={accession}&each=1")
+    assert pdf.body.startswith(b"%PDF")
 
 
 def test_a_screen_hears_what_changed_and_after_a_blip_what_it_missed(

@@ -15,7 +15,6 @@ from safelight.downtime.outage import Event, Scope
 LIMIT_MAX: Final = 500
 OFFSET_MAX: Final = 9_000
 """Who leafs further shall narrow the question."""
-LABELS: Final = "downtime/numbers/labels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +87,19 @@ DOCUMENTS: Final = (
         (Field("patient_id"), Field("accession"), Field("study"), _paged(50)[0]),
     ),
 )
-LABEL_FIELDS: Final = (
-    Field("block", Kind.NUMBER, needed=True),
-    Field("each", Kind.NUMBER, lowest=1, highest=10, otherwise=1),
+SHEETS: Final = (
+    Document(
+        "downtime/numbers/labels",
+        Right.PREPARE,
+        (Field("block", Kind.NUMBER, needed=True), Field("each", Kind.NUMBER, lowest=1, highest=10, otherwise=1)),
+    ),
+    Document(
+        "downtime/exam/labels",
+        Right.EXAMINE,
+        (Field("accession", needed=True), Field("each", Kind.NUMBER, lowest=1, highest=10, otherwise=3)),
+    ),
 )
+"""What is answered as PDF."""
 
 _DRY: Final = Field("dry_run", Kind.FLAG, otherwise=False)
 _BY: Final = Field("by", otherwise="")
