@@ -4,6 +4,7 @@ import json
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -393,8 +394,6 @@ def test_a_stream_ends_with_its_session(house: ConsoleHouse, technologist: Brows
 
 
 def test_so_many_screens_and_no_more_listen_for_one_account(house: ConsoleHouse) -> None:
-    from contextlib import ExitStack
-
     board = house.browser(ADMINISTRATOR, board=True)
     with ExitStack() as stack:
         for _ in range(20):
@@ -418,5 +417,12 @@ def test_on_an_open_home_everybody_may_do_everything_and_says_who_they_are(tmp_p
         assert anybody.get("/dicomweb/studies").status == 204
         elsewhere = anybody.ask("GET", "/api/site", None, {"Host": "evil.example"})
         assert (elsewhere.status, elsewhere.code) == (421, "console.not-our-name")
+        # More screens than the web server takes by itself.
+        with ExitStack() as stack:
+            for _ in range(140):
+                connection = stack.enter_context(closing(anybody.connection(10)))
+                connection.request("GET", "/api/site")
+                assert connection.getresponse().read()
+            assert anybody.get("/api/site").status == 200
         foreign = anybody.post("/api/downtime/end", {**told, "by": "X"}, Origin="http://evil.example")
         assert foreign.code == "console.foreign-origin"

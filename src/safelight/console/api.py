@@ -34,7 +34,9 @@ from safelight.core.clock import Clock, to_text
 
 BODY_BYTES_MAX: Final = 256 * 1024
 THREADS: Final = 8
-WAITING_MAX: Final = 64
+WAITING_MAX: Final = 1000
+"""When something changes, every screen asks for several documents at once; most of them are made already."""
+LOGINS_WAITING_MAX: Final = 64
 LOGIN_THREADS: Final = 2
 """Each takes 64 MiB while it compares a password, and as much of a core as it gets."""
 BODY_SECONDS_MAX: Final = 30
@@ -52,8 +54,9 @@ Answer = Callable[[Request], Response]
 class Desk:
     """A few threads that answer, and no endless queue before them."""
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, name: str, threads: int, waiting_max: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._waiting_max = waiting_max
         self._waiting = 0
 
     async def do(self, work: Callable[[], Any]) -> Any:
@@ -62,7 +65,7 @@ class Desk:
         Raises:
             TooBusy: too much waits already.
         """
-        if self._waiting >= WAITING_MAX:
+        if self._waiting >= self._waiting_max:
             raise TooBusy(waiting=self._waiting)
         self._waiting += 1
         try:
@@ -85,8 +88,8 @@ class Api:
         self._clock = clock
         self._has_viewer = has_viewer
         self._repeats = Repeats(clock)
-        self._desk = Desk("console", THREADS)
-        self.login_desk = Desk("console-login", LOGIN_THREADS)
+        self._desk = Desk("console", THREADS, WAITING_MAX)
+        self.login_desk = Desk("console-login", LOGIN_THREADS, LOGINS_WAITING_MAX)
 
     def stop(self) -> None:
         """Answer nothing more."""
