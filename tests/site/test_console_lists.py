@@ -82,11 +82,12 @@ def test_the_worklist_comes_page_by_page(browser: Browser) -> None:
 
 def test_what_was_done_in_an_outage_leaves_the_worklist_when_nothing_of_it_is_open(house: ConsoleHouse) -> None:
     administrator = house.browser("pacs-administrator")
+    register(administrator, way="ordered", name="Person3^Invented", patient_id="P3", accession="A3")
     told = {"scopes": ["ris"], "reason": "back"}
     for act_name in ("end", "close"):
         assert administrator.post(f"/api/downtime/{act_name}", {**told, **LEAVE.get(act_name, {})}).status == 200
     waiting = [one["accession"] for one in administrator.get("/api/catalog/worklist").json["exams"]]
-    assert "A2" in waiting, "it waits for its images"
+    assert "A3" in waiting, "it waits for its images"
     for accession in waiting:
         cancelled = administrator.post("/api/downtime/exam/cancel", {"accession": accession, "reason": "not done"})
         assert cancelled.status == 200

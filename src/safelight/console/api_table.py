@@ -24,6 +24,8 @@ class Document:
     name: str
     right: Right
     fields: Sequence[Field] = ()
+    is_slow: bool = False
+    """It waits for other systems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ DOCUMENTS: Final = (
     Document("downtime/status", Right.LOOK),
     Document("downtime/log", Right.LOOK),
     Document("downtime/exam/list", Right.LOOK, (Field("open", Kind.FLAG, otherwise=False),)),
-    Document("downtime/advise", Right.PREPARE),
+    Document("downtime/advise", Right.PREPARE, is_slow=True),
     Document("downtime/device/list", Right.PREPARE),
     Document("downtime/numbers/list", Right.PREPARE),
     Document(
