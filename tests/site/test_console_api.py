@@ -4,6 +4,7 @@ import json
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -341,13 +342,17 @@ def register_once(browser: Browser, key: str) -> Answered:
     return browser.post("/api/downtime/exam/register", {**CT, "name": "ONCE^ONLY"}, Idempotency_Key=key)
 
 
-def test_labels_come_as_pdf_and_a_block_that_is_not_there_is_refused(technologist: Browser) -> None:
+def test_labels_come_as_pdf_and_what_is_not_there_is_refused(technologist: Browser) -> None:
     asked = {"for": "patient", "count": 2, "site": "main", "device": "DESK", "reason": "labels"}
     block = technologist.post("/api/downtime/numbers/allot", asked).json["block"]
     pdf = technologist.get(f"/api/downtime/numbers/labels?block={block}")
     assert pdf.headers["content-type"] == "application/pdf"
     assert pdf.body.startswith(b"%PDF")
     assert technologist.get("/api/downtime/numbers/labels?block=99").code == "downtime.unknown-block"
+    assert technologist.get("/api/downtime/exam/labels?accession=NONE").code == "downtime.unknown-exam"
+    accession = register(technologist, HOSTILE[0]).json["accession"]
+    pdf = technologist.get(f"/api/downtime/exam/labels?accession={accession}&each=1")
+    assert pdf.body.startswith(b"%PDF")
 
 
 def test_a_screen_hears_what_changed_and_after_a_blip_what_it_missed(
@@ -389,8 +394,6 @@ def test_a_stream_ends_with_its_session(house: ConsoleHouse, technologist: Brows
 
 
 def test_so_many_screens_and_no_more_listen_for_one_account(house: ConsoleHouse) -> None:
-    from contextlib import ExitStack
-
     board = house.browser(ADMINISTRATOR, board=True)
     with ExitStack() as stack:
         for _ in range(20):
@@ -414,5 +417,12 @@ def test_on_an_open_home_everybody_may_do_everything_and_says_who_they_are(tmp_p
         assert anybody.get("/dicomweb/studies").status == 204
         elsewhere = anybody.ask("GET", "/api/site", None, {"Host": "evil.example"})
         assert (elsewhere.status, elsewhere.code) == (421, "console.not-our-name")
+        # More screens than the web server takes by itself.
+        with ExitStack() as stack:
+            for _ in range(140):
+                connection = stack.enter_context(closing(anybody.connection(10)))
+                connection.request("GET", "/api/site")
+                assert connection.getresponse().read()
+            assert anybody.get("/api/site").status == 200
         foreign = anybody.post("/api/downtime/end", {**told, "by": "X"}, Origin="http://evil.example")
         assert foreign.code == "console.foreign-origin"
