@@ -26,6 +26,7 @@ from safelight.site.exams import exams_of
 from safelight.site.finding_studies import find_studies
 from safelight.site.hl7_worklist import reports_document
 from safelight.site.probing import advice_document
+from safelight.site.settled import SETTLE
 from safelight.site.status import status_document
 from safelight.site.web_changes import Changes, Mark
 from safelight.site.web_memory import Memory
@@ -47,6 +48,10 @@ class NotPrinted(ResourceError):
 
     code: ClassVar[str] = "console.not-printed"
     hint: ClassVar[str] = "Print fewer at once; or on this machine: safelight downtime numbers labels, exam labels."
+
+
+LOOKED_FOR: Final = frozenset({"status", "catalog/find", "downtime/device/list"})
+"""Documents that tell of what came through the doors."""
 
 
 class ServedHouse:
@@ -94,8 +99,11 @@ class ServedHouse:
     def document(self, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the document that the command of this name prints with ``--json``.
 
-        When something changed every screen asks at once: one answer is made for all that ask the same.
+        When something changed every screen asks at once: one answer is made for all that ask the same. Whatever was
+        answered at a door is recorded before anybody looks for it.
         """
+        if name in LOOKED_FOR:
+            self.act(SETTLE, {})
         return self._memory.remembered((name, repr(asked)), lambda: self._documents[name](asked))
 
     def act(self, name: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
