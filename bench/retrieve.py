@@ -100,5 +100,5 @@ def measure(place: Path, *, quick: bool) -> list[Figure]:
         figures += _compare("landed", ours, theirs, images, studies, PLAIN, rounds)
         peers.safelight("vault", "pack", home=home)
         figures += _compare("packed, decoded", ours, theirs, images, studies, PLAIN, rounds)
-        if 0: figures += _compare("packed, as stored", ours, theirs, images, studies, HTJ2K, rounds)
+        figures += _compare("packed, as stored", ours, theirs, images, studies, HTJ2K, rounds)
     return figures

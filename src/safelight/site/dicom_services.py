@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from safelight.gateway.ahead import Ahead
 from safelight.gateway.dicom.commitment_service import CommitmentService
 from safelight.gateway.dicom.conversation import Service
 from safelight.gateway.dicom.ports import Admission, AssociationFacts
@@ -28,8 +29,9 @@ class ArchiveServices:
         self._admission = admission
         title = site.settings.dicom.ae_title
         self._commitments = CommitmentDesk(site)
+        self._ahead = Ahead()
         queries = QueryService(ArchiveQueries(site), identifier_bytes_max)
-        retrievals = RetrieveService(ArchiveRetrievals(site), title, identifier_bytes_max)
+        retrievals = RetrieveService(ArchiveRetrievals(site), self._ahead, title, identifier_bytes_max)
         self._services: dict[str, Service] = {
             **dict.fromkeys(dicom_queries.LEVELS_OF_MODEL, queries),
             **dict.fromkeys(dicom_retrievals.LEVELS_OF_MODEL, retrievals),
@@ -45,6 +47,7 @@ class ArchiveServices:
     def stop(self) -> None:
         """End it; no association stands any more."""
         self._commitments.stop()
+        self._ahead.stop()
 
     def offered(self, caller: AssociationFacts) -> Mapping[str, Service]:
         """Return the services for a caller; none for a target that was let in for a comparison only."""

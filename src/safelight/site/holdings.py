@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.rows import HoldingRow, LandedRow
@@ -21,7 +21,10 @@ from safelight.vault.landing import Landing, LandingReleased
 from safelight.vault.pack_format import DigestMismatch
 from safelight.vault.pack_reader import PackReader
 from safelight.vault.placement import Placement
+from safelight.wire.dicom.frames import Undecodable
+from safelight.wire.dicom.transcoding import encapsulated
 
+Read = TypeVar("Read")
 READERS_MAX: Final = 4
 IN_MEMORY_BYTES_MAX: Final = 64 * 2**20
 
@@ -106,6 +109,37 @@ class Holdings:
             whole = b"".join(self.stored(holding))
             return MemorySource(memoryview(whole)[prefix:])
         return _Behind(_spooled(self._spool, self.stored(holding)), prefix)
+
+    def coded(self, holding: HoldingRow | LandedRow) -> Iterator[bytes | memoryview]:
+        """Give the data set around its frames as the pack keeps them, which is HTJ2K: no codec runs.
+
+        Raises:
+            Undecodable: it lies in no pack, or not all of it is kept so.
+            BadDataSet: it cannot be followed as a data set.
+        """
+        stored = holding.version.transfer_syntax
+        if isinstance(holding, LandedRow):
+            raise Undecodable(transfer_syntax=stored, why="not in a pack yet")
+        entry = self._from_pack(holding, lambda reader: reader.coded_entry(holding.position))
+        if entry is None:
+            raise Undecodable(transfer_syntax=stored, why="not every frame is coded so")
+
+        def frames() -> Iterator[bytes | memoryview]:
+            for number in range(len(entry.parts)):
+                yield self._from_pack(holding, partial(_coded_frame, holding.position, number))
+
+        transformed = entry.picture is not None and entry.picture.colour_transform
+        source = self.ranged(holding, pixels=False)
+        return encapsulated(source, stored, frames(), holding.prefix_size, colours_transformed=transformed)
+
+    def _from_pack(self, holding: HoldingRow, read: Callable[[PackReader], Read]) -> Read:
+        """Read from the first placement that gives it."""
+        for placement, referred in self._ways():
+            try:
+                return read(self._reader(placement, referred, holding.pack))
+            except (IntegrityError, ResourceError) as error:
+                self._bad(placement, holding.pack, error)
+        raise Unreadable(pack=holding.pack, position=holding.position)
 
     def ranged(self, holding: HoldingRow | LandedRow, *, pixels: bool = True) -> ByteSource:
         """Return the stored bytes for reading in ranges, of which only the frames that are touched are decoded.
@@ -193,6 +227,10 @@ class Holdings:
     def _forget(self, placement: Placement, pack: str) -> None:
         for referred in self._placements:
             self._own.__dict__.get("readers", {}).pop((placement.name, referred.name, pack), None)
+
+
+def _coded_frame(position: int, number: int, reader: PackReader) -> bytes | memoryview:
+    return reader.coded_frame(position, number).stored
 
 
 class _Behind:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from safelight.console.web_application import web_application
 from safelight.console.web_server import WebServer, WebServerSettings
 from safelight.core.errors import foreseen
+from safelight.gateway.ahead import Ahead
 from safelight.gateway.dicomweb.faults import refused
 from safelight.gateway.dicomweb.routes import dicomweb_routes
 from safelight.gateway.dicomweb.streaming import Threads
@@ -31,10 +32,11 @@ class WebDoor:
         self._site = site
         console = site.settings.console
         self._threads = Threads(refused, self._failed)
+        self._ahead = Ahead()
         dicom = site.settings.dicom
         title, bytes_max = dicom.ae_title.text, dicom.data_set_bytes_max
         intake = StowIntake(site.landing, site.clock, title, bytes_max, site.arrivals.put)
-        application = web_application({PREFIX: dicomweb_routes(WebArchive(site), intake, self._threads)})
+        application = web_application({PREFIX: dicomweb_routes(WebArchive(site), intake, self._threads, self._ahead)})
         self._server = WebServer(WebServerSettings(console.port, console.bind), application)
 
     def start(self) -> None:
@@ -46,6 +48,7 @@ class WebDoor:
         """Answer no more."""
         self._server.stop(GRACE)
         self._threads.stop()
+        self._ahead.stop()
 
     def _failed(self, error: BaseException) -> None:
         self._site.log.failure(foreseen(error))
