@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pydicom
@@ -55,10 +56,12 @@ def _over_web(asked: Running, studies: Sequence[str], syntax: str) -> float:
 
 
 def _ways(images: Corpus, studies: Sequence[str], syntax: str) -> Iterator[tuple[str, Callable[[Running], float]]]:
-    for way in ("get", "move"):
-        if way == "get" or syntax == PLAIN:
-            yield f"C-{way.upper()}", lambda asked, way=way: _over_dicom(way, asked, studies, syntax, images.instances)
-    yield "WADO-RS", lambda asked: _over_web(asked, studies, syntax)
+    dicom = partial(_over_dicom, studies=studies, syntax=syntax, instances=images.instances)
+    yield "C-GET", partial(dicom, "get")
+    if syntax == PLAIN:
+        # The sink takes whatever is offered first.
+        yield "C-MOVE", partial(dicom, "move")
+    yield "WADO-RS", partial(_over_web, studies=studies, syntax=syntax)
 
 
 def _compare(

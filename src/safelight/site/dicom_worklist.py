@@ -54,6 +54,40 @@ _STEP_KEYS: Final = (
 )
 
 
+MATCHED: Final = frozenset(
+    (
+        MODALITY,
+        STATION,
+        START_DATE,
+        0x00400003,  # Scheduled Procedure Step Start Time
+        0x00400006,  # Scheduled Performing Physician's Name
+        0x00400007,  # Scheduled Procedure Step Description
+        0x00400009,  # Scheduled Procedure Step ID
+        0x00400010,  # Scheduled Station Name
+        0x00400011,  # Scheduled Procedure Step Location
+        0x00400020,  # Scheduled Procedure Step Status
+        ACCESSION,
+        PATIENT_ID,
+        0x00080080,  # Institution Name
+        0x00080090,  # Referring Physician's Name
+        0x00100010,  # Patient's Name
+        0x00100021,  # Issuer of Patient ID
+        0x00100030,  # Patient's Birth Date
+        0x00100040,  # Patient's Sex
+        0x0020000D,  # Study Instance UID
+        0x00321032,  # Requesting Physician
+        0x00321060,  # Requested Procedure Description
+        0x00380010,  # Admission ID
+        0x00380300,  # Current Patient Location
+        0x00401001,  # Requested Procedure ID
+        0x00401003,  # Requested Procedure Priority
+        0x00402016,  # Placer Order Number / Imaging Service Request
+        0x00402017,  # Filler Order Number / Imaging Service Request
+    )
+)
+"""Keys that are matched. Any other narrows nothing: some askers write zero where they mean nothing."""
+
+
 class WorklistQueries:
     """Finds scheduled steps that are not settled."""
 
@@ -138,7 +172,7 @@ def _search(keys: Sequence[QueryKey], limit: int) -> StepSearch:
 
 def _matches(keys: Sequence[QueryKey]) -> Iterator[tuple[int, Match]]:
     for key in keys:
-        if key.match is not None:
+        if key.match is not None and key.tag in MATCHED:
             yield key.tag, key.match
         if key.tag == SCHEDULED_STEP:
             yield from _matches(key.nested)

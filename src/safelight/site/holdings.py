@@ -27,6 +27,7 @@ from safelight.wire.dicom.transcoding import encapsulated
 Read = TypeVar("Read")
 READERS_MAX: Final = 4
 IN_MEMORY_BYTES_MAX: Final = 64 * 2**20
+AT_ONCE_BYTES_MAX: Final = 4 * 2**20
 
 
 class NotHeld(UsageError):
@@ -103,7 +104,9 @@ class Holdings:
         prefix = holding.prefix_size
         if isinstance(holding, LandedRow):
             with suppress(LandingReleased):
-                return _Behind(self._landing.read(holding.place), prefix)
+                source = _Behind(self._landing.read(holding.place), prefix)
+                # A small one is read now: a caller that still waits for an answer to the last one loses no time by it.
+                return source if source.size > AT_ONCE_BYTES_MAX else MemorySource(source.read(0, source.size))
             return self.data_set(self.holding_of(holding.version.digest))
         if holding.size <= IN_MEMORY_BYTES_MAX:
             whole = b"".join(self.stored(holding))

@@ -212,7 +212,7 @@ class _Get:
 
     def _tell(self) -> None:
         if self._tally.remaining:
-            self._conversation.answer(PENDING, **self._tally.counts(with_remaining=True))
+            self._conversation.progress(PENDING, **self._tally.counts(with_remaining=True))
 
 
 class _Move:

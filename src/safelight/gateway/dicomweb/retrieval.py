@@ -314,7 +314,9 @@ def _multipart(media: str, parts: Iterator[tuple[str, Iterator[bytes | memoryvie
 
 
 def _woven(boundary: str, parts: Iterator[tuple[str, Iterator[bytes | memoryview]]]) -> Iterator[bytes | memoryview]:
+    is_first = True
     for content, pieces in parts:
-        yield part_head(boundary, {"Content-Type": content})
+        yield part_head(boundary, {"Content-Type": content}, is_first=is_first)
         yield from pieces
+        is_first = False
     yield closing(boundary)
