@@ -7,6 +7,7 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -17,6 +18,7 @@ from bench.figures import CommandFailed, Figure, Series, cpu_seconds, run
 from bench.peers import Running
 
 PART = "query"
+INDEX_SECONDS_MAX = 120.0
 Request = Mapping[str, Any]
 Server = Callable[..., AbstractContextManager[Running]]
 GIVEN = ("PatientName", "PatientBirthDate", "StudyTime", "StudyDescription", "ModalitiesInStudy")
@@ -69,19 +71,30 @@ def _beside(place: Path, *, quick: bool) -> list[Figure]:
     setting = f"{studies:,} studies"
     objects = corpus.studies(studies)
     gathered = {name: Series(PART, setting, name) for name in ("Safelight", "Orthanc")}
-    with peers.safelight_serve(place / "safelight") as ours, peers.orthanc(place / "orthanc", tuned=True) as theirs:
+    with (
+        # Nothing is packed meanwhile: it would be measured with the queries.
+        peers.safelight_serve(place / "safelight", settings={"quiet_seconds": 86_400}) as ours,
+        peers.orthanc(place / "orthanc", tuned=True) as theirs,
+    ):
         for one in (ours, theirs):
             folders = corpus.parts(objects, 4, place / f"{one.program}-parts")
             run([sys.executable, "-m", "bench.push", one.title, str(one.port), *folders], watch=False)
-            if one.stored() != studies:
-                raise CommandFailed(f"{one.program} holds {one.stored()} of {studies}")
-        peers.safelight("vault", "pack", home=ours.folder / "home")
+            _wait_until_indexed(one, studies)
         for _ in range(1 if quick else 5):
             for measure, requests in _kinds(studies).items():
                 found = {one.program: _timed(one, measure, requests, gathered[one.program]) for one in (ours, theirs)}
                 if len(set(found.values())) != 1:
                     raise CommandFailed(f"{measure}: answers differ: {found}")
     return [figure for series in gathered.values() for figure in series.figures()]
+
+
+def _wait_until_indexed(one: Running, studies: int) -> None:
+    """Return when everything that was sent is counted: our index may follow the answers by some seconds."""
+    deadline = time.monotonic() + INDEX_SECONDS_MAX
+    while (held := one.stored()) != studies:
+        if time.monotonic() > deadline:
+            raise CommandFailed(f"{one.program} holds {held} of {studies}")
+        time.sleep(0.5)
 
 
 def _timed(asked: Running, measure: str, requests: Sequence[Request], series: Series) -> int:

@@ -19,6 +19,14 @@ from safelight.site.dicom_worklist import WorklistQueries
 from safelight.site.opened import Site
 from safelight.wire.dicom.uids import COMMITMENT_PUSH, PROCEDURE_STEP, WORKLIST_FIND
 
+SOP_CLASSES: Final = (
+    *dicom_queries.LEVELS_OF_MODEL,
+    *dicom_retrievals.LEVELS_OF_MODEL,
+    WORKLIST_FIND,
+    PROCEDURE_STEP,
+    COMMITMENT_PUSH,
+)
+"""What is served beside storage and verification."""
 NOTHING: Final[Mapping[str, Service]] = {}
 
 

@@ -25,7 +25,7 @@ ACCESSION: Final = 0x00080050
 PATIENT_ID: Final = 0x00100020
 _ID_MAX: Final = 16
 
-_CODES: Final[Mapping[int, Mapping[int, str]]] = {
+CODES: Final[Mapping[int, Mapping[int, str]]] = {
     0x00321064: {
         0x00080100: "RequestedProcedureCodeValue",
         0x00080102: "RequestedProcedureCodingScheme",
@@ -207,9 +207,9 @@ def _nested(key: QueryKey) -> tuple[QueryKey, ...]:
     """Return the keys in a sequence; one that names none asks for what we have. Source: PS3.4 section C.2.2.2.6."""
     if key.tag == SCHEDULED_STEP and not key.nested:
         return _STEP_KEYS
-    if key.nested or key.tag not in _CODES:
+    if key.nested or key.tag not in CODES:
         return key.nested
-    return tuple(QueryKey(tag, "LO" if tag == 0x00080104 else "SH") for tag in _CODES[key.tag])
+    return tuple(QueryKey(tag, "LO" if tag == 0x00080104 else "SH") for tag in CODES[key.tag])
 
 
 def _values(keys: Sequence[QueryKey], told: Mapping[str, str]) -> list[Value]:
@@ -219,8 +219,8 @@ def _values(keys: Sequence[QueryKey], told: Mapping[str, str]) -> list[Value]:
             values.append(told.get(keyword_for_tag(key.tag), ""))
         elif key.tag == SCHEDULED_STEP:
             values.append(_values(_nested(key), told))
-        elif key.tag in _CODES:
-            codes = _CODES[key.tag]
+        elif key.tag in CODES:
+            codes = CODES[key.tag]
             has_code = bool(told.get(codes[0x00080100]))
             values.append([told.get(codes.get(one.tag, ""), "") for one in _nested(key)] if has_code else None)
         else:

@@ -49,7 +49,7 @@ STORED: Final = "*"
 _NATIVE: Final = frozenset(
     {IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, GE_PRIVATE_SWAPPED, *DEFLATED}
 )
-_MEDIA_OF_SYNTAX: Final = {
+MEDIA_OF_SYNTAX: Final = {
     "1.2.840.10008.1.2.4.50": "image/jpeg",
     "1.2.840.10008.1.2.4.51": "image/jpeg",
     "1.2.840.10008.1.2.4.57": "image/jpeg",
@@ -272,7 +272,7 @@ def _prefix(version: VersionRow, syntax: str) -> bytes:
 def _frame_form(pixels: Pixels, accept: Sequence[MediaRange]) -> tuple[MediaRange, str, bool]:
     """Choose a form: the range that it serves, its media type, and whether frames go as they are coded."""
     stored = pixels.transfer_syntax
-    coded = _MEDIA_OF_SYNTAX.get(stored, OCTETS) if pixels.encapsulated else ""
+    coded = MEDIA_OF_SYNTAX.get(stored, OCTETS) if pixels.encapsulated else ""
     for one in accept:
         if coded:
             named = one.transfer_syntax in (STORED, stored)
