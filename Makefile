@@ -87,8 +87,9 @@ format: setup ## lay out the code and mend what ruff can
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-docs: setup ## write docs/errors.md from the code
+docs: setup ## write docs/errors.md and the tables of the conformance pages from the code
 	$(BIN)/python tools/errors_page.py
+	$(BIN)/python tools/conformance_pages.py
 
 lock: setup ## pin and hash the newest libraries that pyproject.toml allows
 	PYTHON=$(BIN)/python tools/lock

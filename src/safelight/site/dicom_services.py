@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
+from safelight.gateway.ahead import Ahead
 from safelight.gateway.dicom.commitment_service import CommitmentService
 from safelight.gateway.dicom.conversation import Service
 from safelight.gateway.dicom.ports import Admission, AssociationFacts
@@ -20,6 +21,14 @@ from safelight.site.dicom_worklist import WorklistQueries
 from safelight.site.opened import Site
 from safelight.wire.dicom.uids import COMMITMENT_PUSH, PROCEDURE_STEP, WORKLIST_FIND
 
+SOP_CLASSES: Final = (
+    *dicom_queries.LEVELS_OF_MODEL,
+    *dicom_retrievals.LEVELS_OF_MODEL,
+    WORKLIST_FIND,
+    PROCEDURE_STEP,
+    COMMITMENT_PUSH,
+)
+"""What is served beside storage and verification."""
 NOTHING: Final[Mapping[str, Service]] = {}
 
 
@@ -30,8 +39,9 @@ class ArchiveServices:
         self._admission = admission
         speaks_as = partial(title_for, site.settings)
         self._commitments = CommitmentDesk(site)
+        self._ahead = Ahead()
         queries = QueryService(ArchiveQueries(site), identifier_bytes_max)
-        retrievals = RetrieveService(ArchiveRetrievals(site), speaks_as, identifier_bytes_max)
+        retrievals = RetrieveService(ArchiveRetrievals(site), self._ahead, speaks_as, identifier_bytes_max)
         self._services: dict[str, Service] = {
             **dict.fromkeys(dicom_queries.LEVELS_OF_MODEL, queries),
             **dict.fromkeys(dicom_retrievals.LEVELS_OF_MODEL, retrievals),
@@ -47,6 +57,7 @@ class ArchiveServices:
     def stop(self) -> None:
         """End it; no association stands any more."""
         self._commitments.stop()
+        self._ahead.stop()
 
     def offered(self, caller: AssociationFacts) -> Mapping[str, Service]:
         """Return the services for a caller; none for a target that was let in for a comparison only."""

@@ -24,7 +24,7 @@ MODALITY: Final = 0x00080060
 ACCESSION: Final = 0x00080050
 PATIENT_ID: Final = 0x00100020
 
-_CODES: Final[Mapping[int, Mapping[int, str]]] = {
+CODES: Final[Mapping[int, Mapping[int, str]]] = {
     0x00321064: {
         0x00080100: "RequestedProcedureCodeValue",
         0x00080102: "RequestedProcedureCodingScheme",
@@ -51,6 +51,40 @@ _STEP_KEYS: Final = (
     QueryKey(0x00400011, "SH"),
     QueryKey(0x00400020, "CS"),
 )
+
+
+MATCHED: Final = frozenset(
+    (
+        MODALITY,
+        STATION,
+        START_DATE,
+        0x00400003,  # Scheduled Procedure Step Start Time
+        0x00400006,  # Scheduled Performing Physician's Name
+        0x00400007,  # Scheduled Procedure Step Description
+        0x00400009,  # Scheduled Procedure Step ID
+        0x00400010,  # Scheduled Station Name
+        0x00400011,  # Scheduled Procedure Step Location
+        0x00400020,  # Scheduled Procedure Step Status
+        ACCESSION,
+        PATIENT_ID,
+        0x00080080,  # Institution Name
+        0x00080090,  # Referring Physician's Name
+        0x00100010,  # Patient's Name
+        0x00100021,  # Issuer of Patient ID
+        0x00100030,  # Patient's Birth Date
+        0x00100040,  # Patient's Sex
+        0x0020000D,  # Study Instance UID
+        0x00321032,  # Requesting Physician
+        0x00321060,  # Requested Procedure Description
+        0x00380010,  # Admission ID
+        0x00380300,  # Current Patient Location
+        0x00401001,  # Requested Procedure ID
+        0x00401003,  # Requested Procedure Priority
+        0x00402016,  # Placer Order Number / Imaging Service Request
+        0x00402017,  # Filler Order Number / Imaging Service Request
+    )
+)
+"""Keys that are matched. Any other narrows nothing: some askers write zero where they mean nothing."""
 
 
 class WorklistQueries:
@@ -110,7 +144,7 @@ def _search(keys: Sequence[QueryKey], limit: int) -> StepSearch:
 
 def _matches(keys: Sequence[QueryKey]) -> Iterator[tuple[int, Match]]:
     for key in keys:
-        if key.match is not None:
+        if key.match is not None and key.tag in MATCHED:
             yield key.tag, key.match
         if key.tag == SCHEDULED_STEP:
             yield from _matches(key.nested)
@@ -147,9 +181,9 @@ def _nested(key: QueryKey) -> tuple[QueryKey, ...]:
     """Return the keys in a sequence; one that names none asks for what we have. Source: PS3.4 section C.2.2.2.6."""
     if key.tag == SCHEDULED_STEP and not key.nested:
         return _STEP_KEYS
-    if key.nested or key.tag not in _CODES:
+    if key.nested or key.tag not in CODES:
         return key.nested
-    return tuple(QueryKey(tag, "LO" if tag == 0x00080104 else "SH") for tag in _CODES[key.tag])
+    return tuple(QueryKey(tag, "LO" if tag == 0x00080104 else "SH") for tag in CODES[key.tag])
 
 
 def _values(keys: Sequence[QueryKey], told: Mapping[str, str]) -> list[Value]:
@@ -159,8 +193,8 @@ def _values(keys: Sequence[QueryKey], told: Mapping[str, str]) -> list[Value]:
             values.append(told.get(keyword_for_tag(key.tag), ""))
         elif key.tag == SCHEDULED_STEP:
             values.append(_values(_nested(key), told))
-        elif key.tag in _CODES:
-            codes = _CODES[key.tag]
+        elif key.tag in CODES:
+            codes = CODES[key.tag]
             has_code = bool(told.get(codes[0x00080100]))
             values.append([told.get(codes.get(one.tag, ""), "") for one in _nested(key)] if has_code else None)
         else:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.rows import HoldingRow, LandedRow
@@ -22,9 +22,13 @@ from safelight.vault.landing import Landing, LandingReleased
 from safelight.vault.pack_format import DigestMismatch
 from safelight.vault.pack_reader import PackReader, ReferenceDamaged, ReferenceMissing
 from safelight.vault.placement import Placement
+from safelight.wire.dicom.frames import Undecodable
+from safelight.wire.dicom.transcoding import encapsulated
 
+Read = TypeVar("Read")
 READERS_MAX: Final = 4
 IN_MEMORY_BYTES_MAX: Final = 64 * 2**20
+AT_ONCE_BYTES_MAX: Final = 4 * 2**20
 
 
 class NotHeld(UsageError):
@@ -101,12 +105,45 @@ class Holdings:
         prefix = holding.prefix_size
         if isinstance(holding, LandedRow):
             with suppress(LandingReleased):
-                return _Behind(self._landing.read(holding.place), prefix)
+                source = _Behind(self._landing.read(holding.place), prefix)
+                # A small one is read now: a caller that still waits for an answer to the last one loses no time by it.
+                return source if source.size > AT_ONCE_BYTES_MAX else MemorySource(source.read(0, source.size))
             return self.data_set(self.holding_of(holding.version.digest))
         if holding.size <= IN_MEMORY_BYTES_MAX:
             whole = b"".join(self.stored(holding))
             return MemorySource(memoryview(whole)[prefix:])
         return _Behind(_spooled(self._spool, self.stored(holding)), prefix)
+
+    def coded(self, holding: HoldingRow | LandedRow) -> Iterator[bytes | memoryview]:
+        """Give the data set around its frames as the pack keeps them, which is HTJ2K: no codec runs.
+
+        Raises:
+            Undecodable: it lies in no pack, or not all of it is kept so.
+            BadDataSet: it cannot be followed as a data set.
+        """
+        stored = holding.version.transfer_syntax
+        if isinstance(holding, LandedRow):
+            raise Undecodable(transfer_syntax=stored, why="not in a pack yet")
+        entry = self._from_pack(holding, lambda reader: reader.coded_entry(holding.position))
+        if entry is None:
+            raise Undecodable(transfer_syntax=stored, why="not every frame is coded so")
+
+        def frames() -> Iterator[bytes | memoryview]:
+            for number in range(len(entry.parts)):
+                yield self._from_pack(holding, partial(_coded_frame, holding.position, number))
+
+        transformed = entry.picture is not None and entry.picture.colour_transform
+        source = self.ranged(holding, pixels=False)
+        return encapsulated(source, stored, frames(), holding.prefix_size, colours_transformed=transformed)
+
+    def _from_pack(self, holding: HoldingRow, read: Callable[[PackReader], Read]) -> Read:
+        """Read from the first placement that gives it."""
+        for placement, referred in self._ways():
+            try:
+                return read(self._reader(placement, referred, holding.pack))
+            except (IntegrityError, ResourceError) as error:
+                self._bad(placement, holding.pack, error)
+        raise Unreadable(pack=holding.pack, position=holding.position)
 
     def ranged(self, holding: HoldingRow | LandedRow, *, pixels: bool = True) -> ByteSource:
         """Return the stored bytes for reading in ranges, of which only the frames that are touched are decoded.
@@ -215,6 +252,10 @@ class _Way:
     @property
     def key(self) -> tuple[str, str, str]:
         return self.placement.name, self.referred.name, self.pack
+
+
+def _coded_frame(position: int, number: int, reader: PackReader) -> bytes | memoryview:
+    return reader.coded_frame(position, number).stored
 
 
 class _Behind:

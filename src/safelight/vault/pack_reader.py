@@ -145,6 +145,13 @@ class PackReader:
             raise FrameDamaged(coding=entry.parts[number].coding.value, position=position, frame=number)
         return before
 
+    def coded_entry(self, position: int) -> PackEntry | None:
+        """Return where the frames of an image lie if each of them is stored as HTJ2K, else None."""
+        _, entry = self._owner(position)
+        picture = entry.picture
+        is_whole = picture is not None and all(part.length == picture.size for part in entry.parts)
+        return entry if is_whole and {part.coding for part in entry.parts} == {Coding.HTJ2K} else None
+
     def coded_frame(self, position: int, number: int) -> CodedFrame:
         """Return one frame (or fragment) as it is stored."""
         owner, entry = self._owner(position)

@@ -116,6 +116,10 @@ class Conversation:
         self._send(self.context, answer, None if data is None else MemorySource(data))
         self.flush()
 
+    def progress(self, status: int, **counts: int | str | None) -> None:
+        """Say how far it is, together with whatever is sent next."""
+        self._send(self.context, self._answer(status, has_data_set=False, **counts), None)
+
     def store(self, context: AgreedContext, sop_instance: str, data: ByteSource) -> int:
         """Send one instance as a sub-operation (C-STORE); return its message identifier."""
         request = Command(
