@@ -5,6 +5,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from safelight.site.opened import Site
 
 ADVICE_KEPT: Final = timedelta(seconds=10)
+WITH_ARRIVALS: Final = frozenset({"catalog/worklist", "catalog/find", "catalog/reports"})
+"""Documents that change with what comes in; the others with the facts of the journal alone."""
 PRINTING_SECONDS_MAX: Final = 120
 NO_IMAGES: Final = frozenset(
     {"SR", "KO", "PR", "DOC", "AU", "REG", "PLAN", "FID", "RWV", "ECG", "HD", "SEG", "RTSTRUCT"}
@@ -59,9 +62,9 @@ class ServedHouse:
         self._has_viewer = has_viewer
         self._asking = threading.Lock()
         self._printing = threading.Lock()
-        self._memory = Memory(site.clock, self._changes.mark)
+        self._memory = Memory(site.clock)
         self._advice: tuple[timedelta, Mapping[str, Any]] | None = None
-        home = site.home
+        home = self._home = replace(site.home, records=site)
         self._documents: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
             "status": lambda _: status_document(home),
             "downtime/status": lambda _: downtime_document(home),
@@ -96,7 +99,8 @@ class ServedHouse:
 
         When something changed every screen asks at once: one answer is made for all that ask the same.
         """
-        return self._memory.remembered((name, repr(asked)), lambda: self._documents[name](asked))
+        mark_of = self._changes.mark if name in WITH_ARRIVALS else self._site.journal.last_position
+        return self._memory.remembered((name, repr(asked)), mark_of, lambda: self._documents[name](asked))
 
     def act(self, name: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do an act as the command line does."""
@@ -109,7 +113,7 @@ class ServedHouse:
             UnknownBlock, UnknownExam: there is nothing to print.
             NotPrinted: it took too long, or failed.
         """
-        home, told = self._site.home, {**asked}
+        home, told = self._home, {**asked}
         if "block" in told and not any(one["block"] == told["block"] for one in numbers_document(home)["blocks"]):
             raise UnknownBlock(block=told["block"])
         if "accession" in told and told["accession"] not in exams_of(self._site.records.journal):
@@ -151,13 +155,13 @@ class ServedHouse:
         with self._asking:
             now = self._site.clock.elapsed()
             if self._advice is None or now - self._advice[0] >= ADVICE_KEPT:
-                document = advice_document(self._site.home, (), None)
+                document = advice_document(self._home, (), None)
                 self._advice = (self._site.clock.elapsed(), document)
             return self._advice[1]
 
     def _found(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         limit = int(asked["limit"])
-        rows = find_studies(self._site.home, {**asked, "limit": limit + 1})
+        rows = find_studies(self._home, {**asked, "limit": limit + 1})
         link = viewer_link if self._has_viewer else lambda *_: None
         shown = [{**row, "viewer": link(row["study"], row["modalities"])} for row in rows[:limit]]
         return {"studies": shown, "is_more": len(rows) > limit, "offset": asked["offset"]}
