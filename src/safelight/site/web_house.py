@@ -35,6 +35,7 @@ from safelight.site.web_worklist import merged_worklist
 if TYPE_CHECKING:
     from safelight.site.opened import Site
 
+ROWS_MAX: Final = 1000
 ADVICE_KEPT: Final = timedelta(seconds=10)
 WITH_ARRIVALS: Final = frozenset({"catalog/worklist", "catalog/find", "catalog/reports"})
 """Documents that change with what comes in; the others with the facts of the journal alone."""
@@ -68,11 +69,11 @@ class ServedHouse:
         self._documents: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
             "status": lambda _: status_document(home),
             "downtime/status": lambda _: downtime_document(home),
-            "downtime/log": lambda _: log_document(home),
-            "downtime/exam/list": lambda asked: exams_document(home, only_open=asked["open"]),
+            "downtime/log": lambda _: newest(log_document(home), "said"),
+            "downtime/exam/list": lambda asked: newest(exams_document(home, only_open=asked["open"]), "exams"),
             "downtime/advise": lambda _: self._advised(),
-            "downtime/device/list": lambda _: devices_document(home),
-            "downtime/numbers/list": lambda _: numbers_document(home),
+            "downtime/device/list": lambda _: newest(devices_document(home), "devices"),
+            "downtime/numbers/list": lambda _: newest(numbers_document(home), "blocks"),
             "catalog/worklist": lambda asked: merged_worklist(home, asked),
             "catalog/find": self._found,
             "catalog/reports": lambda asked: reports_document(
@@ -165,6 +166,12 @@ class ServedHouse:
         link = viewer_link if self._has_viewer else lambda *_: None
         shown = [{**row, "viewer": link(row["study"], row["modalities"])} for row in rows[:limit]]
         return {"studies": shown, "is_more": len(rows) > limit, "offset": asked["offset"]}
+
+
+def newest(document: dict[str, Any], of: str) -> dict[str, Any]:
+    """Return a document with no more rows than a page can show: the last ones, and whether there are more."""
+    rows = document[of]
+    return {**document, of: rows[-ROWS_MAX:], "is_more": len(rows) > ROWS_MAX}
 
 
 def viewer_link(study: str, modalities: Sequence[str]) -> str | None:
