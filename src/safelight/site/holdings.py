@@ -138,11 +138,11 @@ class Holdings:
 
     def _from_pack(self, holding: HoldingRow, read: Callable[[PackReader], Read]) -> Read:
         """Read from the first placement that gives it."""
-        for placement, referred in self._ways():
+        for way in self._ways(holding.pack):
             try:
-                return read(self._reader(placement, referred, holding.pack))
+                return read(self._reader(way))
             except (IntegrityError, ResourceError) as error:
-                self._bad(placement, holding.pack, error)
+                self._bad(way, error)
         raise Unreadable(pack=holding.pack, position=holding.position)
 
     def ranged(self, holding: HoldingRow | LandedRow, *, pixels: bool = True) -> ByteSource:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.errors import CatalogDamaged, CatalogMissing
+from safelight.catalog.message_index import MessageIndex
 from safelight.catalog.rows import LandedRow
 from safelight.core.clock import SystemClock
 from safelight.core.disk import Disk, RealDisk, make_directory, write_file
@@ -199,6 +200,16 @@ class Site:
     def catalog(self) -> Catalog:
         """What is held, received, claimed and found."""
         return self.records.catalog
+
+    @property
+    def journal(self) -> Journal:
+        """The facts."""
+        return self.records.journal
+
+    @property
+    def message_index(self) -> MessageIndex:
+        """Messages and what they order."""
+        return self.messages.index
 
     def reopen_catalog(self) -> None:
         """Go on with the catalog that lies in the home now, and add what the landing log holds."""

@@ -32,7 +32,10 @@ FINDINGS_SHOWN: Final = 1000
 
 @contextmanager
 def looked_at(home: Home) -> Iterator[tuple[Catalog, Journal]]:
-    """Open a home's records for reading; a running `serve` is not disturbed."""
+    """Open a home's records for reading; a running `serve` is not disturbed, and uses what it has open."""
+    if home.records is not None:
+        yield home.records.catalog, home.records.journal
+        return
     clock = SystemClock()
     settled(home)
     catalog = Catalog.open(home.catalog, read_only=True)

@@ -5,6 +5,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -35,7 +36,10 @@ from safelight.site.web_worklist import merged_worklist
 if TYPE_CHECKING:
     from safelight.site.opened import Site
 
+ROWS_MAX: Final = 1000
 ADVICE_KEPT: Final = timedelta(seconds=10)
+WITH_ARRIVALS: Final = frozenset({"catalog/worklist", "catalog/find", "catalog/reports"})
+"""Documents that change with what comes in; the others with the facts of the journal alone."""
 PRINTING_SECONDS_MAX: Final = 120
 NO_IMAGES: Final = frozenset(
     {"SR", "KO", "PR", "DOC", "AU", "REG", "PLAN", "FID", "RWV", "ECG", "HD", "SEG", "RTSTRUCT"}
@@ -50,10 +54,6 @@ class NotPrinted(ResourceError):
     hint: ClassVar[str] = "Print fewer at once; or on this machine: safelight downtime numbers labels, exam labels."
 
 
-LOOKED_FOR: Final = frozenset({"status", "catalog/find", "downtime/device/list"})
-"""Documents that tell of what came through the doors."""
-
-
 class ServedHouse:
     """What the console asks of this home. Used by many threads."""
 
@@ -64,17 +64,17 @@ class ServedHouse:
         self._has_viewer = has_viewer
         self._asking = threading.Lock()
         self._printing = threading.Lock()
-        self._memory = Memory(site.clock, self._changes.mark)
+        self._memory = Memory(site.clock)
         self._advice: tuple[timedelta, Mapping[str, Any]] | None = None
-        home = site.home
+        home = self._home = replace(site.home, records=site)
         self._documents: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
             "status": lambda _: status_document(home),
             "downtime/status": lambda _: downtime_document(home),
-            "downtime/log": lambda _: log_document(home),
-            "downtime/exam/list": lambda asked: exams_document(home, only_open=asked["open"]),
+            "downtime/log": lambda _: newest(log_document(home), "said"),
+            "downtime/exam/list": lambda asked: newest(exams_document(home, only_open=asked["open"]), "exams"),
             "downtime/advise": lambda _: self._advised(),
-            "downtime/device/list": lambda _: devices_document(home),
-            "downtime/numbers/list": lambda _: numbers_document(home),
+            "downtime/device/list": lambda _: newest(devices_document(home), "devices"),
+            "downtime/numbers/list": lambda _: newest(numbers_document(home), "blocks"),
             "catalog/worklist": lambda asked: merged_worklist(home, asked),
             "catalog/find": self._found,
             "catalog/reports": lambda asked: reports_document(
@@ -102,9 +102,10 @@ class ServedHouse:
         When something changed every screen asks at once: one answer is made for all that ask the same. Whatever was
         answered at a door is recorded before anybody looks for it.
         """
-        if name in LOOKED_FOR:
+        if name in WITH_ARRIVALS:
             self.act(SETTLE, {})
-        return self._memory.remembered((name, repr(asked)), lambda: self._documents[name](asked))
+        mark_of = self._changes.mark if name in WITH_ARRIVALS else self._site.journal.last_position
+        return self._memory.remembered((name, repr(asked)), mark_of, lambda: self._documents[name](asked))
 
     def act(self, name: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do an act as the command line does."""
@@ -117,7 +118,7 @@ class ServedHouse:
             UnknownBlock, UnknownExam: there is nothing to print.
             NotPrinted: it took too long, or failed.
         """
-        home, told = self._site.home, {**asked}
+        home, told = self._home, {**asked}
         if "block" in told and not any(one["block"] == told["block"] for one in numbers_document(home)["blocks"]):
             raise UnknownBlock(block=told["block"])
         if "accession" in told and told["accession"] not in exams_of(self._site.records.journal):
@@ -159,16 +160,22 @@ class ServedHouse:
         with self._asking:
             now = self._site.clock.elapsed()
             if self._advice is None or now - self._advice[0] >= ADVICE_KEPT:
-                document = advice_document(self._site.home, (), None)
+                document = advice_document(self._home, (), None)
                 self._advice = (self._site.clock.elapsed(), document)
             return self._advice[1]
 
     def _found(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         limit = int(asked["limit"])
-        rows = find_studies(self._site.home, {**asked, "limit": limit + 1})
+        rows = find_studies(self._home, {**asked, "limit": limit + 1})
         link = viewer_link if self._has_viewer else lambda *_: None
         shown = [{**row, "viewer": link(row["study"], row["modalities"])} for row in rows[:limit]]
         return {"studies": shown, "is_more": len(rows) > limit, "offset": asked["offset"]}
+
+
+def newest(document: dict[str, Any], of: str) -> dict[str, Any]:
+    """Return a document with no more rows than a page can show: the last ones, and whether there are more."""
+    rows = document[of]
+    return {**document, of: rows[-ROWS_MAX:], "is_more": len(rows) > ROWS_MAX}
 
 
 def viewer_link(study: str, modalities: Sequence[str]) -> str | None:

@@ -23,14 +23,13 @@ class _Slot:
 class Memory:
     """Keeps the last documents for as long as the home stays where it was. Used by many threads."""
 
-    def __init__(self, clock: Clock, mark: Callable[[], object]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._mark = mark
         self._lock = threading.Lock()
         self._slots: OrderedDict[tuple[str, str], _Slot] = OrderedDict()
 
-    def remembered(self, key: tuple[str, str], make: Callable[[], Document]) -> Document:
-        """Return the document, made now or a moment ago."""
+    def remembered(self, key: tuple[str, str], mark_of: Callable[[], object], make: Callable[[], Document]) -> Document:
+        """Return the document, made now, or a moment ago when the home was where it is now."""
         with self._lock:
             slot = self._slots.setdefault(key, _Slot())
             self._slots.move_to_end(key)
@@ -38,7 +37,7 @@ class Memory:
                 self._slots.popitem(last=False)
         with slot.making:
             # Before it is made: what changes meanwhile makes it old at once.
-            mark, now = self._mark(), self._clock.elapsed()
+            mark, now = mark_of(), self._clock.elapsed()
             if slot.made is None or slot.made[0] != mark or now - slot.made[1] > KEPT_FOR:
                 slot.made = (mark, now, make())
             return slot.made[2]
