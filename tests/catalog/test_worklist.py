@@ -115,8 +115,10 @@ def test_steps_of_one_order_are_told_apart_by_their_numbers_or_stay_apart(index:
     assert len(shown(index, accession="A2")) == 2
 
 
-def test_a_placer_number_means_the_same_step_for_the_same_patient_only(index: MessageIndex) -> None:
-    number = {"PlacerOrderNumberImagingServiceRequest": "77", "AccessionNumber": ""}
+@pytest.mark.parametrize(
+    "number", [{"PlacerOrderNumberImagingServiceRequest": "77", "AccessionNumber": ""}, {"AccessionNumber": "77"}]
+)
+def test_a_number_means_the_same_step_for_the_same_patient_only(index: MessageIndex, number: dict[str, str]) -> None:
     ordered(index, 1, 1, **number)
     listed(index, 2, step(1, "P1", **number), step(2, "P2", **number))
     assert [(row.patient_id.text, len(row.sources)) for row in shown(index)] == [("P1", 2), ("P2", 1)]

@@ -1,6 +1,7 @@
 """What is registered by hand in a downtime, on the worklist that a modality is given."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from safelight.catalog.order_changes import Changes, OrderChange, PatientChange, PatientName, StepState
+from safelight.core.clock import SetClock
 from safelight.core.names import AETitle
 from safelight.core.progress import silent
 from safelight.gateway.dicom.contexts import service_proposal
@@ -15,7 +17,9 @@ from safelight.gateway.dicom.ports import AssociationFacts
 from safelight.gateway.dicom.procedure_step_service import StepNotice, StepStatus
 from safelight.site.acts import act
 from safelight.site.dicom_procedure_steps import StepLedger
+from safelight.site.downtime_steps import DowntimeSteps
 from safelight.site.hl7_worklist import worklist_document
+from safelight.site.performed_steps import position_before
 from safelight.wire.dicom.identifier import encode_identifier
 from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN, WORKLIST_FIND
 from support.archive_door import ArchiveDoor, open_archive
@@ -111,6 +115,18 @@ def test_the_worklist_is_the_same_in_the_command_and_after_the_index_was_lost(
     assert worklist_document(home, {"modality": "MR"})["steps"] == []
 
 
+def test_what_was_registered_by_hand_goes_a_day_after_its_outage_is_over(door: ArchiveDoor) -> None:
+    register(door)
+    clock = SetClock(door.site.clock.now() + timedelta(days=3))
+    steps = DowntimeSteps(door.site.records.journal, frozenset, clock)
+    assert len(steps.rows()) == 1
+    for event in ("ended", "closed"):
+        told = {"event": event, "scopes": ["ris"], "leave_open": True, **WHO}
+        act(door.site, "downtime.say", told, silent)
+    assert steps.rows() == []
+    assert len(offered(door)) == 1
+
+
 def perform(door: ArchiveDoor, offer: Dataset, instance: str, *statuses: StepStatus) -> None:
     caller = AssociationFacts(AETitle("CT1"), AETitle("SAFELIGHT"), "127.0.0.1")
     ledger = StepLedger(door.site)
@@ -151,3 +167,14 @@ def test_a_message_that_comes_after_it_was_done_has_it_done_again(door: ArchiveD
     assert offered(door) == []
     door.site.messages.index.fold([(9_999, Changes("20260301090000", orders=(order,)))])
     assert offered(door) == [offer]
+
+
+def test_entries_before_a_moment_are_passed_over_without_reading_them(door: ArchiveDoor) -> None:
+    journal = door.site.records.journal
+    last = journal.last()
+    assert last is not None
+    for entry in journal.entries():
+        before = position_before(journal, entry.at)
+        assert before < entry.position
+        assert all(one.at < entry.at for one in journal.entries(until=before))
+    assert position_before(journal, last.at + timedelta(seconds=1)) == last.position

@@ -20,7 +20,7 @@ from safelight.core.progress import silent
 from safelight.gateway.dicom.client import PeerUnreachable, connect
 from safelight.gateway.dicom.contexts import service_proposal
 from safelight.gateway.dicom.retrieval import QueryFailed
-from safelight.gateway.dicom.worklist_asking import WorklistAsker, WorklistTooLong
+from safelight.gateway.dicom.worklist_asking import WorklistAsker, WorklistTooLong, read_steps
 from safelight.site.acts import act
 from safelight.site.hl7_worklist import lists_document, worklist_document
 from safelight.site.home import Home
@@ -242,6 +242,19 @@ def test_a_ris_that_never_ends_is_left(ris: OddRis) -> None:
             asker = WorklistAsker(association, clock, rows_max, lambda go_on=go_on: go_on)
             with pytest.raises(WorklistTooLong):
                 asker.ask(days)
+
+
+def test_an_answer_with_several_steps_or_none_is_read_step_by_step() -> None:
+    several = answer(1, day(), "080000")
+    second = answer(2, day(), "090000").ScheduledProcedureStepSequence[0]
+    second.ScheduledStationAETitle = ["CT1", "CT2"]
+    several.ScheduledProcedureStepSequence.append(second)
+    first, other = read_steps(several)
+    assert (first.attributes["AccessionNumber"], other.attributes["AccessionNumber"]) == ("A1", "A1")
+    assert (first.attributes["ScheduledProcedureStepID"], other.attributes["ScheduledProcedureStepID"]) == ("S1", "S2")
+    assert other.attributes["ScheduledStationAETitle"] == "CT1\\CT2"
+    del several.ScheduledProcedureStepSequence
+    assert [one.names_itself for one in read_steps(several)] == [True]
 
 
 def test_a_ris_that_is_declared_away_is_not_believed(site: Site, ris: OddRis) -> None:

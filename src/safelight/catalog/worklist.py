@@ -1,9 +1,9 @@
 """The worklist as one: steps from messages, from lists that others keep, and from people, each step once.
 
-The same step is told by accession number, study, placer or filler number, and by the number of the step where both
-have one. A list has the RIS's own identifiers, so a step of it stands for the orders that it names; a person in a
-downtime knows best, so what was registered by hand stands for both. Whoever spoke last, by the journal, says what an
-attribute is; whoever spoke before fills what is empty. What messages have completed or cancelled stays so.
+The same step is told by its patient, by accession number, study, placer or filler number, and by the number of the
+step where both have one. A list has the RIS's own identifiers, so a step of it stands for the orders that it names; a
+person in a downtime knows best, so what was registered by hand stands for both. Whoever spoke last, by the journal,
+says what an attribute is; whoever spoke before fills what is empty. What messages have completed or cancelled stays so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,8 +30,6 @@ NAMES: Final[Mapping[str, str]] = {
     "filler": FILLER,
 }
 """By what the same step is told, by the column that has it."""
-_OF_THE_PATIENT: Final = frozenset(("placer", "filler"))
-"""Numbers that several senders may give; they mean the same step only for the same patient."""
 _STATES: Final = {state.value: state for state in StepState}
 
 
@@ -110,10 +108,8 @@ def _is_same(one: StepRow, other: StepRow) -> bool:
     apart = one.attributes.get(tells_apart), other.attributes.get(tells_apart)
     if all(apart) and apart[0] != apart[1]:
         return False
-    shared = set(_own_names(one)) & set(_own_names(other))
-    if one.patient_id != other.patient_id:
-        shared = {name for name in shared if name[0] not in _OF_THE_PATIENT}
-    return bool(shared)
+    # Numbers are given again, and several systems give them: what is said of one patient never fills up another's step.
+    return one.patient_id == other.patient_id and bool(set(_own_names(one)) & set(_own_names(other)))
 
 
 def _together(row: StepRow, others: Sequence[StepRow]) -> StepRow:
@@ -126,7 +122,7 @@ def _together(row: StepRow, others: Sequence[StepRow]) -> StepRow:
         attributes |= {name: value for name, value in one.attributes.items() if value}
     # A list was put together with what messages say of the patient; whoever registered by hand saw them.
     patient: dict[str, Personal] = {}
-    for one in (*(other for other in others if other.patient_id == row.patient_id), row):
+    for one in (*others, row):
         patient |= {name: value for name, value in one.patient.items() if value.text}
     states = [one.state for one in others]
     state = row.state
@@ -139,7 +135,7 @@ def _together(row: StepRow, others: Sequence[StepRow]) -> StepRow:
         # A number that is made of the order's place in the journal stays when a list names the order later.
         key=min(one.key for one in (row, *others)) if STEP not in attributes else row.key,
         state=state,
-        issuer=row.issuer or next((one.issuer for one in others if one.patient_id == row.patient_id), ""),
+        issuer=row.issuer or others[0].issuer,
         patient=patient,
         attributes=attributes,
         sources=tuple(dict.fromkeys(source for one in (row, *others) for source in one.sources)),

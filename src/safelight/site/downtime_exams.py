@@ -114,7 +114,9 @@ def _study_of_order(site: "Site", asked: Asked) -> str:
     # Imported here: most commands that look at exams need no worklist.
     from safelight.site.scheduled_steps import step_values
 
-    rows = site.messages.index.steps(StepSearch(accession=asked.accession, modality=asked.modality))
+    rows = site.messages.index.steps(
+        StepSearch(accession=asked.accession, modality=asked.modality, patient_id=asked.patient_id)
+    )
     return step_values(rows[0], site.node)["StudyInstanceUID"] if rows else ""
 
 

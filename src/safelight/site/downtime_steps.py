@@ -2,19 +2,24 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Final
 
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.order_changes import StepState
 from safelight.catalog.order_search import StepRow
+from safelight.core.clock import Clock, SystemClock
 from safelight.core.names import Personal
 from safelight.downtime.exam import EXAM_KINDS, Exam, Registered, Stage, Way
+from safelight.downtime.outage import Scope
 from safelight.journal.journal import Journal
 from safelight.site.exams import fold_exam
 from safelight.site.home import Home
+from safelight.site.outages import downtime_state
 from safelight.site.peers import BadPeers, read_peers
 
 BY_HAND: Final = "downtime"
+REMEMBERED: Final = timedelta(days=1)
 _SHORT: Final = 16
 """Characters of a station's name. Source: PS3.5 Table 6.2-1, value representation SH."""
 _STATES: Final[Mapping[Stage, StepState]] = {
@@ -29,9 +34,10 @@ _STATES: Final[Mapping[Stage, StepState]] = {
 class DowntimeSteps:
     """Downtime exams as steps; reads no fact of the journal twice. Used by many threads."""
 
-    def __init__(self, journal: Journal, stations: Callable[[], frozenset[str]]) -> None:
+    def __init__(self, journal: Journal, stations: Callable[[], frozenset[str]], clock: Clock | None = None) -> None:
         self._journal = journal
         self._stations = stations
+        self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._exams: dict[str, Exam] = {}
         self._registered: dict[str, int] = {}
@@ -39,7 +45,10 @@ class DowntimeSteps:
         self._read_until = 0
 
     def rows(self) -> list[StepRow]:
-        """Return every exam, those that are done or cancelled too: they say that a step is."""
+        """Return exams, those that are done or cancelled too: they say that a step is.
+
+        When their outage is over, and a day later, the RIS is the one who knows.
+        """
         with self._lock:
             for entry in self._journal.entries(after=self._read_until, kinds=EXAM_KINDS):
                 accession = fold_exam(self._exams, entry)
@@ -47,9 +56,13 @@ class DowntimeSteps:
                 self._changed[accession] = self._read_until = entry.position
             if not self._exams:
                 return []
-            stations = self._stations()
+            now, stations = self._clock.now(), self._stations()
+            state = downtime_state(self._journal)
+            open_outages = {number for scope in Scope for number in state.scope(scope, now).outages}
             return [
-                _row(exam, self._registered[name], self._changed[name], stations) for name, exam in self._exams.items()
+                _row(exam, self._registered[name], self._changed[name], stations)
+                for name, exam in self._exams.items()
+                if open_outages.intersection(exam.registered.outages) or now - exam.registered.said_at < REMEMBERED
             ]
 
 

@@ -68,6 +68,8 @@ _CODES: Final = {
 }
 CHARACTERS_MAX: Final = 1024
 """Of one value."""
+STEPS_MAX: Final = 100
+"""Of one answer."""
 ROUND: Final = 50
 """Limits on answers are round numbers."""
 HALVED_MAX: Final = 6
@@ -120,7 +122,8 @@ class WorklistAsker:
         for day in days:
             found = self._ask(f"{day:%Y%m%d}", 0, _DAY_SECONDS, 0)
             steps += found
-            if any(step.attributes.get("ScheduledProcedureStepStartDate", "") != f"{day:%Y%m%d}" for step in found):
+            dates = {step.attributes.get("ScheduledProcedureStepStartDate", "") for step in found}
+            if dates - {"", f"{day:%Y%m%d}"}:
                 # It does not look at dates: one answer has them all.
                 break
         self._answered.steps = list(keyed(steps).values())
@@ -158,11 +161,11 @@ class WorklistAsker:
             late = self._clock.elapsed() - self._began > ALTOGETHER
             if self._rows > self._rows_max or late or not self._go_on():
                 raise WorklistTooLong(rows=self._rows, rows_max=self._rows_max, late=late)
-            step = read_step(answer)
-            if step.names_itself:
-                yield step
-            else:
-                self._answered.not_understood += 1
+            for step in read_steps(answer):
+                if step.names_itself:
+                    yield step
+                else:
+                    self._answered.not_understood += 1
 
     def _count_unreadable(self, error: Exception) -> None:
         del error
@@ -172,10 +175,13 @@ class WorklistAsker:
             raise WorklistTooLong(rows=self._rows, rows_max=self._rows_max)
 
 
-def read_step(answer: Dataset) -> ListedStep:
-    """Read one answer; what is missing or odd in it is left out."""
-    items = answer.get("ScheduledProcedureStepSequence") or []
-    step = items[0] if items else Dataset()
+def read_steps(answer: Dataset) -> list[ListedStep]:
+    """Read one answer, which has one step by the standard, and several from some; what is odd in it is left out."""
+    items = list(answer.get("ScheduledProcedureStepSequence") or [Dataset()])
+    return [_read_step(answer, step) for step in items[:STEPS_MAX]]
+
+
+def _read_step(answer: Dataset, step: Dataset) -> ListedStep:
     attributes = {name: _text(answer, name) for name in OF_ORDER} | {name: _text(step, name) for name in OF_STEP}
     for within in (answer, step):
         for sequence, (value, scheme) in _CODES.items():
