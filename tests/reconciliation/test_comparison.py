@@ -53,7 +53,7 @@ def told(of: Sides, known: ReconciliationState | None = None, to: Destinations =
 
 MATCHED = decided(Verdict.MATCHED, "DT01", order_key=1)
 DEAD, DELIVERED = ({("MPI", 7): how} for how in ("dead", "delivered"))
-MERGED = Done(1, "merge to MPI", AT, {"destination": "MPI", "message": 7})
+MERGED = Done(1, "merge DP01 to MPI", AT, {"destination": "MPI", "message": 7})
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_a_wrong_match_that_went_home_is_undone_and_replaced(there: Hospital, pa
     there.decide("DT01", "matched", order="RA1")
     there.decide("RA9", "not-done")
     # What the wrong match told the patient index stays open until somebody has mended it there.
-    there.decide(there.difference("identity-differs", "decision 1 merge to MPI"), "left")
+    there.decide(there.difference("identity-differs", "decision 1 merge DP01 to MPI"), "left")
     told = there.act("reconciliation.send")
     # It stands under another person's own number there: that is never merged.
     assert ("identity-differs", "decision") in there.open()
@@ -156,6 +156,8 @@ def test_a_wrong_match_that_went_home_is_undone_and_replaced(there: Hospital, pa
     told = there.act("reconciliation.send")
     assert not told["failed"], told
     there.await_delivery()
+    # This PACS keeps rejected instances in sight: that stays open until somebody has hidden them there.
+    there.decide(there.difference("identity-differs", f"shown {exam['study']}"), "left")
     assert there.open() == []
     (new,) = pacs.site.catalog.find(StudySearch(study="1.2.7"))
     assert (new.patient_id.text, new.accession, new.instances) == ("4711", "RA1", 2)
