@@ -161,6 +161,25 @@ def test_what_follows_from_a_decision_is_open_until_it_is_seen(
     assert told(of, state(*facts), to) == expected
 
 
+@pytest.mark.parametrize(
+    ("level", "is_open"), [("bytes", False), ("attributes", False), ("listed", False), ("uids", True), ("none", True)]
+)
+def test_what_does_not_come_back_equal_after_it_was_sent_stays_open(level: str, is_open: bool) -> None:
+    known = state(MATCHED, MERGED, Done(1, "send 2.25.1", AT, {"level": level}))
+    at_target = sides(deliveries=DELIVERED, target=look(there(IMAGES, RITA, "RA1")))
+    assert told(at_target, known) == ({(Kind.OTHER_BYTES, Wait.DECISION)} if is_open else set())
+
+
+def test_a_target_that_still_shows_what_a_note_rejects_is_told() -> None:
+    replaced = decided(Verdict.REPLACED, "2.25.1", 2)
+    done = Done(2, "replace 2.25.1", AT, {"studies": {"2.25.1": "1.2.1"}})
+    rest = replace(IMAGES, instances=frozenset({"note"}), rejected=frozenset({"1", "2"}))
+    for shown, expected in (({"note", "1"}, {(Kind.IDENTITY_DIFFERS, Wait.MENDING)}), ({"note"}, set())):
+        names = frozenset(shown)
+        of = sides(studies=[rest], deliveries=DELIVERED, target=look(there(rest, instances=names), at=LATER))
+        assert told(of, state(MATCHED, MERGED, replaced, done)) == expected
+
+
 def test_a_difference_keeps_its_id_and_can_be_left_as_it_is() -> None:
     (first,) = found(sides())
     (again,) = found(sides(orders=[], target=None))

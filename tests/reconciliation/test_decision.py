@@ -110,7 +110,8 @@ def test_instances_of_another_number_are_never_merged_and_only_replaced_when_som
         (RITA, "RA1", Way.NONE),
         (replace(RITA, name=Personal("REAL^RITA^M")), "RA1", Way.NONE),
         (replace(RITA, name=Personal("Reel^Rita")), "RA1", Way.UPDATE),
-        (replace(RITA, birth_date=""), "RA1", Way.UPDATE),
+        (replace(RITA, birth_date="19700201"), "RA1", Way.UPDATE),
+        (replace(RITA, birth_date="", sex=""), "RA1", Way.NONE),
         (TEMP, "DT01", Way.MERGE),
         (OTHER, "RA1", Way.OBJECTS),
         # The hospital merged it, and the archive has not.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import product
+from typing import Final
 
 from safelight.reconciliation.case import Case
 from safelight.reconciliation.decision import (
@@ -17,6 +18,9 @@ from safelight.reconciliation.identity import Way
 from safelight.reconciliation.matching import Proposal, propose
 from safelight.reconciliation.sides import HeldStudy, Order, Sides
 from safelight.reconciliation.state import Decision, ReconciliationState
+
+GOOD_LEVELS: Final = ("attributes", "bytes", "listed")
+"""Same attributes and pixels at least; or the target gives nothing back and only names what it has."""
 
 
 def compare(
@@ -164,6 +168,10 @@ def _study(study: HeldStudy, exam: str, decision: Decision | None, sides: Sides)
     if study.disputed:
         told = f"{len(study.disputed):,} instances were received with several contents"
         yield Difference(Kind.OTHER_BYTES, f"here {study.study}", told, Wait.DECISION, study.study, exam)
+    sent = decision.done.get(f"send {study.study}") if decision is not None else None
+    if sent is not None and sent.told["level"] not in GOOD_LEVELS:
+        told = f"what the target gave back after it was sent is not equal (level {sent.told['level']})"
+        yield Difference(Kind.OTHER_BYTES, f"sent {study.study}", told, Wait.DECISION, study.study, exam)
     if sides.target is None:
         return
     lacking = lacking_at_target(study, sides)

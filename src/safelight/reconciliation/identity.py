@@ -38,13 +38,16 @@ def way_to_correct(theirs: Patient, accession: str, wanted: Identity, sides: Sid
 
 
 def differing_demographics(theirs: Patient, ours: Patient) -> list[str]:
-    """Name what differs of two records of one patient; what ours does not tell does not count."""
+    """Name what differs of two records of one patient; what one does not tell does not count.
+
+    Many archives do not answer with birth date and sex: that is no other patient.
+    """
     pairs = {
         "name": (name_key(theirs.name.text), name_key(ours.name.text)),
         "birth date": (theirs.birth_date, ours.birth_date),
         "sex": (theirs.sex, ours.sex),
     }
-    return [words for words, (their, our) in pairs.items() if our and their != our]
+    return [words for words, (their, our) in pairs.items() if our and their and their != our]
 
 
 def needs_correction(theirs: Patient, accession: str, wanted: Identity) -> bool:

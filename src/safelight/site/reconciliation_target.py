@@ -30,6 +30,7 @@ from safelight.wire.dicom.comparison import Level
 from safelight.wire.dicom.faults import AssociationRefused
 from safelight.wire.dicom.uids import STUDY_ROOT_FIND
 
+LISTED: Final = "listed"
 STUDIES_A_FACT: Final = 200
 ASKED_KEYS: Final = (
     "StudyInstanceUID",
@@ -64,7 +65,7 @@ class Sent:
 
     stored: frozenset[str]
     level: str
-    """The strongest level at which all of them came back equal; ``uids`` where the target only lists them."""
+    """The strongest level at which all of them came back equal; ``listed`` where the target only names them."""
     lacking: frozenset[str]
     """Instances that the target did not take, or does not show."""
 
@@ -151,24 +152,25 @@ class TargetDesk:
         held.sort(key=lambda one: not one.is_rejection_note)
         lane = Pace(None, self._site.clock, lambda _: None).lane()
         stored = {one.sop_instance for one in self._target.send(study, held, lane) if _is_stored(one.status)}
-        levels = self._fetched(study, [one for one in held if one.sop_instance in stored])
-        level = min(levels.values(), default=Level.NONE)
-        return Sent(frozenset(stored), level.name.lower(), instances - levels.keys())
+        levels, is_compared = self._fetched(study, [one for one in held if one.sop_instance in stored])
+        level = min(levels.values(), default=Level.NONE).name.lower() if is_compared else LISTED
+        return Sent(frozenset(stored), level, instances - levels.keys())
 
     def _compared(self, theirs: TargetStudy, held: HeldStudy) -> TargetStudy:
         wanted = [
             one for one in VaultHoldings(self._site).instances(held.study, None) if one.sop_instance in held.instances
         ]
-        levels = self._fetched(held.study, wanted)
-        differing = frozenset(
-            name for name, level in levels.items() if level is not Level.UIDS and level < Level.ATTRIBUTES
-        )
+        levels, is_compared = self._fetched(held.study, wanted)
+        differing = frozenset(name for name, level in levels.items() if is_compared and level < Level.ATTRIBUTES)
         return TargetStudy(
             theirs.study, theirs.patient, theirs.accession, theirs.instances, theirs.instance_count, differing
         )
 
-    def _fetched(self, study: str, wanted: Sequence[HeldInstance]) -> dict[str, Level]:
-        """Fetch instances back and say at which level each is equal; where none can be fetched, a query only claims."""
+    def _fetched(self, study: str, wanted: Sequence[HeldInstance]) -> tuple[dict[str, Level], bool]:
+        """Fetch instances back and say at which level each is equal.
+
+        Where none can be fetched a query says which are there; then nothing was compared, and the second is false.
+        """
         ours = {one.sop_instance: one for one in wanted}
         levels: dict[str, Level] = {}
 
@@ -178,16 +180,14 @@ class TargetDesk:
                 version = Version(mine.sop_class, mine.sop_instance, mine.transfer_syntax, mine.open())
                 levels[theirs.sop_instance] = Level(compare_versions(version, theirs).level)
 
-        if not wanted:
-            return levels
-        for way in self._target.traits().ways:
+        for way in self._target.traits().ways if wanted else ():
             try:
                 self._target.fetch_back(study, wanted, way, receive)
             except WayShut:
                 continue
             if levels:
-                return levels
-        return dict.fromkeys(self._target.claims(study, wanted), Level.UIDS)
+                return levels, True
+        return dict.fromkeys(self._target.claims(study, wanted) if wanted else (), Level.UIDS), False
 
     def _open(self) -> ClientAssociation:
         try:
