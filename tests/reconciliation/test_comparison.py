@@ -53,7 +53,7 @@ def told(of: Sides, known: ReconciliationState | None = None, to: Destinations =
 
 MATCHED = decided(Verdict.MATCHED, "DT01", order_key=1)
 DEAD, DELIVERED = ({("MPI", 7): how} for how in ("dead", "delivered"))
-MERGED = Done(1, "merge to MPI", AT, {"destination": "MPI", "message": 7})
+MERGED = Done(1, "merge DP01 to MPI", AT, {"destination": "MPI", "message": 7})
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,25 @@ def test_what_follows_from_a_decision_is_open_until_it_is_seen(
     of: Sides, facts: list[Any], to: Destinations, expected: set[tuple[Kind, Wait]]
 ) -> None:
     assert told(of, state(*facts), to) == expected
+
+
+@pytest.mark.parametrize(
+    ("level", "is_open"), [("bytes", False), ("attributes", False), ("listed", False), ("uids", True), ("none", True)]
+)
+def test_what_does_not_come_back_equal_after_it_was_sent_stays_open(level: str, is_open: bool) -> None:
+    known = state(MATCHED, MERGED, Done(1, "send 2.25.1", AT, {"level": level}))
+    at_target = sides(deliveries=DELIVERED, target=look(there(IMAGES, RITA, "RA1")))
+    assert told(at_target, known) == ({(Kind.OTHER_BYTES, Wait.DECISION)} if is_open else set())
+
+
+def test_a_target_that_still_shows_what_a_note_rejects_is_told() -> None:
+    replaced = decided(Verdict.REPLACED, "2.25.1", 2)
+    done = Done(2, "replace 2.25.1", AT, {"studies": {"2.25.1": "1.2.1"}})
+    rest = replace(IMAGES, instances=frozenset({"note"}), rejected=frozenset({"1", "2"}))
+    for shown, expected in (({"note", "1"}, {(Kind.IDENTITY_DIFFERS, Wait.MENDING)}), ({"note"}, set())):
+        names = frozenset(shown)
+        of = sides(studies=[rest], deliveries=DELIVERED, target=look(there(rest, instances=names), at=LATER))
+        assert told(of, state(MATCHED, MERGED, replaced, done)) == expected
 
 
 def test_a_difference_keeps_its_id_and_can_be_left_as_it_is() -> None:

@@ -65,7 +65,7 @@ def test_a_case_goes_step_by_step_until_nothing_is_left() -> None:
     while commands := names(sides(), state(*facts), 1):
         seen += commands
         facts.append(done(commands[0]))
-    assert seen == ["merge to MPI", "correct 2.25.1", "send 2.25.1", "report 1 to RIS"]
+    assert seen == ["merge DP01 to MPI", "correct 2.25.1", "send 2.25.1", "report 1 to RIS"]
 
 
 def test_nothing_is_done_about_what_nobody_decided_or_somebody_took_back() -> None:
@@ -82,7 +82,7 @@ def test_a_study_that_the_target_lost_again_is_sent_again() -> None:
 
 
 def test_what_was_corrected_and_is_there_is_sent_once_more_to_be_compared() -> None:
-    known = state(MATCHED, done("merge to MPI"), done("report 1 to RIS"), done("correct 2.25.1"))
+    known = state(MATCHED, done("merge DP01 to MPI"), done("report 1 to RIS"), done("correct 2.25.1"))
     at_target = sides(target=look(there(IMAGES, RITA, "RA1"), at=AT + timedelta(hours=1)))
     assert names(at_target, known) == ["send 2.25.1"]
 
@@ -110,14 +110,22 @@ def test_instances_of_another_number_are_never_merged_and_only_replaced_when_som
         (RITA, "RA1", Way.NONE),
         (replace(RITA, name=Personal("REAL^RITA^M")), "RA1", Way.NONE),
         (replace(RITA, name=Personal("Reel^Rita")), "RA1", Way.UPDATE),
-        (replace(RITA, birth_date=""), "RA1", Way.UPDATE),
+        (replace(RITA, birth_date="19700201"), "RA1", Way.UPDATE),
+        (replace(RITA, birth_date="", sex=""), "RA1", Way.NONE),
         (TEMP, "DT01", Way.MERGE),
         (OTHER, "RA1", Way.OBJECTS),
+        # The hospital merged it, and the archive has not.
+        (replace(RITA, patient_id=Personal("111")), "RA1", Way.MERGE),
         (RITA, "DT01", Way.OBJECTS),
     ],
 )
 def test_the_way_of_a_correction_depends_on_what_the_archive_has(theirs: Patient, accession: str, way: Way) -> None:
-    assert way_to_correct(theirs, accession, identity_by_order(order()), TEMPORARY) is way
+    assert (
+        way_to_correct(
+            theirs, accession, identity_by_order(order()), Sides(temporary=TEMPORARY, in_force={"111": "4711"})
+        )
+        is way
+    )
 
 
 @pytest.mark.parametrize(("stage", "event"), list(product(Stage, Event)))
@@ -125,7 +133,7 @@ def test_every_pair_is_a_row_or_a_refusal(stage: Stage, event: Event) -> None:
     facts: list[Fact] = [MATCHED, *([Undone(1, AT, "wrong", "A. Admin")] if stage is Stage.UNDONE else [])]
     known = state(*facts)
     if event is Event.CONSEQUENCE_DONE:
-        assert fold(known, done("merge to MPI")).decisions[1].stage is NEXT[stage, event]
+        assert fold(known, done("merge DP01 to MPI")).decisions[1].stage is NEXT[stage, event]
     elif (stage, event) in NEXT:
         assert (
             fold(known, Undone(judge_undo(known, 1).fact.number, AT, "wrong", "B")).decisions[1].stage is Stage.UNDONE

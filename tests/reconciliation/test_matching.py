@@ -69,9 +69,9 @@ def test_a_placeholder_for_a_name_contradicts_nothing_once_the_patient_is_known(
 
 def test_an_identifier_of_before_a_merge_is_the_patients() -> None:
     before = exam("DT01", replace(RITA, patient_id=Personal("111")))
-    case = Case(before, (study(before, known_as=frozenset({"4711"})),))
-    assert "4711" in case_traits(case, TEMPORARY).patient_ids
-    (found,) = propose([case], [order(accession="DT01")], TEMPORARY)["DT01"]
+    case, merged = Case(before, (study(before),)), {"111": "4711"}
+    assert case_traits(case, TEMPORARY, merged).patient_ids == {"111", "4711"}
+    (found,) = propose([case], [order(accession="DT01")], TEMPORARY, merged)["DT01"]
     assert found.is_certain
 
 

@@ -8,7 +8,9 @@ import pytest
 from safelight.catalog.search import StudySearch
 from safelight.journal.kinds import FactKind
 from safelight.reconciliation.state import UndoneAlready
-from safelight.site.reconciliation import IdentityUnknown
+from safelight.site.reconciliation import DoesNotFit, IdentityUnknown
+from safelight.site.reconciliation_correcting import replace_study
+from safelight.site.reconciliation_sides import state_of
 from safelight.site.reconciliation_view import decisions_document
 from safelight.site.recovery_holdings import VaultHoldings
 from support.archive_door import ArchiveDoor, open_archive
@@ -147,7 +149,7 @@ def test_a_wrong_match_that_went_home_is_undone_and_replaced(there: Hospital, pa
     there.decide("DT01", "matched", order="RA1")
     there.decide("RA9", "not-done")
     # What the wrong match told the patient index stays open until somebody has mended it there.
-    there.decide(there.difference("identity-differs", "decision 1 merge to MPI"), "left")
+    there.decide(there.difference("identity-differs", "decision 1 merge DP01 to MPI"), "left")
     told = there.act("reconciliation.send")
     # It stands under another person's own number there: that is never merged.
     assert ("identity-differs", "decision") in there.open()
@@ -156,6 +158,8 @@ def test_a_wrong_match_that_went_home_is_undone_and_replaced(there: Hospital, pa
     told = there.act("reconciliation.send")
     assert not told["failed"], told
     there.await_delivery()
+    # This PACS keeps rejected instances in sight: that stays open until somebody has hidden them there.
+    there.decide(there.difference("identity-differs", f"shown {exam['study']}"), "left")
     assert there.open() == []
     (new,) = pacs.site.catalog.find(StudySearch(study="1.2.7"))
     assert (new.patient_id.text, new.accession, new.instances) == ("4711", "RA1", 2)
@@ -165,3 +169,96 @@ def test_a_wrong_match_that_went_home_is_undone_and_replaced(there: Hospital, pa
     kept = {one.digest.hex() for one in there.site.catalog.versions(exam["study"])}
     (entry,) = there.site.records.journal.entries(kinds=[FactKind.RECONCILIATION_REPLACED])
     assert {row[1] for row in entry.facts["instances"]} <= kept
+
+
+def test_what_only_the_pacs_has_is_told_and_what_has_other_content_there_only_a_deep_look_shows(
+    there: Hospital, pacs: ArchiveDoor
+) -> None:
+    there.begin()
+    now = local_now(there.site)
+    ours = image("1.2.20", 1, now, PatientID="100", AccessionNumber="RA20")
+    acquire(there.site, ours)
+    # The same UID with other pixels, a study that never came here, and one of another day that is none of ours.
+    theirs = image("1.2.20", 1, now, PatientID="100", AccessionNumber="RA20")
+    theirs.add_new(0x7FE00010, "OW", bytes(128))
+    acquire(pacs.site, theirs, image("1.2.21", 1, now), image("1.2.22", 1, "20200101120000"))
+    there.end()
+    there.tell(order_message("1", "100", "RA20", now, study="1.2.20"))
+    assert there.act("reconciliation.compare")["by_kind"] == {"unknown-to-vault": 1}
+    told = there.act("reconciliation.compare", deep=True)
+    assert told["by_kind"] == {"same-uid-other-bytes": 1, "unknown-to-vault": 1}
+    for kind in told["by_kind"]:
+        there.decide(there.difference(kind), "left")
+    assert there.open() == []
+    with pytest.raises(DoesNotFit):
+        there.tell(order_message("2", "100", "RA21", now))
+        there.decide("RA21", "no-order")
+
+
+def test_a_pacs_that_missed_a_merge_is_told_of_it_and_never_of_one_that_nobody_made(
+    there: Hospital, pacs: ArchiveDoor
+) -> None:
+    now = local_now(there.site)
+    there.tell(order_message("1", "111", "RA11", now, name="Merged^Mia", born="19800203", study="1.2.11"))
+    there.begin()
+    made = image("1.2.11", 1, now, PatientID="111", PatientName="Merged^Mia", AccessionNumber="RA11")
+    acquire(there.site, made)
+    acquire(pacs.site, made)
+    there.tell(_merge("2", "112", "111", now))
+    there.end()
+    there.act("reconciliation.send")
+    there.patients.wait_for(1)
+    assert b"PID|1||112^^^H||" in there.patients.got[0] and b"MRG|111^^^H" in there.patients.got[0]
+    there.await_delivery()
+    # It has the message, and what it has is not changed yet.
+    assert there.open() == [("identity-differs", "look")]
+
+
+def test_messages_that_we_wrote_are_no_feed_that_may_fall_silent(there: Hospital) -> None:
+    there.begin()
+    there.scan(there.register(name="REAL^RITA", patient_id="4711"))
+    there.step("DT01", "acquired")
+    there.step("DT01", "read", text="Nothing.")
+    there.end()
+    there.act("reconciliation.compare")
+    there.decide("DT01", "no-order")
+    there.act("reconciliation.send")
+    there.reports.wait_for(1)
+    assert there.site.messages.index.senders() == []
+    assert there.reports.controls()[0].startswith("SLR")
+
+
+def test_what_cannot_be_sent_now_holds_up_nothing_else_and_goes_later(there: Hospital) -> None:
+    there.begin()
+    there.scan(there.register(name="REAL^RITA", patient_id="4711"))
+    there.step("DT01", "acquired")
+    there.step("DT01", "read", text="Nothing.")
+    there.end()
+    there.act("reconciliation.compare")
+    there.decide("DT01", "no-order")
+    known = there.site.home.destinations.read_text()
+    there.site.home.destinations.write_text("")
+    told = there.act("reconciliation.send")
+    assert [one["error"] for one in told["failed"]] == ["gateway.hl7-unknown-destination"]
+    assert told["by_kind"] == {"report-not-delivered": 1}
+    there.site.home.destinations.write_text(known)
+    there.act("reconciliation.send")
+    there.await_delivery()
+    assert there.open() == []
+
+
+def test_a_replacement_that_was_cut_off_is_the_same_when_it_is_repeated(there: Hospital) -> None:
+    there.begin()
+    exam = there.register(name="REAL^RITA")
+    there.scan(exam)
+    there.end()
+    there.tell(order_message("1", "4711", "RA1", local_now(there.site), study="1.2.7"))
+    there.act("reconciliation.compare")
+    there.decide("DT01", "matched", order="RA1")
+    decided = state_of(there.site.records.journal).decisions[1].fact
+    first = replace_study(there.site, exam["study"], decided)
+    held = {one.digest for study in ("1.2.7", exam["study"]) for one in there.site.catalog.versions(study)}
+    # The power went before it was recorded as done.
+    assert replace_study(there.site, exam["study"], decided) == first
+    again = {one.digest for study in ("1.2.7", exam["study"]) for one in there.site.catalog.versions(study)}
+    assert again == held and len(held) == 5

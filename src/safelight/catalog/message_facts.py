@@ -14,6 +14,8 @@ from safelight.core.clock import from_text
 from safelight.core.database import insert_or_replace, insert_or_skip
 
 SENDERS_MAX: Final = 1000
+WRITTEN_HERE: Final = "reconciliation"
+"""Stands in place of the host of messages that we wrote: they are no feed that may fall silent."""
 MESSAGE_KINDS: Final = (
     "hl7-received",
     "hl7-delivered",
@@ -108,7 +110,7 @@ def _note_senders(connection: Connection, received: Sequence[Fact]) -> None:
     """Count messages by whoever made them; names are the senders' own, so only so many are kept."""
     by_sender: dict[str, list[Fact]] = {}
     for fact in received:
-        if fact.facts["arrived"] == "message":
+        if fact.facts["arrived"] == "message" and fact.facts["host"] != WRITTEN_HERE:
             by_sender.setdefault(fact.facts.get("sender", ""), []).append(fact)
     known = {row.sender: row for row in connection.execute(select(sender_table))}
     rows = []

@@ -211,6 +211,8 @@ def _show_differences(document: Mapping[str, Any], *, as_json: bool) -> int:
 def _show_total(document: Mapping[str, Any]) -> None:
     if document["outages"] and document["compared_at"] is None:
         click.secho("The PACS was not asked yet: safelight reconciliation compare --target T", fg="yellow")
+    for day in document["cut_short"]:
+        click.secho(f"The PACS did not name every study of {day}: take a census of it", fg="yellow")
     looked = f", compared with {document['target']} at {document['compared_at']}" if document["target"] else ""
     click.secho(f"{document['open']:,} differences open{looked}", fg="red" if document["open"] else "green")
 

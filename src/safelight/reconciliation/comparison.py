@@ -1,13 +1,15 @@
 """The three-sided comparison: everything in which vault, orders and restored PACS differ and nobody has settled."""
 
 from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Final
 
 from safelight.reconciliation.case import Case
 from safelight.reconciliation.decision import (
     Destinations,
     is_reported,
     lacking_at_target,
-    prior_number,
+    prior_numbers,
     ways_at_target,
 )
 from safelight.reconciliation.difference import Difference, Kind, Wait
@@ -17,6 +19,9 @@ from safelight.reconciliation.matching import Proposal, propose
 from safelight.reconciliation.sides import HeldStudy, Order, Sides
 from safelight.reconciliation.state import Decision, ReconciliationState
 
+GOOD_LEVELS: Final = ("attributes", "bytes", "listed")
+"""Same attributes and pixels at least; or the target gives nothing back and only names what it has."""
+
 
 def compare(
     cases: Sequence[Case], sides: Sides, state: ReconciliationState, destinations: Destinations
@@ -24,7 +29,7 @@ def compare(
     """Return what is open; what somebody decided to leave as it is, is not."""
     unsettled = [case for case in cases if state.settled_as(case.name) is None]
     free = [order for order in sides.orders if not state.matched_to(order.key)]
-    proposals = propose(unsettled, free, sides.temporary)
+    proposals = propose(unsettled, free, sides.temporary, sides.in_force)
     found: list[Difference] = []
     for case in cases:
         found += _of_case(case, sides, state, destinations, proposals.get(case.name, ()))
@@ -85,18 +90,18 @@ def _order(order: Order) -> Difference:
 def _identity(
     case: Case, exam: str, decision: Decision, identity: Identity, sides: Sides, destinations: Destinations
 ) -> Iterator[Difference]:
-    prior = prior_number(case, identity, sides)
-    ways = ways_at_target(case, identity, sides)
-    needs_message = prior is not None or any(way is Way.UPDATE for _, way in ways)
-    verb = "merge" if prior is not None else "update"
-    if needs_message and not destinations.identities:
+    names = [f"merge {one.text}" for one in prior_numbers(case, identity, sides)]
+    if any(way is Way.UPDATE for _, way in ways_at_target(case, identity, sides)):
+        names.append("update")
+    if names and not destinations.identities:
         told = "the patient's own number must be told, and no destination is set for it"
         yield Difference(Kind.IDENTITY_DIFFERS, f"{case.name} told", told, Wait.SETTING, exam=exam)
-    for destination in destinations.identities if needs_message else ():
-        wait = _message_wait(decision, f"{verb} to {destination}", destination, sides)
+    for destination, name in product(destinations.identities, names):
+        wait = _message_wait(decision, f"{name} to {destination}", destination, sides)
         if wait is not None:
             told = f"{destination} does not know the patient's own number or record yet"
-            yield Difference(Kind.IDENTITY_DIFFERS, f"{case.name} at {destination}", told, wait, exam=exam)
+            subject = f"{case.name} {name} at {destination}"
+            yield Difference(Kind.IDENTITY_DIFFERS, subject, told, wait, exam=exam)
 
 
 def _identity_at_target(
@@ -105,8 +110,10 @@ def _identity_at_target(
     for study, way in ways_at_target(case, identity, sides):
         replacement = state.replacement(study.study)
         is_replaced = replacement is not None and f"replace {study.study}" in replacement.done
-        if way is Way.NONE or is_replaced or study.study in sides.replaced:
-            # Of what is replaced it counts whether the note and the corrected instances are there.
+        if is_replaced:
+            yield from _still_shown(study, exam, sides)
+            continue
+        if way is Way.NONE or study.study in sides.replaced:
             continue
         if replacement is not None:
             told, wait = "its instances are to be replaced by corrected ones", Wait.SENDING
@@ -115,6 +122,15 @@ def _identity_at_target(
         else:
             told, wait = "the target has it under the number or record of the outage", Wait.LOOK
         yield Difference(Kind.IDENTITY_DIFFERS, f"study {study.study}", told, wait, study.study, exam)
+
+
+def _still_shown(study: HeldStudy, exam: str, sides: Sides) -> Iterator[Difference]:
+    """Give that the target shows instances although it has the note that rejects them."""
+    theirs = sides.target.studies.get(study.study) if sides.target is not None else None
+    shown = study.rejected & (theirs.instances or frozenset()) if theirs is not None else frozenset()
+    if shown:
+        told = f"the target has the rejection note, and still shows {len(shown):,} instances that it rejects"
+        yield Difference(Kind.IDENTITY_DIFFERS, f"shown {study.study}", told, Wait.MENDING, study.study, exam)
 
 
 def _message_wait(decision: Decision, name: str, destination: str, sides: Sides) -> Wait | None:
@@ -152,6 +168,10 @@ def _study(study: HeldStudy, exam: str, decision: Decision | None, sides: Sides)
     if study.disputed:
         told = f"{len(study.disputed):,} instances were received with several contents"
         yield Difference(Kind.OTHER_BYTES, f"here {study.study}", told, Wait.DECISION, study.study, exam)
+    sent = decision.done.get(f"send {study.study}") if decision is not None else None
+    if sent is not None and sent.told["level"] not in GOOD_LEVELS:
+        told = f"what the target gave back after it was sent is not equal (level {sent.told['level']})"
+        yield Difference(Kind.OTHER_BYTES, f"sent {study.study}", told, Wait.DECISION, study.study, exam)
     if sides.target is None:
         return
     lacking = lacking_at_target(study, sides)

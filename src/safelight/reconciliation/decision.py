@@ -1,7 +1,7 @@
 """What is to be done next in consequence of decisions: pure, and the same until it is recorded as done."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from safelight.core.names import Personal
@@ -68,7 +68,7 @@ class Merge:
     @property
     def name(self) -> str:
         """Under which name it is recorded as done."""
-        return f"merge to {self.destination}"
+        return f"merge {self.prior.text} to {self.destination}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,23 +166,27 @@ def is_reported(identity: Identity, case: Case, sides: Sides) -> bool:
 def _patients(
     case: Case, decision: Decision, identity: Identity, sides: Sides, destinations: Destinations
 ) -> Iterator[Command]:
-    prior = prior_number(case, identity, sides)
     number = decision.fact.number
-    if prior is not None:
-        yield from (Merge(number, one, prior, identity) for one in destinations.identities)
-    elif any(way is Way.UPDATE for _, way in ways_at_target(case, identity, sides)):
+    for prior in prior_numbers(case, identity, sides):
+        patient = replace(identity.patient, patient_id=Personal(sides.current(identity.patient.patient_id.text)))
+        yield from (Merge(number, one, prior, replace(identity, patient=patient)) for one in destinations.identities)
+    if any(way is Way.UPDATE for _, way in ways_at_target(case, identity, sides)):
         yield from (Update(number, one, identity) for one in destinations.identities)
 
 
-def prior_number(case: Case, identity: Identity, sides: Sides) -> Personal | None:
-    """Return the number of the downtime box under which the patient went, where it is not the one to stay."""
+def prior_numbers(case: Case, identity: Identity, sides: Sides) -> list[Personal]:
+    """Return the numbers that others must learn to be this patient's.
+
+    Those of the downtime box under which the patient went, and one that the hospital merged and the target has still.
+    """
     known: list[Patient] = [study.patient for study in case.studies]
     if case.exam is not None:
         known.insert(0, case.exam.patient)
-    for patient in known:
-        if patient.patient_id.text in sides.temporary and patient.patient_id != identity.patient.patient_id:
-            return patient.patient_id
-    return None
+    priors = [one.patient_id for one in known if one.patient_id.text in sides.temporary]
+    for study, way in ways_at_target(case, identity, sides):
+        if way is Way.MERGE and sides.target is not None:
+            priors.append(sides.target.studies[study.study].patient.patient_id)
+    return [one for one in dict.fromkeys(priors) if one.text != sides.current(identity.patient.patient_id.text)]
 
 
 def ways_at_target(case: Case, identity: Identity, sides: Sides) -> list[tuple[HeldStudy, Way]]:
@@ -191,7 +195,7 @@ def ways_at_target(case: Case, identity: Identity, sides: Sides) -> list[tuple[H
     for study in case.studies:
         theirs = sides.target.studies.get(study.study) if sides.target is not None else None
         if theirs is not None:
-            found.append((study, way_to_correct(theirs.patient, theirs.accession, identity, sides.temporary)))
+            found.append((study, way_to_correct(theirs.patient, theirs.accession, identity, sides)))
     return found
 
 
@@ -217,8 +221,10 @@ def _studies(
             # It is there, and nobody recorded that it came back equal: once more is harmless.
             yield from _send(decision, study.study, study.instances, sides.target)
         return
-    # What was written with the right identity, or belongs to a study that the target has, goes out as it is.
-    is_right = study.study in sides.replaced or study.study in sides.target.studies
+    # What was written with the right identity goes out as it is, and so does the rest of a study that the target has
+    # under the number of the outage: a merge moves both.
+    ways = dict(ways_at_target(Case(None, (study,)), identity, sides))
+    is_right = study.study in sides.replaced or ways.get(study, Way.NONE) is not Way.NONE
     if not is_right and needs_correction(study.patient, study.accession, identity):
         yield correction
         if not is_corrected:
@@ -230,9 +236,9 @@ def _replaced(replacement: Decision, study: HeldStudy, sides: Sides) -> Iterator
     """Give what follows for a study whose instances are replaced; of it only the rejection note is left to send."""
     assert replacement.fact.identity is not None, "whoever replaces knows whose it is"
     assert sides.target is not None, "it was looked at"
-    replace = Replace(replacement.fact.number, study.study, replacement.fact.identity)
-    yield replace
-    done = replacement.done.get(replace.name)
+    command = Replace(replacement.fact.number, study.study, replacement.fact.identity)
+    yield command
+    done = replacement.done.get(command.name)
     if done is None:
         return
     # A look from before the note was written cannot say that it is there.

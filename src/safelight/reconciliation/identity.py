@@ -1,12 +1,11 @@
 """As whose a study must stand, whether it does, and by which way that is put right where an archive has it already."""
 
-from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
 from safelight.reconciliation.case import Case
 from safelight.reconciliation.facts import Identity
 from safelight.reconciliation.matching import name_key
-from safelight.reconciliation.sides import Order, Patient
+from safelight.reconciliation.sides import Order, Patient, Sides
 
 
 class Way(StrEnum):
@@ -22,28 +21,33 @@ class Way(StrEnum):
     """Corrected instances under UIDs of their own, and a rejection note for the old ones."""
 
 
-def way_to_correct(theirs: Patient, accession: str, wanted: Identity, temporary: AbstractSet[str]) -> Way:
+def way_to_correct(theirs: Patient, accession: str, wanted: Identity, sides: Sides) -> Way:
     """Return how a study that an archive has under ``theirs`` comes to stand as ``wanted``.
 
-    A merge moves everything of the prior patient. So it is only used for a number that we gave out ourselves: where
-    images were made under another person's own number, merging the two would be the worst mistake there is.
+    A merge moves everything of the prior patient. So it is only used for a number that we gave out ourselves, or that
+    the hospital merged: where images were made under another person's own number, merging the two would be the
+    worst mistake there is.
     """
-    patient = wanted.patient
-    if theirs.patient_id != patient.patient_id:
-        return Way.MERGE if theirs.patient_id.text in temporary else Way.OBJECTS
+    patient, their_id = wanted.patient, theirs.patient_id.text
+    wanted_id = sides.current(patient.patient_id.text)
+    if their_id != wanted_id:
+        return Way.MERGE if their_id in sides.temporary or sides.current(their_id) == wanted_id else Way.OBJECTS
     if wanted.accession and accession != wanted.accession:
         return Way.OBJECTS
     return Way.UPDATE if differing_demographics(theirs, patient) else Way.NONE
 
 
 def differing_demographics(theirs: Patient, ours: Patient) -> list[str]:
-    """Name what differs of two records of one patient; what ours does not tell does not count."""
+    """Name what differs of two records of one patient; what one does not tell does not count.
+
+    Many archives do not answer with birth date and sex: that is no other patient.
+    """
     pairs = {
         "name": (name_key(theirs.name.text), name_key(ours.name.text)),
         "birth date": (theirs.birth_date, ours.birth_date),
         "sex": (theirs.sex, ours.sex),
     }
-    return [words for words, (their, our) in pairs.items() if our and their != our]
+    return [words for words, (their, our) in pairs.items() if our and their and their != our]
 
 
 def needs_correction(theirs: Patient, accession: str, wanted: Identity) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from safelight.reconciliation.case import Case
@@ -16,6 +17,7 @@ from safelight.reconciliation.sides import Order, Patient
 
 CERTAIN_POINTS: Final = 90
 PROPOSED_POINTS: Final = 25
+NOT_MERGED: Final[Mapping[str, str]] = MappingProxyType({})
 LEAD_POINTS: Final = 20
 """By how much the best must be ahead of the next, on both sides, to be certain."""
 
@@ -124,14 +126,17 @@ class Proposal:
 
 
 def propose(
-    cases: Sequence[Case], orders: Sequence[Order], temporary: AbstractSet[str]
+    cases: Sequence[Case],
+    orders: Sequence[Order],
+    temporary: AbstractSet[str],
+    in_force: Mapping[str, str] = NOT_MERGED,
 ) -> Mapping[str, tuple[Proposal, ...]]:
     """Return for each case, by name, the orders that it may fulfil, the best first."""
     found = _Orders(orders)
     scores: dict[str, dict[int, Score]] = {}
     by_order: dict[int, list[int]] = {}
     for case in cases:
-        traits = case_traits(case, temporary)
+        traits = case_traits(case, temporary, in_force)
         compared = {key: score(traits, theirs) for key, theirs in found.near(traits)}
         scores[case.name] = {key: one for key, one in compared.items() if one.points >= PROPOSED_POINTS}
         for key, one in scores[case.name].items():
@@ -188,7 +193,7 @@ def _proposal(order: Order, found: Score, rival_orders: Sequence[int], of_order:
     return Proposal(order, found, not but, but)
 
 
-def case_traits(case: Case, temporary: AbstractSet[str]) -> Traits:
+def case_traits(case: Case, temporary: AbstractSet[str], in_force: Mapping[str, str] = NOT_MERGED) -> Traits:
     """Return by what a case is recognised."""
     exam = case.exam
     patients = [study.patient for study in case.studies]
@@ -202,8 +207,8 @@ def case_traits(case: Case, temporary: AbstractSet[str]) -> Traits:
         studies.add(exam.study)
         modalities.add(exam.modality)
         stations.add(exam.device)
-    known_as = [name for study in case.studies for name in study.known_as]
-    ids = _filled([*known_as, *(one.patient_id.text for one in patients)])
+    ids = _filled(one.patient_id.text for one in patients)
+    ids |= _filled(in_force.get(one, "") for one in ids)
     # Whoever was registered without a name has a placeholder for one, in the images too.
     told = [case.patient] if exam is not None and exam.is_unidentified else patients
     named = [] if case.waits_for_identity else told

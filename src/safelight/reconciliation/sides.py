@@ -81,8 +81,8 @@ class HeldStudy:
     instances: frozenset[str]
     disputed: frozenset[str] = frozenset()
     """Instances of which there are several contents, and nobody decided which counts."""
-    known_as: frozenset[str] = frozenset()
-    """Under which identifiers the patient goes since a merge."""
+    rejected: frozenset[str] = frozenset()
+    """Instances that a rejection note withdrew; they are none of ``instances``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,8 @@ class TargetLook:
     target: str
     at: datetime
     studies: Mapping[str, TargetStudy]
+    cut_short: tuple[str, ...] = ()
+    """Days of which it would not name every study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ class Sides:
     """Other studies of the target that are held here."""
     temporary: frozenset[str] = frozenset()
     """Patient IDs and accession numbers that were given out by us for the time of the outage."""
+    in_force: Mapping[str, str] = field(default_factory=dict)
+    """Patient IDs that were merged away, and under which the patient goes since."""
     final_reports: frozenset[str] = frozenset()
     """Accession numbers and Study Instance UIDs of which a final report came."""
     deliveries: Mapping[tuple[str, int], str] = field(default_factory=dict)
@@ -158,3 +162,7 @@ class Sides:
     """How much of what modalities said of performed procedure steps the system that wants to know was not told."""
     replaced: Mapping[str, str] = field(default_factory=dict)
     """Studies that hold corrected instances, and of which study these are."""
+
+    def current(self, patient_id: str) -> str:
+        """Return under which patient ID a patient goes now."""
+        return self.in_force.get(patient_id, patient_id)

@@ -243,10 +243,9 @@ def _work(
 def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool, report: Report) -> None:
     picture = picture_of(site, outages)
     at = site.clock.now()
-    window = picture.window
-    dates = (window.since.astimezone().strftime("%Y%m%d"), (window.until or at).astimezone().strftime("%Y%m%d"))
-    found = desk.look(picture.sides.studies, dates, deep=deep, report=report)
-    record_look(site, desk.peer, at, found)
+    times = (picture.window.first_local, picture.window.last_local(at))
+    found, cut_short = desk.look(picture.sides.studies, times, deep=deep, report=report)
+    record_look(site, desk.peer, at, found, cut_short)
 
 
 def _close_by_rule(site: "Site", outages: Sequence[int], *, dry_run: bool = False) -> None:
@@ -257,7 +256,7 @@ def _close_by_rule(site: "Site", outages: Sequence[int], *, dry_run: bool = Fals
         unsettled = [case for case in picture.cases if state.settled_as(case.name) is None]
         free = [order for order in picture.sides.orders if not state.matched_to(order.key)]
         undone = {(one.fact.subject, one.fact.order) for one in state.decisions.values() if not one.is_in_force}
-        for name, proposals in propose(unsettled, free, picture.sides.temporary).items():
+        for name, proposals in propose(unsettled, free, picture.sides.temporary, picture.sides.in_force).items():
             best = next(iter(proposals), None)
             # A person took this very match back: a rule does not make it again.
             if best is not None and best.is_certain and (name, best.order.key) not in undone:

@@ -18,6 +18,26 @@ from safelight.wire.dicom.rejection_note import EXPLICIT_LITTLE_ENDIAN, Rejectio
 
 CORRECTED: Final = "reconciliation"
 """Stands in place of the sender's host, by which originals are told from what was made of them."""
+OF_ANOTHER_PERSON: Final = (
+    "OtherPatientIDs",
+    "OtherPatientIDsSequence",
+    "OtherPatientNames",
+    "PatientBirthName",
+    "PatientMotherBirthName",
+    "PatientAddress",
+    "PatientTelephoneNumbers",
+    "PatientInsurancePlanCodeSequence",
+    "IssuerOfPatientIDQualifiersSequence",
+    "MedicalRecordLocator",
+    "MilitaryRank",
+    "EthnicGroup",
+    "Occupation",
+    "PatientReligiousPreference",
+    "AdditionalPatientHistory",
+    "AdmissionID",
+    "IssuerOfAdmissionIDSequence",
+)
+"""What a wrong worklist entry brought of a person, and the decision does not tell of the right one."""
 PAIRS_A_FACT: Final = 1000
 Told = tuple[str, dict[str, Any]]
 
@@ -40,8 +60,11 @@ def correction_of(site: Site, decided: Decided, uids: dict[str, str] | None = No
     """Return what a decision changes in instances; the same decision always changes the same."""
     assert decided.identity is not None, "whoever corrects knows whose it is"
     identity = decided.identity
-    request = {"RequestedProcedureID": identity.requested_procedure} if identity.requested_procedure else {}
-    return Correction(identity_attributes(identity), decided.at, f"SAFELIGHT {site.node[:16]}", uids or {}, request)
+    told = {"RequestedProcedureID": identity.requested_procedure, "AccessionNumber": identity.accession}
+    request = {name: value for name, value in told.items() if value}
+    removed = OF_ANOTHER_PERSON if uids else ()
+    system = f"SAFELIGHT {site.node[:16]}"
+    return Correction(identity_attributes(identity), decided.at, system, uids or {}, request, removed)
 
 
 def correct_study(site: Site, study: str, decided: Decided) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The sides of a reconciliation as this home knows them: exams, holdings, orders, and the last look at the target."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -24,7 +23,8 @@ from safelight.site.reconciliation_target import last_look
 from safelight.site.reconciliation_window import Window, local_text
 from safelight.site.scheduled_steps import step_values
 
-STEPS_MAX: Final = 10_000
+STEPS_MAX: Final = 100_000
+STUDIES_MAX: Final = 1_000_000
 FINAL_STATUSES: Final = ("F", "C", "AU", "LA")
 """OBR-25 and TXA-17 of a report that somebody answers for. Source: HL7 tables 0123 and 0271."""
 CANCELLED: Final = (StepState.CANCELED, StepState.DISCONTINUED)
@@ -71,11 +71,12 @@ class SidesReader:
         numbers |= {one.accession for one in exams} | {one.accession for one in studies}
         return Sides(
             exams=exams,
-            studies=[replace(one, known_as=self._known_as(one.patient)) for one in studies],
+            studies=studies,
             orders=orders,
             target=look,
             held=frozenset(self._catalog.held_studies([one.study for one in theirs])),
             temporary=frozenset(text for text in numbers if self._is_temporary(text)),
+            in_force=self._in_force(numbers, orders, state),
             final_reports=self._final_reports(orders, exams, studies, state),
             deliveries=self._deliveries(state),
             replaced={str(new): str(old) for done in _done(state) for old, new in done.told.get("studies", {}).items()},
@@ -88,16 +89,20 @@ class SidesReader:
     def _called(self, ids: Iterable[str]) -> list[KnownPatient]:
         return self._index.patients_called(list(ids)) if self._index is not None else []
 
-    def _known_as(self, patient: Patient) -> frozenset[str]:
-        called = self._called([patient.patient_id.text])
-        return frozenset(one.name.patient_id for one in called)
+    def _in_force(self, numbers: set[str], orders: Sequence[Order], state: ReconciliationState) -> dict[str, str]:
+        wanted = {one.fact.identity.patient.patient_id.text for one in state.in_force if one.fact.identity is not None}
+        wanted |= {one.patient.patient_id.text for one in orders}
+        called = self._called(numbers | wanted)
+        return {
+            one.called.patient_id: one.name.patient_id for one in called if one.called.patient_id != one.name.patient_id
+        }
 
     def _rows(self, exams: Sequence[DowntimeExam], state: ReconciliationState) -> set[StudyRow]:
         """Return what was done during the outage, as far as modalities tell; without a date, when it came counts."""
         last = self._window.last_local(self._now)
         rows = {
             row
-            for row in self._catalog.received_since(self._window.since)
+            for row in self._catalog.received_since(self._window.since, STUDIES_MAX)
             if not row.study_date or (row.study_date + row.study_time)[:14] <= last
         }
         named = {one.registered.study for one in exams}
@@ -125,7 +130,7 @@ class SidesReader:
         return found
 
     def _study(self, row: StudyRow) -> HeldStudy:
-        rejected = {one.sop_instance for one in self._catalog.rejections(row.study)}
+        rejected = frozenset(one.sop_instance for one in self._catalog.rejections(row.study))
         versions = self._catalog.versions(row.study)
         kept = frozenset(one.sop_instance for one in versions) - rejected
         return HeldStudy(
@@ -137,6 +142,7 @@ class SidesReader:
             (row.study_date + row.study_time)[:14] if row.study_date else "",
             kept,
             self._disputed(kept),
+            rejected,
         )
 
     def _disputed(self, instances: frozenset[str]) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final, Self
 
 from pydicom.dataset import Dataset
@@ -14,6 +14,7 @@ from safelight.core.names import Peer, Personal
 from safelight.core.progress import Progress, Report
 from safelight.gateway.dicom.client import ClientAssociation, PeerUnreachable, connect
 from safelight.gateway.dicom.contexts import service_proposal
+from safelight.gateway.dicom.retrieval import QueryFailed
 from safelight.journal.journal import Journal
 from safelight.journal.kinds import FactKind
 from safelight.reconciliation.sides import HeldStudy, Patient, TargetLook, TargetStudy
@@ -29,6 +30,7 @@ from safelight.wire.dicom.comparison import Level
 from safelight.wire.dicom.faults import AssociationRefused
 from safelight.wire.dicom.uids import STUDY_ROOT_FIND
 
+LISTED: Final = "listed"
 STUDIES_A_FACT: Final = 200
 ASKED_KEYS: Final = (
     "StudyInstanceUID",
@@ -39,6 +41,7 @@ ASKED_KEYS: Final = (
     "PatientSex",
     "AccessionNumber",
     "StudyDate",
+    "StudyTime",
 )
 
 
@@ -62,7 +65,7 @@ class Sent:
 
     stored: frozenset[str]
     level: str
-    """The strongest level at which all of them came back equal; ``uids`` where the target only lists them."""
+    """The strongest level at which all of them came back equal; ``listed`` where the target only names them."""
     lacking: frozenset[str]
     """Instances that the target did not take, or does not show."""
 
@@ -97,17 +100,19 @@ class TargetDesk:
         self._stack.close()
 
     def look(
-        self, studies: Sequence[HeldStudy], dates: tuple[str, str], *, deep: bool, report: Report
-    ) -> list[TargetStudy]:
-        """Ask for these studies, and for everything else of these dates.
+        self, studies: Sequence[HeldStudy], times: tuple[str, str], *, deep: bool, report: Report
+    ) -> tuple[list[TargetStudy], list[str]]:
+        """Ask for these studies, and for what else was made between two local times and is not held here.
+
+        Returns:
+            What it has, and the days of which it would not name every study.
 
         Raises:
             TargetAway: it cannot be reached.
         """
-        found: dict[str, TargetStudy] = {}
+        others, cut_short = self._made_between(*times)
+        found = {one.study: one for one in others}
         with self._open() as association:
-            for match in self._find(association, {"StudyDate": "-".join(dates)}):
-                found[str(match.StudyInstanceUID)] = _study(match)
             for number, study in enumerate(studies, 1):
                 if study.study not in found:
                     for match in self._find(association, {"StudyInstanceUID": study.study}):
@@ -116,11 +121,25 @@ class TargetDesk:
                 if theirs is not None and theirs.instance_count != len(study.instances):
                     found[study.study] = self._named(association, theirs)
                 report(Progress("compare", number, len(studies), "studies"))
-        if deep:
-            held = {study.study: study for study in studies}
-            for name in found.keys() & held.keys():
-                found[name] = self._compared(found[name], held[name])
-        return list(found.values())
+        named = {study.study: study for study in studies}
+        for name in found.keys() & named.keys() if deep else ():
+            found[name] = self._compared(found[name], named[name])
+        held = self._site.catalog.held_studies(found.keys() - named.keys())
+        return [one for one in found.values() if one.study in named or one.study not in held], cut_short
+
+    def _made_between(self, first: str, last: str) -> tuple[list[TargetStudy], list[str]]:
+        """Ask day by day: an archive that names no more than so many rows is then cut short on that day alone."""
+        found: list[TargetStudy] = []
+        cut_short: list[str] = []
+        for day in days_between(first[:8], last[:8]):
+            try:
+                with self._open() as association:
+                    matches = list(self._find(association, {"StudyDate": day}))
+            except QueryFailed:
+                cut_short.append(day)
+                continue
+            found += [_study(match) for match in matches if first <= _started(match, first) <= last]
+        return found, cut_short
 
     def send(self, study: str, instances: frozenset[str]) -> Sent:
         """Send these instances of a study in the version in force, and fetch them back.
@@ -133,24 +152,25 @@ class TargetDesk:
         held.sort(key=lambda one: not one.is_rejection_note)
         lane = Pace(None, self._site.clock, lambda _: None).lane()
         stored = {one.sop_instance for one in self._target.send(study, held, lane) if _is_stored(one.status)}
-        levels = self._fetched(study, [one for one in held if one.sop_instance in stored])
-        level = min(levels.values(), default=Level.NONE)
-        return Sent(frozenset(stored), level.name.lower(), instances - levels.keys())
+        levels, is_compared = self._fetched(study, [one for one in held if one.sop_instance in stored])
+        level = min(levels.values(), default=Level.NONE).name.lower() if is_compared else LISTED
+        return Sent(frozenset(stored), level, instances - levels.keys())
 
     def _compared(self, theirs: TargetStudy, held: HeldStudy) -> TargetStudy:
         wanted = [
             one for one in VaultHoldings(self._site).instances(held.study, None) if one.sop_instance in held.instances
         ]
-        levels = self._fetched(held.study, wanted)
-        differing = frozenset(
-            name for name, level in levels.items() if level is not Level.UIDS and level < Level.ATTRIBUTES
-        )
+        levels, is_compared = self._fetched(held.study, wanted)
+        differing = frozenset(name for name, level in levels.items() if is_compared and level < Level.ATTRIBUTES)
         return TargetStudy(
             theirs.study, theirs.patient, theirs.accession, theirs.instances, theirs.instance_count, differing
         )
 
-    def _fetched(self, study: str, wanted: Sequence[HeldInstance]) -> dict[str, Level]:
-        """Fetch instances back and say at which level each is equal; where none can be fetched, a query only claims."""
+    def _fetched(self, study: str, wanted: Sequence[HeldInstance]) -> tuple[dict[str, Level], bool]:
+        """Fetch instances back and say at which level each is equal.
+
+        Where none can be fetched a query says which are there; then nothing was compared, and the second is false.
+        """
         ours = {one.sop_instance: one for one in wanted}
         levels: dict[str, Level] = {}
 
@@ -160,16 +180,14 @@ class TargetDesk:
                 version = Version(mine.sop_class, mine.sop_instance, mine.transfer_syntax, mine.open())
                 levels[theirs.sop_instance] = Level(compare_versions(version, theirs).level)
 
-        if not wanted:
-            return levels
-        for way in self._target.traits().ways:
+        for way in self._target.traits().ways if wanted else ():
             try:
                 self._target.fetch_back(study, wanted, way, receive)
             except WayShut:
                 continue
             if levels:
-                return levels
-        return dict.fromkeys(self._target.claims(study, wanted), Level.UIDS)
+                return levels, True
+        return dict.fromkeys(self._target.claims(study, wanted) if wanted else (), Level.UIDS), False
 
     def _open(self) -> ClientAssociation:
         try:
@@ -196,7 +214,13 @@ class TargetDesk:
         return TargetStudy(theirs.study, theirs.patient, theirs.accession, frozenset(named - {""}), len(named))
 
 
-def record_look(site: Site, peer: Peer, at: datetime, studies: Sequence[TargetStudy]) -> None:
+def days_between(first: str, last: str) -> list[str]:
+    """Return the days from one to another, as DICOM writes them."""
+    begin, end = (date(int(text[:4]), int(text[4:6]), int(text[6:8])) for text in (first, last))
+    return [f"{begin + timedelta(days=number):%Y%m%d}" for number in range((end - begin).days + 1)]
+
+
+def record_look(site: Site, peer: Peer, at: datetime, studies: Sequence[TargetStudy], cut_short: Sequence[str]) -> None:
     """Record what the target answered, in pieces; it counts from the last piece on."""
     pieces = [studies[place : place + STUDIES_A_FACT] for place in range(0, len(studies), STUDIES_A_FACT)] or [[]]
     facts = [
@@ -207,6 +231,7 @@ def record_look(site: Site, peer: Peer, at: datetime, studies: Sequence[TargetSt
                 "at": to_text(at),
                 "piece": number,
                 "pieces": len(pieces),
+                "cut_short": list(cut_short),
                 "studies": [_body(one) for one in piece],
             },
         )
@@ -227,13 +252,19 @@ def last_look(journal: Journal, target: str | None) -> TargetLook | None:
         listed += told["studies"]
         if told["piece"] == told["pieces"]:
             studies = {one.study: one for one in map(_from_body, listed)}
-            found = TargetLook(str(told["target"]), from_text(told["at"]), studies)
+            found = TargetLook(str(told["target"]), from_text(told["at"]), studies, tuple(told["cut_short"]))
             pieces.clear()
     return found
 
 
 def _is_stored(status: int | None) -> bool:
     return status is not None and (status == 0 or 0xB000 <= status <= 0xBFFF)
+
+
+def _started(match: Dataset, otherwise: str) -> str:
+    """Return when a study began, as the modality wrote it; without a time it may have been at any."""
+    day, time = str(match.get("StudyDate") or ""), str(match.get("StudyTime") or "")
+    return (day + time)[:14] if day and time else otherwise
 
 
 def _study(match: Dataset) -> TargetStudy:

@@ -76,7 +76,15 @@ def differences_document(home: Home, outages: Sequence[int] = ()) -> dict[str, A
         except NoOutageToReconcile:
             if outages:
                 raise
-            return {"outages": [], "since": None, "until": None, "target": None, "compared_at": None, **_counted([])}
+            return {
+                "outages": [],
+                "since": None,
+                "until": None,
+                "target": None,
+                "compared_at": None,
+                "cut_short": [],
+                **_counted([]),
+            }
         return picture_document(picture)
 
 
@@ -109,6 +117,7 @@ def picture_document(picture: Picture) -> dict[str, Any]:
         "until": to_text(window.until) if window.until else None,
         "target": look.target if look else None,
         "compared_at": to_text(look.at) if look else None,
+        "cut_short": list(look.cut_short) if look else [],
         **_counted(picture.differences),
     }
 
@@ -148,10 +157,11 @@ def _picture(
     outages: Sequence[int],
     target: str | None,
 ) -> Picture:
-    window = window_of(journal, outages)
+    now = SystemClock().now()
+    window = window_of(journal, now, outages)
     state = state_of(journal)
     told = settings.reconciliation
-    reader = SidesReader(catalog, journal, index, node, SystemClock().now(), window)
+    reader = SidesReader(catalog, journal, index, node, now, window)
     sides = replace(reader.read(state, target), untold_steps=untold_steps(journal, window, told.steps_to))
     return Picture(window, sides, state, Destinations(tuple(told.identities_to), told.reports_to))
 

@@ -44,8 +44,8 @@ def local_text(moment: datetime) -> str:
     return f"{moment.astimezone():%Y%m%d%H%M%S}"
 
 
-def window_of(journal: Journal, outages: Sequence[int] = ()) -> Window:
-    """Return the window of these outages; of all that are not closed when none is named.
+def window_of(journal: Journal, now: datetime, outages: Sequence[int] = ()) -> Window:
+    """Return the window of these outages; of all that began and are not closed when none is named.
 
     Raises:
         NoOutageToReconcile: there is none.
@@ -70,7 +70,8 @@ def window_of(journal: Journal, outages: Sequence[int] = ()) -> Window:
                 closed |= known
             case _:
                 pass
-    chosen = [number for number in began if (number in outages if outages else number not in closed)]
+    begun = [number for number, since in began.items() if since <= now]
+    chosen = [number for number in begun if (number in outages if outages else number not in closed)]
     if not chosen:
         raise NoOutageToReconcile(outages=",".join(map(str, outages)) or "open")
     ends = [ended.get(number) for number in chosen]

@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
+from safelight.catalog.message_facts import WRITTEN_HERE
 from safelight.journal.message_log_format import Arrived, LoggedMessage
 from safelight.reconciliation.decision import Command, Correct, Merge, Replace, Report, Send, Update
 from safelight.reconciliation.facts import Decided
@@ -13,9 +14,6 @@ from safelight.site.hl7_intake import MessageJournaling
 from safelight.site.opened import Site
 from safelight.site.reconciliation_correcting import correct_study, replace_study
 from safelight.site.reconciliation_target import TargetDesk
-
-OURS: Final = "reconciliation"
-"""Stands in place of the host of messages that we wrote."""
 
 
 def do(site: Site, desk: TargetDesk, command: Command, decided: Decided) -> Mapping[str, Any]:
@@ -56,7 +54,7 @@ def _tell(site: Site, command: Merge | Update | Report, decided: Decided) -> dic
             site.log.failure,
         )
         digest = hashlib.sha256(raw).digest()
-        journaling.write([LoggedMessage(0, Arrived.MESSAGE, site.clock.now(), OURS, raw, digest)])
+        journaling.write([LoggedMessage(0, Arrived.MESSAGE, site.clock.now(), WRITTEN_HERE, raw, digest)])
     position, _ = index.named([named])[named]
     return {"destination": command.destination, "control_id": named[1], "message": position}
 

@@ -48,7 +48,9 @@ class Correction:
     uids: Mapping[str, str] = field(default_factory=dict)
     """UIDs that are replaced wherever they stand, in every reference too."""
     request: Mapping[str, str] = field(default_factory=dict)
-    """What the items of the Request Attributes Sequence say from now on, by keyword."""
+    """What the items of the Request Attributes Sequence say from now on, by keyword, where they say anything of it."""
+    removed: tuple[str, ...] = ()
+    """Attributes that go, by keyword."""
 
 
 def corrected(source: ByteSource, transfer_syntax: str, correction: Correction, start: int = 0) -> bytes:
@@ -112,9 +114,16 @@ def _correct(header: Dataset, correction: Correction) -> None:
         if tag in header:
             before[tag] = header[tag]
         header.add_new(tag, dictionary_VR(tag), value)
+    for name in correction.removed:
+        if name in header:
+            tag = tag_for_keyword(name)
+            assert tag is not None, name
+            before[tag] = header[tag]
+            del header[tag]
     for item in header.get("RequestAttributesSequence") or []:
         for name, value in correction.request.items():
-            setattr(item, name, value)
+            if name in item:
+                setattr(item, name, value)
     if before:
         _note_original(header, before, correction)
 
