@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from safelight.catalog.order_changes import Changes, OrderChange, PatientChange, PatientName, StepState
+from safelight.catalog.order_changes import Changes, Merge, OrderChange, PatientChange, PatientName, StepState
 from safelight.core.clock import SetClock
 from safelight.core.names import AETitle
 from safelight.core.progress import silent
@@ -102,6 +102,27 @@ def test_an_order_that_is_registered_by_hand_keeps_the_study_it_was_offered_unde
     assert [one.AccessionNumber for one in offered(door)] == ["A2"]
 
 
+@pytest.mark.parametrize("how", ["by hand", "by its modality"])
+def test_a_step_that_was_done_stays_done_when_its_patient_is_merged(door: ArchiveDoor, how: str) -> None:
+    """No Study Instance UID is ordered, so that it is made from the patient's number, which changes."""
+    prior, kept = PatientName("P1", "H"), PatientName("P2", "H")
+    order = OrderChange(
+        prior, (("accession", "A1"),), (), StepState.SCHEDULED, True, {"AccessionNumber": "A1", "Modality": "CT"}
+    )
+    changes = Changes("20260301080000", (PatientChange(prior, {"PatientName": "Berg^Ana"}),), orders=(order,))
+    door.site.messages.index.fold([(1, changes)])
+    (offer,) = offered(door)
+    if how == "by hand":
+        register(door, way="ordered", accession="A1", patient_id="P1", name="BERG^ANA")
+        happen(door, "A1", "acquired")
+    else:
+        perform(door, offer, "1.1", StepStatus.IN_PROGRESS, StepStatus.COMPLETED)
+    assert offered(door) == []
+    merge = Changes("20260301090000", (PatientChange(kept, {}),), merges=(Merge(kept, prior),))
+    door.site.messages.index.fold([(2, merge)])
+    assert offered(door) == []
+
+
 def test_the_worklist_is_the_same_in_the_command_and_after_the_index_was_lost(
     door: ArchiveDoor, tmp_path: Path
 ) -> None:
@@ -135,7 +156,7 @@ def perform(door: ArchiveDoor, offer: Dataset, instance: str, *statuses: StepSta
         told.PerformedProcedureStepStatus = status.value
         if status is StepStatus.IN_PROGRESS:
             item = Dataset()
-            item.StudyInstanceUID = offer.StudyInstanceUID
+            item.StudyInstanceUID, item.AccessionNumber = offer.StudyInstanceUID, offer.AccessionNumber
             item.ScheduledProcedureStepID = offer.ScheduledProcedureStepSequence[0].ScheduledProcedureStepID
             told.ScheduledStepAttributesSequence = [item]
         data = encode_identifier(told, EXPLICIT_LITTLE_ENDIAN)

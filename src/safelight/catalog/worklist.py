@@ -22,6 +22,8 @@ from safelight.catalog.order_working_set import Person, person_of
 from safelight.catalog.reading import chunks
 from safelight.core.names import Personal
 
+MERGES_MAX: Final = 20
+"""So many numbers in a row one patient may have had."""
 STEP: Final = "ScheduledProcedureStepID"
 NAMES: Final[Mapping[str, str]] = {
     "accession": "AccessionNumber",
@@ -35,6 +37,7 @@ _STATES: Final = {state.value: state for state in StepState}
 
 def steps(connection: Connection, search: StepSearch, by_hand: Sequence[StepRow] = ()) -> list[StepRow]:
     """Return the steps that are wanted, by start."""
+    by_hand = _under_numbers_in_force(connection, by_hand)
     orders = ordered_steps(connection, search)
     known = {one.source: one for one in listings(connection)}
     if not known and not by_hand:
@@ -48,6 +51,29 @@ def steps(connection: Connection, search: StepSearch, by_hand: Sequence[StepRow]
     rows = _composed(list(everything.values()), listed, by_hand)
     found = sorted((row for row in rows if search.fits(row)), key=_start)
     return found[: search.limit]
+
+
+def _under_numbers_in_force(connection: Connection, by_hand: Sequence[StepRow]) -> list[StepRow]:
+    """Return what was registered by hand under the numbers that its patients have now, merges and all."""
+    merged = (
+        {
+            row.patient_id: row.merged_into_id
+            for row in connection.execute(
+                select(person_table.c.patient_id, person_table.c.merged_into_id).where(
+                    person_table.c.merged_into_id.is_not(None)
+                )
+            )
+        }
+        if by_hand
+        else {}
+    )
+    rows = []
+    for row in by_hand:
+        number = row.patient_id.text
+        for _ in range(MERGES_MAX):
+            number = merged.get(number, number)
+        rows.append(row if number == row.patient_id.text else replace(row, patient_id=Personal(number)))
+    return rows
 
 
 def _composed(orders: Sequence[StepRow], listed: Sequence[StepRow], by_hand: Sequence[StepRow]) -> list[StepRow]:

@@ -54,8 +54,10 @@ class PerformedSteps:
 
     def applied(self, row: StepRow, told: Mapping[str, str]) -> StepRow:
         """Return a step with the state that its modality gave it; ``told`` are its values as they are offered."""
-        study = told["StudyInstanceUID"]
-        performed = self._performed.get((study, told["ScheduledProcedureStepID"])) or self._performed.get((study, ""))
+        study, step = told["StudyInstanceUID"], told["ScheduledProcedureStepID"]
+        # After a merge a study that no order names may be offered under another UID; its numbers stay.
+        names = ((study, step), (study, ""), (_numbered(told.get("AccessionNumber", "")), step))
+        performed = next((self._performed[name] for name in names if name in self._performed), None)
         if performed is None or row.state in FINAL:
             return row
         if row.sources == (ORDERS,) and row.journal_position > performed.position:
@@ -107,5 +109,18 @@ def _references(entry: Entry) -> tuple[tuple[str, str], ...]:
     except SafelightError:
         return ()
     items: list[Dataset] = list(told.get("ScheduledStepAttributesSequence") or [])[:REFERENCES_MAX]
-    pairs = [(str(one.get("StudyInstanceUID") or ""), str(one.get("ScheduledProcedureStepID") or "")) for one in items]
-    return tuple((study, step) for study, step in pairs if study)
+    pairs: list[tuple[str, str]] = []
+    for one in items:
+        study, step, accession = (
+            str(one.get(name) or "") for name in ("StudyInstanceUID", "ScheduledProcedureStepID", "AccessionNumber")
+        )
+        if study:
+            pairs.append((study, step))
+        if accession and step:
+            pairs.append((_numbered(accession), step))
+    return tuple(pairs)
+
+
+def _numbered(accession: str) -> str:
+    """Return the name of a study by its accession number, which no UID looks like."""
+    return f"accession {accession}"
