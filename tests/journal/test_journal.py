@@ -56,21 +56,26 @@ def test_entries_are_chosen_by_position_and_kind(journal: Journal) -> None:
     assert list(journal.entries(kinds=[])) == []
 
 
-def test_what_is_recent_is_found_without_reading_what_is_old(
+def test_entries_before_a_moment_are_passed_over_without_reading_them(
     journal: Journal, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("safelight.journal.journal.READ_ENTRIES", 3)
-    for number in range(20):
-        journal.append_all([("asked", {"n": number}), ("other", {})])
-        # The clock was wrong for a moment, by a year.
-        clock.advance(timedelta(days=-365) if number == 15 else timedelta(days=366 if number == 16 else 1))
-    since = clock.now() - timedelta(days=6)
-    assert [entry.facts["n"] for entry in journal.recent(["asked"], since)] == [13, 14, 15, 17, 18, 19]
-    read = []
+    assert journal.position_before(START) == 0
+    for number in range(1000):
+        journal.append("asked", {"n": number})
+        clock.advance(timedelta(minutes=1))
+    read: list[int] = []
     monkeypatch.setattr("safelight.journal.journal._read", lambda *row: read.append(row[0]) or read_entry(*row))
-    journal.recent(["asked"], since)
-    assert min(read) > 15, "positions of the first entries are not read"
-    assert journal.recent(["nothing"], since) == []
+    for number in (0, 1, 499, 999):
+        assert journal.position_before(START + timedelta(minutes=number)) == number
+    assert journal.position_before(clock.now()) == 1000
+    assert len(read) < 80
+
+
+def test_a_clock_that_was_set_back_costs_time_and_loses_nothing(journal: Journal, clock: SetClock) -> None:
+    for days in (0, 1, 2, -400, 401, 1):
+        clock.advance(timedelta(days=days))
+        journal.append("asked", {})
+    assert journal.position_before(clock.now() - timedelta(days=30)) <= 4
 
 
 def test_a_batch_with_one_bad_fact_records_nothing(journal: Journal) -> None:

@@ -19,7 +19,6 @@ from safelight.site.acts import act
 from safelight.site.dicom_procedure_steps import StepLedger
 from safelight.site.downtime_steps import DowntimeSteps
 from safelight.site.hl7_worklist import worklist_document
-from safelight.site.performed_steps import position_before
 from safelight.wire.dicom.identifier import encode_identifier
 from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN, WORKLIST_FIND
 from support.archive_door import ArchiveDoor, open_archive
@@ -188,14 +187,3 @@ def test_a_message_that_comes_after_it_was_done_has_it_done_again(door: ArchiveD
     assert offered(door) == []
     door.site.messages.index.fold([(9_999, Changes("20260301090000", orders=(order,)))])
     assert offered(door) == [offer]
-
-
-def test_entries_before_a_moment_are_passed_over_without_reading_them(door: ArchiveDoor) -> None:
-    journal = door.site.records.journal
-    last = journal.last()
-    assert last is not None
-    for entry in journal.entries():
-        before = position_before(journal, entry.at)
-        assert before < entry.position
-        assert all(one.at < entry.at for one in journal.entries(until=before))
-    assert position_before(journal, last.at + timedelta(seconds=1)) == last.position

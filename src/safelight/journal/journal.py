@@ -138,31 +138,25 @@ class Journal:
             if len(rows) < READ_ENTRIES:
                 return
 
-    def recent(self, kinds: Iterable[str], since: datetime) -> list[Entry]:
-        """Return the entries of some kinds since a moment, in order, at a cost that does not grow with the history.
+    def position_before(self, moment: datetime) -> int:
+        """Return a position up to which every entry is older than a moment, without reading what lies before it.
 
-        A clock may have jumped: it looks back until some hundreds of entries in a row are older.
+        A clock that was set back makes it too early, which costs time and loses nothing, or late by as much as it was
+        set.
 
         Raises:
             JournalDamaged: an entry cannot be read.
         """
-        statement = (
-            select(entry_table.c.position, entry_table.c.line, entry_table.c.hash)
-            .where(entry_table.c.kind.in_([str(kind) for kind in kinds]))
-            .order_by(entry_table.c.position.desc())
-            .limit(READ_ENTRIES)
-        )
-        found: list[Entry] = []
-        before: int | None = None
-        while True:
-            older = statement if before is None else statement.where(entry_table.c.position < before)
-            with self._database.reading() as connection:
-                page = [_read(*row) for row in connection.execute(older)]
-            recent = [entry for entry in page if entry.at >= since]
-            found += recent
-            if not recent or len(page) < READ_ENTRIES:
-                return found[::-1]
-            before = page[-1].position
+        last = self.last()
+        low, high = 0, last.position if last is not None else 0
+        while low < high:
+            middle = (low + high + 1) // 2
+            entry = next(self.entries(after=middle - 1, until=middle), None)
+            if entry is not None and entry.at < moment:
+                low = middle
+            else:
+                high = middle - 1
+        return low
 
     def last(self) -> Entry | None:
         """Return the newest entry.

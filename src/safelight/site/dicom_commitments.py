@@ -123,7 +123,9 @@ class CommitmentDesk:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._lock = threading.Lock()
-        self._open = fold(site.records.journal.recent(KINDS, site.clock.now() - _REMEMBERED))
+        journal = site.records.journal
+        since = journal.position_before(site.clock.now() - _REMEMBERED)
+        self._open = fold(journal.entries(after=since, kinds=KINDS))
         self._turns: dict[Name, _Turn] = {name: _Turn() for name in self._open}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="commitments", daemon=True)

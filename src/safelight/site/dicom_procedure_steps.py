@@ -1,6 +1,7 @@
 """Performed procedure steps as facts of the journal, in the order in which modalities told them."""
 
 import threading
+from datetime import timedelta
 from typing import ClassVar, Final
 
 from safelight.core.errors import StateError
@@ -13,6 +14,8 @@ from safelight.site.opened import Site
 RAW_CODEC: Final = "latin-1"
 """Attributes stand in their fact as text in which each character is one byte."""
 KINDS: Final = (FactKind.PROCEDURE_STEP_BEGUN, FactKind.PROCEDURE_STEP_CHANGED)
+REMEMBERED: Final = timedelta(days=30)
+"""A step that was begun longer ago may be told of anew: no modality goes on with it."""
 _FINAL: Final = (StepStatus.COMPLETED, StepStatus.DISCONTINUED)
 
 
@@ -40,7 +43,9 @@ class StepLedger:
         self._records = site.records
         self._lock = threading.Lock()
         self._statuses: dict[str, StepStatus] = {}
-        for entry in site.records.journal.entries(kinds=KINDS):
+        journal = site.records.journal
+        # A journal may have years of them.
+        for entry in journal.entries(after=journal.position_before(site.clock.now() - REMEMBERED), kinds=KINDS):
             if entry.facts["status"]:
                 self._statuses[str(entry.facts["instance"])] = StepStatus(str(entry.facts["status"]))
 

@@ -6,7 +6,7 @@ While the RIS is away nobody else says so: without it a step would be offered ag
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -70,7 +70,7 @@ class PerformedSteps:
         with self._lock:
             if self._read_until < 0:
                 # A journal may have years of them.
-                self._read_until = position_before(self._journal, self._clock.now() - REMEMBERED)
+                self._read_until = self._journal.position_before(self._clock.now() - REMEMBERED)
             for entry in self._journal.entries(after=self._read_until, kinds=KINDS):
                 self._read_until = entry.position
                 self._take(entry)
@@ -83,23 +83,6 @@ class PerformedSteps:
             performed = _Performed(_STATES[StepStatus(status)], entry.position)
             for reference in self._references.get(instance, ()):
                 self._performed[reference] = performed
-
-
-def position_before(journal: Journal, moment: datetime) -> int:
-    """Return a position up to which every entry is older than a moment, without reading what lies before it.
-
-    A clock that was set back makes it too early, which costs time and loses nothing, or late by as much as it was set.
-    """
-    last = journal.last()
-    low, high = 0, last.position if last is not None else 0
-    while low < high:
-        middle = (low + high + 1) // 2
-        entry = next(journal.entries(after=middle - 1, until=middle), None)
-        if entry is not None and entry.at < moment:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def _references(entry: Entry) -> tuple[tuple[str, str], ...]:
