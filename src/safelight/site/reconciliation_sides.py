@@ -163,7 +163,8 @@ class SidesReader:
             for row in self._index.steps(StepSearch(first[:8], last[:8], states=states, limit=STEPS_MAX))
             if _start(row) >= first or len(_start(row)) < 14
         }
-        for accession in {*accessions, *exams} - {""}:
+        known = {row.attributes.get("AccessionNumber", "") for row in steps.values()}
+        for accession in {*accessions, *exams} - known - {""}:
             steps |= {row.key: row for row in self._index.steps(StepSearch(accession=accession, states=states))}
         return orders_of(steps.values(), self._node, first, self._window.last_local(self._now))
 
@@ -250,7 +251,6 @@ def _exam(exam: DowntimeExam, known: KnownPatient | None) -> Exam:
         registered.procedure,
         registered.device,
         registered.at,
-        was_ordered=registered.way is Way.ORDERED,
         is_unidentified=registered.way is Way.UNIDENTIFIED,
         identified_as=_identified(exam.identified_as, known),
         is_cancelled=exam.stage is Stage.CANCELLED,
