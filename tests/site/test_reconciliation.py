@@ -195,6 +195,13 @@ def test_what_only_the_pacs_has_is_told_and_what_has_other_content_there_only_a_
         there.decide("RA21", "no-order")
 
 
+def test_what_came_meanwhile_and_is_older_is_none_of_the_outage(there: Hospital) -> None:
+    there.begin()
+    acquire(there.site, image("1.2.30", 1, "20200101120000", PatientID="100"))
+    there.end()
+    assert there.act("reconciliation.compare")["open"] == 0
+
+
 def test_a_pacs_that_missed_a_merge_is_told_of_it_and_never_of_one_that_nobody_made(
     there: Hospital, pacs: ArchiveDoor
 ) -> None:

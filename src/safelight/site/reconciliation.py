@@ -249,7 +249,7 @@ def _work(
 def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool, report: Report) -> None:
     picture = picture_of(site, outages)
     at = site.clock.now()
-    times = (picture.window.first_local, picture.window.last_local(at))
+    times = picture.window.local(at)
     found, cut_short = desk.look(picture.sides.studies, times, deep=deep, report=report)
     record_look(site, desk.peer, at, found, cut_short)
 
