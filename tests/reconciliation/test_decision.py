@@ -88,7 +88,7 @@ def test_what_was_corrected_and_is_there_is_sent_once_more_to_be_compared() -> N
 
 
 def test_a_study_that_is_right_goes_out_as_it_was_received() -> None:
-    ordered = exam("RA1", RITA, was_ordered=True)
+    ordered = exam("RA1", RITA)
     of = sides(exams=[ordered], studies=[study(ordered)])
     assert names(of, state(replace(MATCHED, subject="RA1"))) == ["send 2.25.1"]
 

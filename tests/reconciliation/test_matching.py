@@ -26,7 +26,7 @@ from support.reconciled_sides import AT, RITA, TEMP, TEMPORARY, UNNAMED, exam, o
     ("case", "ordered", "certain", "but"),
     [
         # The modality used the worklist: number, UID and patient agree.
-        (exam("RA1", was_ordered=True), order(accession="RA1"), True, ""),
+        (exam("RA1"), order(accession="RA1"), True, ""),
         # Ordered afterwards under the downtime number, for the patient's own number.
         (exam("DT01"), order(accession="DT01"), True, ""),
         # Ordered afterwards under a number of its own: a person looks.

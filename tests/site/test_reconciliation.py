@@ -11,7 +11,7 @@ from safelight.reconciliation.state import UndoneAlready
 from safelight.site.reconciliation import DoesNotFit, IdentityUnknown
 from safelight.site.reconciliation_correcting import replace_study
 from safelight.site.reconciliation_sides import state_of
-from safelight.site.reconciliation_view import decisions_document
+from safelight.site.reconciliation_view import UnknownDifference, decisions_document
 from safelight.site.recovery_holdings import VaultHoldings
 from support.archive_door import ArchiveDoor, open_archive
 from support.reconciled_house import WHO, Hospital, acquire, hospital, image, local_now, order_message
@@ -195,6 +195,13 @@ def test_what_only_the_pacs_has_is_told_and_what_has_other_content_there_only_a_
         there.decide("RA21", "no-order")
 
 
+def test_what_came_meanwhile_and_is_older_is_none_of_the_outage(there: Hospital) -> None:
+    there.begin()
+    acquire(there.site, image("1.2.30", 1, "20200101120000", PatientID="100"))
+    there.end()
+    assert there.act("reconciliation.compare")["open"] == 0
+
+
 def test_a_pacs_that_missed_a_merge_is_told_of_it_and_never_of_one_that_nobody_made(
     there: Hospital, pacs: ArchiveDoor
 ) -> None:
@@ -262,3 +269,26 @@ def test_a_replacement_that_was_cut_off_is_the_same_when_it_is_repeated(there: H
     assert replace_study(there.site, exam["study"], decided) == first
     again = {one.digest for study in ("1.2.7", exam["study"]) for one in there.site.catalog.versions(study)}
     assert again == held and len(held) == 5
+
+
+def test_messages_go_although_the_pacs_is_away_again_and_a_kind_is_decided_at_once(
+    there: Hospital, pacs: ArchiveDoor
+) -> None:
+    there.begin()
+    for number in (1, 2):
+        there.scan(there.register(name=f"REAL^R{number}"))
+        there.step(f"DT0{number}", "acquired")
+        there.step(f"DT0{number}", "read", text="Nothing.")
+    there.end()
+    there.act("reconciliation.compare")
+    with pytest.raises(UnknownDifference):
+        there.act("reconciliation.decide", verdict="no-order", differences=[], **WHO)
+    told = there.act("reconciliation.decide", verdict="no-order", all_of="study-without-order", **WHO)
+    assert [one["subject"] for one in told["decisions"]] == ["DT01", "DT02"]
+    told = there.act("reconciliation.send", target="GONE@127.0.0.1:1")
+    assert told["target_error"] == "reconciliation.target-away" and not told["failed"]
+    there.reports.wait_for(2)
+    assert there.act("reconciliation.send")["target_error"] is None
+    there.await_delivery()
+    assert there.open() == []
+    assert pacs.site.catalog.tally().studies == 2

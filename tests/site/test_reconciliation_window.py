@@ -12,7 +12,7 @@ from safelight.journal.kinds import FactKind
 from safelight.site.acts import act
 from safelight.site.opened import Site
 from safelight.site.reconciliation_steps import FORWARDED, untold_steps
-from safelight.site.reconciliation_window import NoOutageToReconcile, Window, window_of
+from safelight.site.reconciliation_window import NoOutageToReconcile, Window, is_between, window_of
 from support.hl7_house import make_home
 
 WHO = {"reason": "test", "by": "A. Admin"}
@@ -41,7 +41,8 @@ def test_a_window_goes_from_the_first_beginning_to_the_last_end(tmp_path: Path) 
         say(site, "ended", "ris", -2)
         found = window(site)
         assert found.until is not None and timedelta(hours=2.9) < found.until - found.since < timedelta(hours=3.1)
-        assert found.first_local < found.last_local(site.clock.now())
+        first, last = found.local(site.clock.now())
+        assert len(first) == len(last) == 14 and first < last
         say(site, "closed", "pacs")
         assert window(site).outages == (2,)
         assert window(site, 1).outages == (1,)
@@ -64,6 +65,22 @@ def test_what_was_cancelled_or_only_planned_is_no_outage_and_a_second_one_belong
         assert (found.outages, found.until) == ((3, 4), None)
         say(site, "ended", "pacs", -1)
         assert window(site).until is not None
+
+
+@pytest.mark.parametrize(
+    ("start", "inside"),
+    [
+        ("20260301101500", True),
+        ("20260301101500.123", True),
+        ("20260301", True),
+        ("202603011015", True),
+        ("20260301085959", False),
+        ("20260302", False),
+        ("", False),
+    ],
+)
+def test_a_day_without_a_time_lies_in_an_outage_of_that_day(start: str, inside: bool) -> None:
+    assert is_between(start, ("20260301090000", "20260301120000")) is inside
 
 
 def test_notices_of_modalities_are_untold_until_the_system_that_follows_the_orders_took_them(tmp_path: Path) -> None:

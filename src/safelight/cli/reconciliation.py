@@ -8,6 +8,7 @@ import click
 
 from safelight.cli.options import act_options, home_option, json_option, print_json, run_act
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
+from safelight.reconciliation.difference import Kind
 from safelight.reconciliation.facts import Verdict
 
 outage_option = click.option(
@@ -37,7 +38,7 @@ def compare(home_directory: Path, as_json: bool, **told: Any) -> int:
 
 
 @reconciliation.command("list")
-@click.option("--kind", help="Only differences of this kind.")
+@click.option("--kind", type=click.Choice([one.value for one in Kind]), help="Only differences of this kind.")
 @outage_option
 @home_option
 @json_option
@@ -114,14 +115,15 @@ def match(exam: str, home_directory: Path, as_json: bool, **told: Any) -> None:
 
 
 @reconciliation.command()
-@click.argument("differences", nargs=-1, required=True)
+@click.argument("differences", nargs=-1)
+@click.option("--all-of", type=click.Choice([one.value for one in Kind]), help="Every open difference of this kind.")
 @click.option(
     "--as",
     "verdict",
     type=click.Choice([one.value for one in Verdict if one is not Verdict.MATCHED]),
     required=True,
     help="no-order: none will come; not-done: what was ordered was not done; left: stays as it is; "
-    "replaced: corrected instances and a rejection note go to the target.",
+    "replaced: corrected instances and a rejection note go to the target; replaced-for-safety: nobody may see the old.",
 )
 @outage_option
 @dry_run_option
@@ -170,6 +172,8 @@ def send(home_directory: Path, as_json: bool, **told: Any) -> int:
             click.echo(f"  decision {one['decision']}: {one['what']}")
         for one in document["failed"]:
             click.secho(f"  decision {one['decision']}: {one['what']} failed: {one['error']}", fg="red")
+        if document["target_error"]:
+            click.secho(f"The PACS was not asked: {document['target_error']}. Messages went all the same.", fg="red")
         _show_differences(document, as_json=False)
     return 0 if document["dry_run"] or not document["open"] else EXIT_OBJECTIVE_NOT_MET
 

@@ -2,16 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from safelight.core.names import Personal
 from safelight.reconciliation.case import Case
-from safelight.reconciliation.facts import Identity, Verdict
+from safelight.reconciliation.facts import Identity
 from safelight.reconciliation.identity import Way, needs_correction, way_to_correct
 from safelight.reconciliation.sides import HeldStudy, Patient, Read, Sides, TargetLook
 from safelight.reconciliation.state import Decision, ReconciliationState
-
-SETTLING: Final = (Verdict.MATCHED, Verdict.NO_ORDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +146,9 @@ def _of_case(
     if destinations.reports and case.exam is not None and not is_reported(identity, case, sides):
         todo += [Report(decision.fact.number, destinations.reports, case, read, identity) for read in case.exam.reads]
     for one in todo:
-        if isinstance(one, Send) or one.name not in _done(state, one.decision):
+        # Whether a study is to be sent again, the look at the target says.
+        if isinstance(one, Send) or one.name not in state.decisions[one.decision].done:
             yield one
-
-
-def _done(state: ReconciliationState, decision: int) -> Sequence[str]:
-    return list(state.decisions[decision].done)
 
 
 def is_reported(identity: Identity, case: Case, sides: Sides) -> bool:

@@ -57,8 +57,6 @@ class Exam:
     procedure: str
     device: str
     at: datetime
-    was_ordered: bool = False
-    """Whether it came with numbers of an order that there already was."""
     is_unidentified: bool = False
     """Whether nobody knew who it was when it was registered."""
     identified_as: Patient | None = None

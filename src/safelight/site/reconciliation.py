@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from safelight.core.errors import PeerError, StateError, UsageError
+from safelight.core.errors import IntegrityError, PeerError, StateError, UsageError
 from safelight.core.progress import Progress, Report, silent
 from safelight.reconciliation.case import Case
 from safelight.reconciliation.decision import decide as next_commands
@@ -109,10 +109,8 @@ def decide(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
     with deciding:
         picture = picture_of(site, _outages(told))
         state, facts = picture.state, []
-        for name in dict.fromkeys(told["differences"]):
-            difference = _difference(picture, str(name))
-            asked = _asked(picture, difference, verdict, str(told.get("order") or ""))
-            subject, order, identity = asked
+        for difference in _meant(picture, told):
+            subject, order, identity = _asked(picture, difference, verdict, str(told.get("order") or ""))
             fact = Decided(state.next_number, verdict, subject, site.clock.now(), reason, by, order, identity)
             facts.append(judge(state, fact, also=bool(told.get("also"))))
             state = fold(state, fact)
@@ -164,7 +162,7 @@ def send(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any
     """Do what follows from decisions: messages into their queues, studies corrected, sent and seen to be there.
 
     Raises:
-        NoTarget, TargetAway: there is no PACS to compare with.
+        NoTarget: nobody said which PACS is compared with.
         SendsAlready: another command does it.
     """
     _settle(site)
@@ -172,21 +170,28 @@ def send(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any
     peer = target_named(site, str(told.get("target") or ""))
     if not _sending.acquire(blocking=False):
         raise SendsAlready
+    away = ""
     try:
         with TargetDesk(site, peer) as desk:
-            _look(site, desk, outages, deep=False, report=report)
+            try:
+                _look(site, desk, outages, deep=False, report=report)
+            except PeerError as error:
+                # Messages go all the same: whoever waits for a report does not wait for the PACS.
+                site.log.failure(error)
+                away = error.code
             _close_by_rule(site, outages, dry_run=bool(told.get("dry_run")))
             if told.get("dry_run"):
                 picture = picture_of(site, outages, str(peer))
                 todo = next_commands(picture.state, picture.cases, picture.sides, picture.destinations, 10_000)
                 return {"dry_run": True, "would_do": [_told(one.decision, one.name) for one in todo]}
             done, failed = _work(site, desk, outages, str(peer), report)
-            if done:
+            if done and not away:
                 _look(site, desk, outages, deep=False, report=report)
     finally:
         _sending.release()
     return {
         "dry_run": False,
+        "target_error": away or None,
         "done": [_told(number, what) for number, what in done],
         "failed": [{**_told(number, what), "error": error} for (number, what), error in failed.items()],
         **picture_document(picture_of(site, outages, str(peer))),
@@ -230,7 +235,8 @@ def _work(
                 continue
             try:
                 brought = do(site, desk, command, decision.fact)
-            except (PeerError, UsageError) as error:
+            except (PeerError, UsageError, IntegrityError) as error:
+                # One study that cannot be read or sent keeps no other waiting.
                 site.log.failure(error)
                 failed[named] = error.code
                 continue
@@ -243,7 +249,7 @@ def _work(
 def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool, report: Report) -> None:
     picture = picture_of(site, outages)
     at = site.clock.now()
-    times = (picture.window.first_local, picture.window.last_local(at))
+    times = picture.window.local(at)
     found, cut_short = desk.look(picture.sides.studies, times, deep=deep, report=report)
     record_look(site, desk.peer, at, found, cut_short)
 
@@ -294,6 +300,20 @@ def _asked(picture: Picture, difference: Difference, verdict: Verdict, order_nam
             assert settled is not None, "whose identity differs is settled"
             return difference.study, None, settled.fact.identity
     raise DoesNotFit(kind=difference.kind, verdict=verdict)
+
+
+def _meant(picture: Picture, told: Mapping[str, Any]) -> list[Difference]:
+    """Return what is decided upon: by name, or everything of a kind.
+
+    Raises:
+        UnknownDifference: nothing, or no such thing, is open.
+    """
+    meant = [_difference(picture, str(name)) for name in dict.fromkeys(told.get("differences") or ())]
+    kind = str(told.get("all_of") or "")
+    meant += [one for one in picture.differences if kind and one.kind == kind and one not in meant]
+    if not meant:
+        raise UnknownDifference(difference=kind or None)
+    return meant
 
 
 def _difference(picture: Picture, name: str) -> Difference:

@@ -1,7 +1,7 @@
 """The sides of a reconciliation as this home knows them: exams, holdings, orders, and the last look at the target."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from safelight.catalog.catalog import Catalog
@@ -20,9 +20,10 @@ from safelight.reconciliation.sides import Call, Exam, HeldStudy, Order, Patient
 from safelight.reconciliation.state import ReconciliationState, fold
 from safelight.site.exams import exams_of, numbers_of
 from safelight.site.reconciliation_target import last_look
-from safelight.site.reconciliation_window import Window, local_text
+from safelight.site.reconciliation_window import Window, is_between, local_text
 from safelight.site.scheduled_steps import step_values
 
+ENTERED_AHEAD: Final = timedelta(days=1)
 STEPS_MAX: Final = 100_000
 STUDIES_MAX: Final = 1_000_000
 FINAL_STATUSES: Final = ("F", "C", "AU", "LA")
@@ -50,6 +51,7 @@ class SidesReader:
         self._node = node
         self._now = now
         self._window = window
+        self._times = window.local(now)
         self._numbers: Numbers = numbers_of(journal)
 
     def read(self, state: ReconciliationState, target: str | None = None) -> Sides:
@@ -98,12 +100,14 @@ class SidesReader:
         }
 
     def _rows(self, exams: Sequence[DowntimeExam], state: ReconciliationState) -> set[StudyRow]:
-        """Return what was done during the outage, as far as modalities tell; without a date, when it came counts."""
-        last = self._window.last_local(self._now)
+        """Return what was done during the outage, as far as modalities tell; without a date, when it came counts.
+
+        What came meanwhile and is older, as from a seed or a pull, is none of it.
+        """
         rows = {
             row
             for row in self._catalog.received_since(self._window.since, STUDIES_MAX)
-            if not row.study_date or (row.study_date + row.study_time)[:14] <= last
+            if not row.study_date or is_between(row.study_date + row.study_time, self._times)
         }
         named = {one.registered.study for one in exams}
         named |= {str(new) for done in _done(state) for new in done.told.get("studies", {}).values()}
@@ -156,16 +160,15 @@ class SidesReader:
     def _orders(self, accessions: Iterable[str], exams: Iterable[str]) -> list[Order]:
         if self._index is None:
             return []
-        first, last = self._window.first_local, local_text(self._now)
+        # Clerks enter orders afterwards, with the time at which they do, or a later one.
+        times = (self._times[0], local_text(self._now + ENTERED_AHEAD))
         states = list(StepState)
-        steps = {
-            row.key: row
-            for row in self._index.steps(StepSearch(first[:8], last[:8], states=states, limit=STEPS_MAX))
-            if _start(row) >= first or len(_start(row)) < 14
-        }
-        for accession in {*accessions, *exams} - {""}:
+        search = StepSearch(times[0][:8], times[1][:8], states=states, limit=STEPS_MAX)
+        steps = {row.key: row for row in self._index.steps(search) if is_between(_start(row), times)}
+        known = {row.attributes.get("AccessionNumber", "") for row in steps.values()}
+        for accession in {*accessions, *exams} - known - {""}:
             steps |= {row.key: row for row in self._index.steps(StepSearch(accession=accession, states=states))}
-        return orders_of(steps.values(), self._node, first, self._window.last_local(self._now))
+        return orders_of(steps.values(), self._node, self._times)
 
     def _is_temporary(self, text: str) -> bool:
         return any(self._numbers.range_of(of, text) is not None for of in NumberFor)
@@ -198,15 +201,15 @@ class SidesReader:
         return found
 
 
-def orders_of(steps: Iterable[StepRow], node: str, first: str, last: str) -> list[Order]:
+def orders_of(steps: Iterable[StepRow], node: str, times: tuple[str, str]) -> list[Order]:
     """Return orders, one for each accession number; those that begin between two local times are of the outage."""
     groups: dict[str, list[StepRow]] = {}
     for row in sorted(steps, key=lambda row: row.key):
         groups.setdefault(row.attributes.get("AccessionNumber") or f"#{row.key}", []).append(row)
-    return [_order(rows, node, first, last) for rows in groups.values()]
+    return [_order(rows, node, times) for rows in groups.values()]
 
 
-def _order(rows: Sequence[StepRow], node: str, first: str, last: str) -> Order:
+def _order(rows: Sequence[StepRow], node: str, times: tuple[str, str]) -> Order:
     row = rows[0]
     told = step_values(row, node)
     start = _start(row)
@@ -230,7 +233,7 @@ def _order(rows: Sequence[StepRow], node: str, first: str, last: str) -> Order:
         procedure_code=(told.get("RequestedProcedureCodeValue", ""), told.get("RequestedProcedureCodingScheme", "")),
         requested_procedure=told["RequestedProcedureID"],
         is_cancelled=all(one.state in CANCELLED for one in rows),
-        is_during=first <= start.ljust(14, "0") <= last,
+        is_during=is_between(start, times),
     )
 
 
@@ -250,7 +253,6 @@ def _exam(exam: DowntimeExam, known: KnownPatient | None) -> Exam:
         registered.procedure,
         registered.device,
         registered.at,
-        was_ordered=registered.way is Way.ORDERED,
         is_unidentified=registered.way is Way.UNIDENTIFIED,
         identified_as=_identified(exam.identified_as, known),
         is_cancelled=exam.stage is Stage.CANCELLED,

@@ -22,6 +22,7 @@ from safelight.recovery.pace import Pace
 from safelight.recovery.ports import HeldInstance, Version, WayShut
 from safelight.site.opened import Site
 from safelight.site.peers import find_peer
+from safelight.site.reconciliation_window import is_between
 from safelight.site.recovery_door import RecoveryDoor
 from safelight.site.recovery_holdings import VaultHoldings, compare_versions
 from safelight.site.refill_target import DicomTarget
@@ -110,7 +111,7 @@ class TargetDesk:
         Raises:
             TargetAway: it cannot be reached.
         """
-        others, cut_short = self._made_between(*times)
+        others, cut_short = self._made_between(times)
         found = {one.study: one for one in others}
         with self._open() as association:
             for number, study in enumerate(studies, 1):
@@ -127,18 +128,18 @@ class TargetDesk:
         held = self._site.catalog.held_studies(found.keys() - named.keys())
         return [one for one in found.values() if one.study in named or one.study not in held], cut_short
 
-    def _made_between(self, first: str, last: str) -> tuple[list[TargetStudy], list[str]]:
+    def _made_between(self, times: tuple[str, str]) -> tuple[list[TargetStudy], list[str]]:
         """Ask day by day: an archive that names no more than so many rows is then cut short on that day alone."""
         found: list[TargetStudy] = []
         cut_short: list[str] = []
-        for day in days_between(first[:8], last[:8]):
+        for day in days_between(times[0][:8], times[1][:8]):
             try:
                 with self._open() as association:
                     matches = list(self._find(association, {"StudyDate": day}))
             except QueryFailed:
                 cut_short.append(day)
                 continue
-            found += [_study(match) for match in matches if first <= _started(match, first) <= last]
+            found += [_study(match) for match in matches if is_between(_started(match), times)]
         return found, cut_short
 
     def send(self, study: str, instances: frozenset[str]) -> Sent:
@@ -261,10 +262,8 @@ def _is_stored(status: int | None) -> bool:
     return status is not None and (status == 0 or 0xB000 <= status <= 0xBFFF)
 
 
-def _started(match: Dataset, otherwise: str) -> str:
-    """Return when a study began, as the modality wrote it; without a time it may have been at any."""
-    day, time = str(match.get("StudyDate") or ""), str(match.get("StudyTime") or "")
-    return (day + time)[:14] if day and time else otherwise
+def _started(match: Dataset) -> str:
+    return str(match.get("StudyDate") or "") + str(match.get("StudyTime") or "")
 
 
 def _study(match: Dataset) -> TargetStudy:

@@ -29,14 +29,16 @@ class Window:
     until: datetime | None
     """None while something is away."""
 
-    @property
-    def first_local(self) -> str:
-        """Its beginning as the clocks on the walls said it, for comparing with times that modalities wrote."""
-        return local_text(self.since - MARGIN)
+    def local(self, now: datetime) -> tuple[str, str]:
+        """Return beginning and end as the clocks on the walls said them, to be compared with what modalities wrote."""
+        return local_text(self.since - MARGIN), local_text((self.until or now) + MARGIN)
 
-    def last_local(self, now: datetime) -> str:
-        """Its end as the clocks on the walls said it."""
-        return local_text((self.until or now) + MARGIN)
+
+def is_between(start: str, times: tuple[str, str]) -> bool:
+    """Say whether a local time, or a day of which no time is known, lies between two local times."""
+    known = start[:14]
+    first, last = (text[: len(known)] for text in times)
+    return bool(known) and first <= known <= last
 
 
 def local_text(moment: datetime) -> str:
