@@ -6,12 +6,14 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from safelight.console.web_application import HEADERS, PAGES_POLICY, VIEWER_POLICY
+from safelight.core.clock import to_text
 from safelight.core.progress import silent
 from safelight.site.acts import act
 from safelight.site.downtime import downtime_document, log_document
@@ -377,6 +379,18 @@ def test_a_screen_hears_what_changed_and_after_a_blip_what_it_missed(
     for unknown in ("nonsense", "ffffffff.1.1.1", f"{mark.partition('.')[0]}.999999.0.0", "é"):
         with board.events(unknown) as events:
             assert len(next(events)[2]["documents"]) == 9
+
+
+def test_a_screen_hears_that_the_moment_of_a_plan_has_come_though_nobody_says_so(tmp_path: Path) -> None:
+    with console_house(tmp_path) as house:
+        start = to_text(house.clock.now() + timedelta(hours=1))
+        act(house.site, "downtime.say", {"event": "planned", "scopes": ["pacs"], "since": start, **WHO}, silent)
+        board = house.browser(VIEWER, board=True)
+        with board.events() as events:
+            assert next(events)[1] == "hello"
+            house.clock.shift += timedelta(hours=2)
+            # The plan itself may be told first.
+            assert any(told == {"documents": ["downtime/status", "status"]} for _, _, told in islice(events, 2))
 
 
 def test_a_stream_ends_with_its_session(house: ConsoleHouse, technologist: Browser) -> None:
