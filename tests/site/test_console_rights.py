@@ -8,6 +8,7 @@ import pytest
 
 from safelight.console.api_table import DEEDS, DOCUMENTS, SHEETS
 from safelight.console.role import BOARD_RIGHTS, RIGHTS, Right, Role
+from safelight.site.web_changes import CHANGED_BY, EVERYTHING
 from support.console_house import Browser, ConsoleHouse, console_house
 
 PAGE = (Path(__file__).parents[2] / "docs/console-api.md").read_text()
@@ -47,6 +48,13 @@ def test_the_document_names_every_address_with_its_right() -> None:
     for name, right in DONE.items():
         folder, _, last = name.rpartition("/")
         assert re.search(rf"`POST /api/{folder}/.*{last}`.* \| {right}\b", PAGE), name
+
+
+def test_events_name_documents_that_can_be_fetched_and_the_document_lists_them() -> None:
+    told = PAGE.partition("- `documents` are addresses")[2].partition("\n- ")[0]
+    assert set(re.findall(r"`([a-z/-]+)`", told)) - {"/api/"} == set(EVERYTHING)
+    assert set(EVERYTHING) <= {one.name for one in DOCUMENTS}
+    assert {name for names in CHANGED_BY.values() for name in names} <= set(EVERYTHING)
 
 
 @pytest.mark.parametrize("visitor", VISITORS)

@@ -1,6 +1,7 @@
 """Who asks, over HTTP: logging in and out, one's own password."""
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from starlette.responses import JSONResponse, Response
@@ -14,8 +15,9 @@ from safelight.console.password import judge_password
 from safelight.console.ports import House
 from safelight.console.request import address_of, json_object
 from safelight.core.clock import Clock, to_text
-from safelight.core.errors import foreseen
+from safelight.core.errors import SafelightError
 
+Proven = TypeVar("Proven")
 THREADS: Final = 2
 """Each takes 64 MiB while it compares a password, and as much of a core as it gets."""
 WAITING_MAX: Final = 64
@@ -69,14 +71,9 @@ class Login:
         if self._guard.is_open:
             return JSONResponse(self._told_of(self.visitor(request)))
         address, board = address_of(request), given["board"]
-        try:
-            token, visitor = await self.desk.do(
-                lambda: self._guard.login(given["account"], given["password"], address, board=board)
-            )
-        except Exception as error:
-            # Not the name: people type their password there by mistake.
-            self._house.note("console.login-refused", address=address, error=foreseen(error).code)
-            raise
+        token, visitor = await self._noted(
+            address, lambda: self._guard.login(given["account"], given["password"], address, board=board)
+        )
         self._guard.sessions.end(request.cookies.get(COOKIE, ""))
         account = visitor.account.account if visitor.account else ""
         self._house.note("console.logged-in", account=account, address=address, board=board)
@@ -110,6 +107,24 @@ class Login:
             return self._guard.login(account.account, given["new"], address)
 
         return self._welcomed(*await self.desk.do(work), board=False)
+
+    async def by_basic(self, header: str, address: str) -> Visitor:
+        """Return who sends this HTTP Basic header.
+
+        Raises:
+            LoginNeeded, LoginRefused, TooManyAttempts: nobody whom we know.
+        """
+        known = self._guard.remembered(header)
+        return known if known else await self._noted(address, lambda: self._guard.by_basic(header, address))
+
+    async def _noted(self, address: str, proven: Callable[[], Proven]) -> Proven:
+        """Have somebody proven, and write down where it failed."""
+        try:
+            return await self.desk.do(proven)
+        except SafelightError as error:
+            # Not the name: people type their password there by mistake.
+            self._house.note("console.login-refused", address=address, error=error.code)
+            raise
 
     def _welcomed(self, token: str, visitor: Visitor, *, board: bool) -> Response:
         response = JSONResponse(self._told_of(visitor))

@@ -122,11 +122,7 @@ class DoorKeeper:
         if not header:
             token = connection.cookies.get(COOKIE, "")
             return self._guard.visitor(token, is_use=AUTOMATIC not in connection.headers)
-        known = self._guard.remembered(header)
-        address = address_of(connection)
-        if known is not None:
-            return known
-        return await self._api.login.desk.do(lambda: self._guard.by_basic(header, address))
+        return await self._api.login.by_basic(header, address_of(connection))
 
 
 class SafeHeaders:

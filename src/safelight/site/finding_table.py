@@ -1,7 +1,7 @@
 """What to do about each finding."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from safelight.protection.finding import HINTS
 
@@ -42,6 +42,7 @@ HINT_OF: Final[Mapping[str, str]] = {
     "console.certificate-expiring": "Run: safelight console certificate renew; tell people the new fingerprint.",
     "console.certificate-expired": "Run: safelight console certificate renew. It is shown all the same; browsers warn.",
     "console.certificate-unreadable": "Mend [console] certificate and key; a stand-in is shown, and browsers warn.",
+    "console.no-accounts": "Before an outage: safelight console account add NAME --name PERSON --role ROLE",
     "console.accounts-unreadable": "Nobody can log in: put accounts.json back, or add accounts anew.",
     "recovery.study-open": "See: safelight recovery status",
 }
@@ -50,3 +51,15 @@ HINT_OF: Final[Mapping[str, str]] = {
 def hint_for(code: str) -> str:
     """Return what to do first about a finding."""
     return HINT_OF.get(code, "Look it up in docs/errors.md.")
+
+
+def computed(code: str, subject: str, severity: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a finding that no fact of the journal opened: it follows from how things are when somebody looks."""
+    return {
+        "code": code,
+        "subject": subject,
+        "severity": severity,
+        "opened_at": None,
+        "hint": hint_for(code),
+        "facts": dict(facts),
+    }

@@ -57,7 +57,7 @@ def status_document(home: Home) -> dict[str, Any]:
         tally = catalog.tally()
         exposure = exposure_of(home, settings, catalog, journal)
         late = [*exposure.findings, *scrubs_overdue(home, settings, catalog)]
-        of_console = [*certificate_findings(home, settings), *account_findings(home)]
+        of_console = [*certificate_findings(home, settings), *account_findings(home, settings)]
         computed = [*full_disk_findings(home, settings), *of_console]
         findings = [*computed, *findings_document(catalog, late)]
         phase, outages = phase_of(journal), outages_document(journal)
