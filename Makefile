@@ -65,7 +65,7 @@ soak: setup ## 100 kills and 20 power cuts under load (SOAK_KILLS=, SOAK_CUTS=);
 demo: setup ## a rehearsal hospital loses its PACS and gets it back, in under three minutes
 	$(BIN)/safelight rehearsal demonstrate $(BUILD)/demo
 
-bench: setup ## Safelight beside its peers, in one table (PART=receive|send|vault|memory|scale, QUICK=1)
+bench: setup ## Safelight beside its peers, in one table (PART=receive|send|vault|memory|scale|hl7|query|retrieve, QUICK=1)
 	@PYTHON=$(BIN)/python tools/backup-peers
 	$(BIN)/python -m bench --part $(PART) $(if $(QUICK),--quick)
 
