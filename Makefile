@@ -79,7 +79,7 @@ demo: setup ## a rehearsal hospital loses its PACS and gets it back, in under th
 demo-downtime: setup ## a day without PACS and RIS: carry on, come back, reconcile, in under five minutes
 	$(BIN)/safelight rehearsal day $(BUILD)/demo-downtime
 
-bench: setup ## Safelight beside its peers, in one table (PART=receive|send|vault|memory|scale, QUICK=1)
+bench: setup ## Safelight beside its peers, in one table (PART=receive|send|vault|memory|scale|hl7|query|retrieve, QUICK=1)
 	@PYTHON=$(BIN)/python tools/backup-peers
 	$(BIN)/python -m bench --part $(PART) $(if $(QUICK),--quick)
 

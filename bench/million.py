@@ -5,10 +5,11 @@ serves until its standard input ends. There are no pixels and no packs behind it
 """
 
 import importlib
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,19 @@ from safelight.site.opened import Site
 
 TITLE = "SAFELIGHT"
 _STUDIES_A_PACK = 500
+_RECORDED_MAX = 10_000
+"""So many studies are recorded one by one; the rest are copies of their rows under other names."""
+_SHIFTED = ("key", "patient_key", "study_key", "series_key")
+_RENAMED = {
+    "study": "study || '.' || :copy",
+    "series": "series || '.' || :copy",
+    "sop_instance": "sop_instance || '.' || :copy",
+    "digest": "randomblob(32)",
+    "patient_id": "printf('P%06d', key + :shift)",
+    "accession": "printf('A%07d', key + :shift)",
+    "patient_name": "rtrim(patient_name, '0123456789') || (key + :shift) / 100",
+    "folded": "rtrim(folded, '0123456789') || (study_key + :shift) / 100",
+}
 
 
 def _fill_catalog(catalog: Catalog, studies: int) -> None:
@@ -26,6 +40,21 @@ def _fill_catalog(catalog: Catalog, studies: int) -> None:
     for first in range(1, studies + 1, _STUDIES_A_PACK):
         some = range(first, min(first + _STUDIES_A_PACK, studies + 1))
         catalog.record_packed(*filler.pack_of(*(filler.arrival(study) for study in some)))
+
+
+def _multiply(database: Path, copies: int, shift: int) -> None:
+    """Copy every row of patients, studies, series and versions so often."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        for table in ("patient", "study", "name", "series", "version"):
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            values = [f"{one} + :shift" if one in _SHIFTED else _RENAMED.get(one, one) for one in columns]
+            copied = f"INSERT INTO {table} SELECT {', '.join(values)} FROM {table} WHERE {_key_of(columns)} <= :base"
+            for copy in range(1, copies):
+                connection.execute(copied, {"copy": copy, "shift": copy * shift, "base": shift})
+
+
+def _key_of(columns: list[str]) -> str:
+    return "key" if "key" in columns else "study_key"
 
 
 def _order(number: int) -> Changes:
@@ -53,7 +82,9 @@ def main() -> None:
     folder, studies, steps = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     with door.open_archive(folder) as opened:
         site: Site = opened.site
-        _fill_catalog(site.catalog, studies)
+        recorded = min(studies, _RECORDED_MAX)
+        _fill_catalog(site.catalog, recorded)
+        _multiply(site.home.directory / "catalog.db", studies // recorded, recorded)
         site.messages.index.fold([(number, _order(number)) for number in range(1, steps + 1)])
         print(f"ready {opened.port}", flush=True)
         sys.stdin.read()

@@ -101,6 +101,8 @@ def measure(place: Path, *, quick: bool) -> list[Figure]:
         if peers.safelight_status(home)["instances_landed"] != images.instances:
             raise CommandFailed("some of it was packed before it was to be")
         figures += _compare("landed", ours, theirs, images, studies, PLAIN, rounds)
+        if peers.safelight_status(home)["instances_packed"]:
+            raise CommandFailed("some of it was packed meanwhile: this machine was too slow")
         peers.safelight("vault", "pack", home=home)
         figures += _compare("packed, decoded", ours, theirs, images, studies, PLAIN, rounds)
         figures += _compare("packed, as stored", ours, theirs, images, studies, HTJ2K, rounds)

@@ -21,7 +21,6 @@ from safelight.gateway.dicom.exchange import CallSettings
 from safelight.gateway.dicom.retrieval import RetrieveOutcome
 from safelight.wire.dicom.comparison import Level, StoredInstance, compare
 from safelight.wire.dicom.dataset import scan_head
-from safelight.wire.dicom.transcoding import transcode
 from safelight.wire.dicom.uids import (
     EXPLICIT_LITTLE_ENDIAN,
     HTJ2K_LOSSLESS,
@@ -35,6 +34,7 @@ from safelight.wire.dicom.user_information import Window
 from support.archive_door import ArchiveDoor, from_file, invented, open_archive
 from support.dicom_door import Door, MemoryIntake, open_door
 from support.dicom_peers import free_port, running
+from support.encoded import transcode
 from support.real_files import real_file
 
 pytestmark = pytest.mark.peer

@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 
 from safelight.catalog.rows import HoldingRow, LandedRow, VersionRow
 from safelight.core.errors import ResourceError, UsageError
-from safelight.core.instance import ByteSource, MemorySource
+from safelight.core.instance import ByteSource
 from safelight.core.names import AETitle, Peer
 from safelight.core.query import Exactly, Match, OneOf, QueryLevel, Selection
 from safelight.gateway.dicom.query_service import Inquiry
@@ -14,7 +14,7 @@ from safelight.site.holdings import Holdings
 from safelight.site.opened import Site
 from safelight.site.peers import read_peers
 from safelight.wire.dicom.query import QueryRefused, read_query
-from safelight.wire.dicom.transcoding import NATIVE, alternatives, transcode
+from safelight.wire.dicom.transcoding import NATIVE, alternatives, transcoded
 from safelight.wire.dicom.uids import (
     HTJ2K_LOSSLESS,
     PATIENT_ROOT_GET,
@@ -139,10 +139,12 @@ class HeldInstance:
         """
         row = self._row or self._holdings.holding_of(self._version.digest)
         if transfer_syntax == HTJ2K_LOSSLESS != self._version.transfer_syntax:
-            return MemorySource(b"".join(self._holdings.coded(row)))
+            return self._holdings.gathered(self._holdings.coded(row))
         data = self._holdings.data_set(row)
         stored = self._version.transfer_syntax
-        return data if transfer_syntax == stored else transcode(data, stored, transfer_syntax)
+        if transfer_syntax == stored:
+            return data
+        return self._holdings.gathered(transcoded(data, stored, transfer_syntax))
 
 
 def _selection(inquiry: Inquiry) -> Selection:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Final, TypeVar
 
@@ -109,10 +110,18 @@ class Holdings:
                 # A small one is read now: a caller that still waits for an answer to the last one loses no time by it.
                 return source if source.size > AT_ONCE_BYTES_MAX else MemorySource(source.read(0, source.size))
             return self.data_set(self.holding_of(holding.version.digest))
-        if holding.size <= IN_MEMORY_BYTES_MAX:
-            whole = b"".join(self.stored(holding))
-            return MemorySource(memoryview(whole)[prefix:])
-        return _Behind(_spooled(self._spool, self.stored(holding)), prefix)
+        return _Behind(self.gathered(self.stored(holding)), prefix)
+
+    def gathered(self, pieces: Iterator[bytes | memoryview]) -> ByteSource:
+        """Return the pieces as one source, in memory or, when they are many, in an unnamed file."""
+        some: list[bytes | memoryview] = []
+        size = 0
+        for piece in pieces:
+            some.append(piece)
+            size += len(piece)
+            if size > IN_MEMORY_BYTES_MAX:
+                return _spooled(self._spool, chain(some, pieces))
+        return MemorySource(b"".join(some))
 
     def coded(self, holding: HoldingRow | LandedRow) -> Iterator[bytes | memoryview]:
         """Give the data set around its frames as the pack keeps them, which is HTJ2K: no codec runs.
@@ -288,7 +297,11 @@ def _spooled(directory: Path, pieces: Iterator[bytes | memoryview]) -> ByteSourc
     descriptor, name = tempfile.mkstemp(dir=directory)
     Path(name).unlink()
     size = 0
-    for piece in pieces:
-        os.pwrite(descriptor, piece, size)
-        size += len(piece)
+    try:
+        for piece in pieces:
+            os.pwrite(descriptor, piece, size)
+            size += len(piece)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return _Spooled(descriptor, size)

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from safelight.core.instance import ByteSource, MemorySource
+from safelight.core.instance import ByteSource
 from safelight.wire.dicom.attributes import DecodedSet, read_set, settled_vr
 from safelight.wire.dicom.element_table import (
     BITS_ALLOCATED,
@@ -50,27 +50,17 @@ Piece = bytes | memoryview
 
 
 def alternatives(stored: str) -> tuple[str, ...]:
-    """Return the transfer syntaxes that `transcode` may write what is stored in this one, the better ones first."""
+    """Return the transfer syntaxes that `transcoded` may write what is stored in this one, the better ones first."""
     return tuple(one for one in NATIVE if one != stored)
-
-
-def transcode(source: ByteSource, stored: str, wanted: str) -> MemorySource:
-    """Return the data set, which is stored in one transfer syntax, in one of `NATIVE`.
-
-    Raises:
-        BadDataSet: it cannot be followed as a data set.
-        Undecodable: its pixels cannot be decoded, or it is too long.
-    """
-    if source.size > BYTES_MAX:
-        raise Undecodable(transfer_syntax=stored, why="too long to be written anew")
-    return MemorySource(b"".join(transcoded(source, stored, wanted)))
 
 
 def transcoded(source: ByteSource, stored: str, wanted: str, start: int = 0) -> Iterator[Piece]:
     """Give the data set that begins at ``start`` in one of `NATIVE`, no more than a frame or a megabyte at a time.
 
     Raises:
-        BadDataSet, Undecodable: as for `transcode`; what can be told before the first piece is told then.
+        BadDataSet: it cannot be followed as a data set.
+        Undecodable: its pixels cannot be decoded, or are too long.
+        What can be told before the first piece is told then.
     """
     side = read_set(source, stored, start)
     pixels = find_pixels(side, stored)
