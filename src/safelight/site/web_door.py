@@ -33,7 +33,7 @@ class WebDoor:
         self._threads = Threads(refused, self._failed)
         dicom = site.settings.dicom
         title, bytes_max = dicom.ae_title.text, dicom.data_set_bytes_max
-        intake = StowIntake(site.landing, site.clock, title, bytes_max, site.arrivals.put)
+        intake = StowIntake(site.landing, site.clock, title, bytes_max, site.arrivals.put, site.feeds)
         application = web_application({PREFIX: dicomweb_routes(WebArchive(site), intake, self._threads)})
         self._server = WebServer(WebServerSettings(console.port, console.bind), application)
 

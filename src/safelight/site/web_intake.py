@@ -7,6 +7,7 @@ from safelight.core.clock import Clock
 from safelight.core.errors import PeerError
 from safelight.core.instance import Arrival, MemorySource, Receipt, Way, Wrapper
 from safelight.gateway.dicomweb.ports import TakenIn
+from safelight.site.inflow import Feeds
 from safelight.site.intake import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT_MATCH, DataSetMismatch, DataSetUnreadable
 from safelight.vault.landing import Landing
 from safelight.wire.dicom.dataset import scan_head
@@ -39,31 +40,45 @@ class StowIntake:
     """Takes in what messages bring. ``arrived`` is told of each instance once it is durable."""
 
     def __init__(
-        self, landing: Landing, clock: Clock, called: str, bytes_max: int, arrived: Callable[[Arrival], None]
+        self,
+        landing: Landing,
+        clock: Clock,
+        called: str,
+        bytes_max: int,
+        arrived: Callable[[Arrival], None],
+        feeds: Feeds | None = None,
     ) -> None:
         self._landing = landing
         self._clock = clock
         self._called = called
         self._bytes_max = bytes_max
         self._arrived = arrived
+        self._feeds = feeds or Feeds(clock)
 
     def open(self, host: str, study: str) -> "LandingStow":
         """Begin to take in one message; ``study`` is where it must belong, or empty."""
         receipt = Receipt(self._clock.now(), Way.STORE, CALLING, self._called, host)
-        return LandingStow(self._landing, receipt, study, self._bytes_max, self._arrived)
+        return LandingStow(self._landing, receipt, study, self._bytes_max, self._arrived, self._feeds)
 
 
 class LandingStow:
     """One message's way into the landing log."""
 
     def __init__(
-        self, landing: Landing, receipt: Receipt, study: str, bytes_max: int, arrived: Callable[[Arrival], None]
+        self,
+        landing: Landing,
+        receipt: Receipt,
+        study: str,
+        bytes_max: int,
+        arrived: Callable[[Arrival], None],
+        feeds: Feeds,
     ) -> None:
         self._writer = landing.writer()
         self._receipt = receipt
         self._study = study
         self._bytes_max = bytes_max
         self._arrived = arrived
+        self._feeds = feeds
         self._opening = bytearray()
         self._prefix: Part10Prefix | None = None
         self._undurable: list[Arrival] = []
@@ -112,6 +127,7 @@ class LandingStow:
             raise DataSetMismatch(instance=prefix.sop_instance, found=head.sop_instance)
         if self._study not in ("", head.study):
             raise WrongStudy(instance=head.sop_instance, study=self._study[:64])
+        self._feeds.note(self, head.study, head.series)
         self._undurable.append(self._writer.finish(head, self._receipt, Wrapper(prefix.prefix_size)))
         return TakenIn(head.sop_class, head.sop_instance, head.study, head.series)
 
@@ -129,6 +145,7 @@ class LandingStow:
     def close(self) -> None:
         """Leave the log. What was finished and not answered is durable all the same, so it is told of."""
         finished, self._undurable = self._undurable, []
+        self._feeds.end(self)
         self._writer.close()
         for arrival in finished:
             self._arrived(arrival)
