@@ -90,7 +90,9 @@ def test_a_series_that_another_association_brings_or_that_goes_on_is_not_settled
     feeds.end("one")
     clock.advance(SETTLED_AFTER)
     assert not feeds.settled()
+    assert feeds.are_open
     feeds.end("other")
+    assert not feeds.are_open
     feeds.note("third", "1", "1.1")
     clock.advance(SETTLED_AFTER)
     assert not feeds.settled()

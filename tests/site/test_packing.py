@@ -1,17 +1,20 @@
 """Who packs when: orders are done one after the other, and packers stand back while receiving needs the machine."""
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import pytest
 
 from safelight.site.packer import PackerSettings, PackOrder, PackOutcome, PixelAnswer
 from safelight.site.packing import ORDERS_WAITING_MAX, Packing, PackingStopped
-from safelight.site.workers import Worker
+from safelight.site.workers import Worker, Workers
+from safelight.vault.age import Identity
 
 SETTINGS = PackerSettings("packs", (), "default", 1)
 ORDERS = 4 * ORDERS_WAITING_MAX
@@ -104,3 +107,17 @@ def test_what_was_taken_is_done_before_packing_stops_and_nothing_is_taken_after(
         assert told == [1]
         with pytest.raises(PackingStopped):
             made.submit(PackOrder(()), lambda _, __: None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_leaves_what_becomes_of_packers_to_whoever_started_them(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    with Workers(niceness=0, ahead=1) as workers:
+        worker = workers.take()
+        os.kill(worker.connection.recv(), number)
+        worker.send(PackerSettings(str(tmp_path), (Identity.generate().recipient.text,), "default", 1))
+        worker.send(PackOrder(()))
+        assert worker.connection.recv() == PackOutcome(None)
+        worker.stop()

@@ -1,5 +1,6 @@
 """The program `safelight`: finds the command, shows errors so that they say who must act and how."""
 
+import gc
 import importlib
 import json
 import os
@@ -12,6 +13,7 @@ import click
 from safelight import VERSION
 from safelight.core.errors import Defect, SafelightError, UsageError, foreseen
 
+GARBAGE_LOOKED_FOR_AFTER: Final = 50_000
 EXIT_STOPPED: Final = 130
 EXIT_NOBODY_READS: Final = 141
 
@@ -123,6 +125,8 @@ def show_error(error: SafelightError, as_json: bool) -> int:
 def main() -> None:
     """Run the program; the one place where a failure becomes words and an exit code."""
     as_json = "--json" in sys.argv
+    # What a command loads stays; looking through it for garbage again and again is a tenth of its start.
+    gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER)
     try:
         code = program.main(standalone_mode=False) or 0
     except click.ClickException as error:

@@ -7,7 +7,7 @@ from typing import Final
 from safelight.core.clock import Clock
 
 WINDOW_SPAN: Final = timedelta(seconds=0.25)
-BURST_SPAN: Final = timedelta(seconds=3)
+BURST_SPAN: Final = timedelta(seconds=10)
 HIGH_BYTES: Final = 1_000_000
 HIGH_INSTANCES: Final = 5
 SETTLED_AFTER: Final = timedelta(seconds=0.75)
@@ -94,6 +94,11 @@ class Feeds:
             before = self._open.pop(association, None)
             if before is not None:
                 self._leave(before)
+
+    @property
+    def are_open(self) -> bool:
+        """Whether any association that brought something may bring more."""
+        return bool(self._open)
 
     def settled(self) -> frozenset[Fed]:
         """Return study and series of those that were left a while ago and are not under way again."""

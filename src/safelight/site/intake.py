@@ -29,25 +29,17 @@ class LandingIntake:
 
     def open(self, association: AssociationFacts) -> "LandingSession":
         """Begin to take in what one association brings."""
-        return LandingSession(self._landing, self._clock, self._arrived, self._way, self._feeds, association)
+        batch = LandingBatch(self._landing, self._arrived, self._feeds)
+        return LandingSession(batch, self._clock, self._way, association)
 
 
 class LandingSession:
     """One association's way into the landing log."""
 
-    def __init__(
-        self,
-        landing: Landing,
-        clock: Clock,
-        arrived: Arrived,
-        way: Way,
-        feeds: Feeds,
-        association: AssociationFacts,
-    ) -> None:
-        self._batch = LandingBatch(landing, arrived)
+    def __init__(self, batch: LandingBatch, clock: Clock, way: Way, association: AssociationFacts) -> None:
+        self._batch = batch
         self._clock = clock
         self._way = way
-        self._feeds = feeds
         self._association = association
 
     def begin(self, command: StoreCommand) -> LandingWriter:
@@ -73,7 +65,6 @@ class LandingSession:
         except PeerError:
             self.abandon()
             raise
-        self._feeds.note(self, head.study, head.series)
         receipt = Receipt(
             received_at=self._clock.now(),
             way=self._way,
@@ -93,5 +84,4 @@ class LandingSession:
 
     def close(self) -> None:
         """Leave the log. What was finished and not answered is durable all the same, so it is told of."""
-        self._feeds.end(self)
         self._batch.close()

@@ -5,6 +5,7 @@ from typing import ClassVar, Final
 
 from safelight.core.errors import PeerError
 from safelight.core.instance import Arrival, Head, MemorySource, Receipt, Wrapper
+from safelight.site.inflow import Feeds
 from safelight.vault.landing import Landing
 from safelight.wire.dicom.dataset import scan_head
 from safelight.wire.dicom.elements import BadDataSet
@@ -35,9 +36,10 @@ class DataSetMismatch(PeerError):
 class LandingBatch:
     """One association's, or one message's, way into the landing log. For one thread."""
 
-    def __init__(self, landing: Landing, arrived: Arrived) -> None:
+    def __init__(self, landing: Landing, arrived: Arrived, feeds: Feeds) -> None:
         self.writer = landing.writer()
         self._arrived = arrived
+        self._feeds = feeds
         self._undurable: list[Arrival] = []
 
     def head(self, transfer_syntax: str, named: str) -> Head:
@@ -56,6 +58,7 @@ class LandingBatch:
 
     def finish(self, head: Head, receipt: Receipt, wrapper: Wrapper | None = None) -> Arrival:
         """Put the instance at hand into the log. It is not durable before `commit`."""
+        self._feeds.note(self, head.study, head.series)
         arrival = self.writer.finish(head, receipt, wrapper)
         self._undurable.append(arrival)
         return arrival
@@ -70,6 +73,7 @@ class LandingBatch:
     def close(self) -> None:
         """Leave the log. What was finished and not answered is durable all the same, so it is told of."""
         finished, self._undurable = self._undurable, []
+        self._feeds.end(self)
         self.writer.close()
         for arrival in finished:
             self._arrived(arrival)

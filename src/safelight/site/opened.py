@@ -340,7 +340,7 @@ class Site:
     def _stand_back(self, *, second: bool) -> bool:
         """All packers leave the machine to a burst, half of them to a stream that goes on, none when landing fills."""
         must = self.inflow.is_high if second else self.inflow.is_burst
-        return must and not self.desk.is_pressed
+        return must and self.feeds.are_open and not self.desk.is_pressed
 
     def _pack_sealed(self, pack: str) -> None:
         self.log("vault.pack-sealed", pack=pack)

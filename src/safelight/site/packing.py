@@ -159,7 +159,7 @@ class Packing:
             packer.stop()
 
     def _work(self, packer: _Packer, number: int) -> None:
-        second = 2 * number >= len(self._packers) > 1
+        second = 0 < number >= len(self._packers) // 2
         waiting = self._begun(packer, self._next(second))
         while waiting is not None:
             outcome = self._outcome(packer, waiting.order)

@@ -1,5 +1,6 @@
 """`serve`: the listener, the workers and the control door, until somebody says stop."""
 
+import gc
 import signal
 import sys
 import threading
@@ -161,6 +162,8 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
         if web is not None:
             web.start()
         site.log("gateway.ready", port=door.port)
+        # What is there now stays: looking for garbage among it would hold up the receiving threads for nothing.
+        gc.freeze()
         ready()
         try:
             stop.wait()

@@ -110,7 +110,7 @@ class VaultSettings:
     landing_segment_bytes: int = 64 * 2**20
     landing_bytes_max: int = 8 * 2**30
     free_bytes_min: int = 512 * 2**20
-    packers: int = 2
+    packers: int = 3
     quiet_seconds: float = 2.0
     scrub_days: int = 30
     opaque_bytes_max: int = 2**30

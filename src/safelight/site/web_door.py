@@ -62,7 +62,7 @@ class WebDoor:
         self._ahead = Ahead()
         dicom = site.settings.dicom
         title, bytes_max = dicom.ae_title.text, dicom.data_set_bytes_max
-        intake = StowIntake(site.landing, site.clock, title, bytes_max, site.arrivals.put)
+        intake = StowIntake(site.landing, site.clock, title, bytes_max, site.arrivals.put, site.feeds)
         dicomweb = dicomweb_routes(WebArchive(site), intake, self._threads, self._ahead)
         others = [Guarded(PREFIX, dicomweb, reading=Right.FIND, writing=Right.STORE)]
         application = web_application(self._api, guard, others, folders)

@@ -6,6 +6,7 @@ from safelight.core.clock import Clock
 from safelight.core.errors import PeerError
 from safelight.core.instance import MemorySource, Receipt, Way, Wrapper
 from safelight.gateway.dicomweb.ports import TakenIn
+from safelight.site.inflow import Feeds
 from safelight.site.landing_batch import (
     CANNOT_UNDERSTAND,
     DATA_SET_DOES_NOT_MATCH,
@@ -41,24 +42,34 @@ class TooLong(PeerError):
 class StowIntake:
     """Takes in what messages bring. ``arrived`` is told of each instance once it is durable."""
 
-    def __init__(self, landing: Landing, clock: Clock, called: str, bytes_max: int, arrived: Arrived) -> None:
+    def __init__(
+        self,
+        landing: Landing,
+        clock: Clock,
+        called: str,
+        bytes_max: int,
+        arrived: Arrived,
+        feeds: Feeds | None = None,
+    ) -> None:
         self._landing = landing
         self._clock = clock
         self._called = called
         self._bytes_max = bytes_max
         self._arrived = arrived
+        self._feeds = feeds or Feeds(clock)
 
     def open(self, host: str, study: str) -> "LandingStow":
         """Begin to take in one message; ``study`` is where it must belong, or empty."""
         receipt = Receipt(self._clock.now(), Way.STORE, CALLING, self._called, host)
-        return LandingStow(self._landing, receipt, study, self._bytes_max, self._arrived)
+        batch = LandingBatch(self._landing, self._arrived, self._feeds)
+        return LandingStow(batch, receipt, study, self._bytes_max)
 
 
 class LandingStow:
     """One message's way into the landing log."""
 
-    def __init__(self, landing: Landing, receipt: Receipt, study: str, bytes_max: int, arrived: Arrived) -> None:
-        self._batch = LandingBatch(landing, arrived)
+    def __init__(self, batch: LandingBatch, receipt: Receipt, study: str, bytes_max: int) -> None:
+        self._batch = batch
         self._receipt = receipt
         self._study = study
         self._bytes_max = bytes_max
