@@ -31,3 +31,17 @@ class TooLarge(UsageError):
     hint: ClassVar[str] = (
         "Check per_week (a week, not a year) and the horizon; split a group of hospitals by department."
     )
+
+
+class BadFile(UsageError):
+    """The file of the department cannot be read as YAML."""
+
+    code: ClassVar[str] = "impact.bad-file"
+    hint: ClassVar[str] = "The facts give the line and column. docs/cases/ has files that work."
+
+
+class NoScenario(UsageError):
+    """The file has no scenario of this name."""
+
+    code: ClassVar[str] = "impact.no-scenario"
+    hint: ClassVar[str] = "The fact `known` lists those that it has."

@@ -2,7 +2,7 @@
 
 All servers of a station work at the same share of their normal speed. Measured in *working time* (the integral of
 that share), services last as long as they always do; so the outage is a change of clocks before and after, and the
-queue itself is an ordinary one. During a full stop working time stands still: what was in progress goes on where it was.
+queue itself is an ordinary one. During a full stop working time stands still: work goes on where it was.
 """
 
 from collections import deque

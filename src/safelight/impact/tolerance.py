@@ -51,12 +51,16 @@ def count_late(department: Department, scenario: Scenario, plan: Plan, lengths: 
     exams = draw(department, surge, plan.weeks, seed)
     usual_until = plan.weeks * 168.0
     without = run(department, exams, None, usual_until)
+    limits = [limit for one in department.services for limit in (one.start_minutes, one.result_minutes) if limit]
+    longest = max(limits, default=0.0) / 60.0
     counts: Counts = {}
     for hours in lengths:
         outage = plan.outage(replace(scenario, hours=hours))
-        with_it = run(department, exams, outage, usual_until)
+        # Whoever is ordered before the restore is in time or late by then, and nobody else is asked about.
+        until = min(usual_until, outage.ends + longest + 1.0)
+        with_it = run(department, exams, outage, until)
         for service in department.services:
-            one = service_waits(department, service, exams, with_it, usual_until)
+            one = service_waits(department, service, exams, with_it, until)
             other = service_waits(department, service, exams, without, usual_until)
             during = one.done & (one.come >= outage.begins) & (one.come < outage.ends)
             counts[service.name, hours] = Late(int((one.beyond & ~other.beyond & during).sum()), int(during.sum()))
