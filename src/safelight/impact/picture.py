@@ -196,7 +196,10 @@ def bars(title: str, rows: Sequence[Bar]) -> str:
         parts.append(
             f'<line x1="{x(row.median):.1f}" x2="{x(row.high):.1f}" y1="{y + 17}" y2="{y + 17}" stroke="#000"/>'
         )
-        parts.append(_text(x(row.high) + 6, y + 21, f"{row.median:,.0f}", size=12))
+        past = x(row.high) + 6
+        if row.limit is not None and past - 4 < x(row.limit) < past + 44:
+            past = x(row.limit) + 6
+        parts.append(_text(past, y + 21, f"{row.median:,.0f}", size=12))
         if row.limit is not None:
             at = x(row.limit)
             parts.append(
