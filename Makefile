@@ -87,9 +87,10 @@ format: setup ## lay out the code and mend what ruff can
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-docs: setup ## write docs/errors.md and the tables of the conformance pages from the code
+docs: setup ## write docs/errors.md, the tables of the conformance pages and docs/cases from the code
 	$(BIN)/python tools/errors_page.py
 	$(BIN)/python tools/conformance_pages.py
+	$(BIN)/python tools/impact_cases.py
 
 lock: setup ## pin and hash the newest libraries that pyproject.toml allows
 	PYTHON=$(BIN)/python tools/lock
