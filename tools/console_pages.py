@@ -1,7 +1,7 @@
 """Build what the web server gives to browsers: our own pages by Vite, and the OHIF viewer as its makers built it.
 
-Usage: console_pages.py [pages] [viewer]; both if none is named. Needs npm and its registry; where one is missing it says so, ends
-with 3, and leaves what was built before.
+Usage: console_pages.py [pages] [viewer]; both if none is named. Needs npm and its registry; where one is missing it
+says so, ends with 3, and leaves what was built before.
 """
 
 import base64

@@ -1,6 +1,7 @@
 """A department an hour into an outage: orders from before, exams of every kind, reads, and calls still to be made."""
 
 import socket
+from datetime import UTC, datetime, timedelta
 
 from support.pages_house import ApiCaller, Ordered, PagesHouse, ct_study
 
@@ -41,8 +42,6 @@ def send(house: PagesHouse, *orders: Ordered) -> None:
 
 def ago(minutes: float) -> str:
     """Return the moment so many minutes ago."""
-    from datetime import UTC, datetime, timedelta
-
     return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(timespec="seconds")
 
 
@@ -63,7 +62,7 @@ def _trauma(api: ApiCaller) -> None:
     )
     step(api, "arrived", accession, at=ago(52))
     step(api, "acquired", accession, at=ago(40))
-    text = "Acute epidural haematoma on the left, 18 mm, midline shift 7 mm.\nNo free air. Fracture of ribs 4 to 7 on the left."
+    text = "Acute epidural haematoma on the left, 18 mm, midline shift 7 mm.\nNo free air. Fracture of ribs 4 to 7."
     step(api, "read", accession, text=text, urgent=True, at=ago(22))
 
 

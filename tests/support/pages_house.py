@@ -42,6 +42,8 @@ class PagesHouse(ServedHome):
     def __init__(self, folder: Path, *, is_open: bool = False) -> None:
         super().__init__(folder / "home", folder / "serve.log")
         self.http_port, self.hl7_port, self.is_open = free_port(), free_port(), is_open
+        self.logged_in: dict[str, Any] = {}
+        """Cookies of whoever logged in, by account."""
 
     @property
     def url(self) -> str:
@@ -67,7 +69,7 @@ class PagesHouse(ServedHome):
                 span = {"of": of, "prefix": prefix, "first": 1, "last": 9999, "digits": 4}
                 act(site, "downtime.numbers.reserve", {**span, **SIGNED}, silent)
                 for device in ("CT1", "DX1"):
-                    block = {"of": of, "count": 300, "site": "main", "device": device}
+                    block = {"of": of, "count": 60, "site": "main", "device": device}
                     act(site, "downtime.numbers.allot", {**block, **SIGNED}, silent)
 
 

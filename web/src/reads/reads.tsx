@@ -1,6 +1,6 @@
 // Preliminary reads with author and time, and the calls that tell them.
 
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import type { Exam, Exams, Studies } from '../api/documents';
 import { useDocument, useNow } from '../api/live';
 import { ActButton } from '../parts/act';
@@ -19,12 +19,16 @@ export function Reads() {
   const [all, setAll] = useState(false);
   const [offset, setOffset] = useState(0);
   const [chosen, setChosen] = useState<string | null>(null);
-  const shown = useDocument<Exams>('downtime/exam/list', { open: !all });
+  const shown = useDocument<Exams>('downtime/exam/list');
   const now = useNow();
 
   const readable = byUrgency((shown.document?.exams ?? []).filter((exam) => exam.stage === 'acquired' || exam.stage === 'read'));
-  const exams = readable.slice(offset, offset + PAGE_SIZE);
-  const exam = readable.find((one) => one.accession === chosen) ?? exams[0] ?? null;
+  // Whom one is looking at stays, whatever else becomes urgent and when nothing of it is open any more: nobody reads for the wrong patient.
+  const wanted = readable.filter((exam) => all || exam.waits_for.length > 0 || exam.accession === chosen);
+  const exams = wanted.slice(offset, offset + PAGE_SIZE);
+  const first = exams[0]?.accession ?? null;
+  useEffect(() => setChosen((before) => before ?? first), [first]);
+  const exam = readable.find((one) => one.accession === chosen) ?? null;
   return (
     <main className="page reads">
       <div className="page-head">
@@ -36,7 +40,7 @@ export function Reads() {
         </div>
       </div>
       <Notice error={shown.error} onRetry={shown.reload} />
-      {shown.document && readable.length === 0 && <p className="empty">No exam waits for a read or a call.</p>}
+      {shown.document && wanted.length === 0 && <p className="empty">No exam waits for a read or a call.</p>}
       <div className="two-panes">
         <div>
           <ul className="exam-list" aria-label="Exams">
@@ -55,7 +59,7 @@ export function Reads() {
               </li>
             ))}
           </ul>
-          <Pager offset={offset} count={exams.length} size={PAGE_SIZE} isMore={offset + PAGE_SIZE < readable.length} onGo={setOffset} />
+          <Pager offset={offset} count={exams.length} size={PAGE_SIZE} isMore={offset + PAGE_SIZE < wanted.length} onGo={setOffset} />
         </div>
         {exam && <OneExam key={exam.accession} exam={exam} now={now} />}
       </div>
