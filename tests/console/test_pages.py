@@ -1,5 +1,6 @@
 """The built pages: files and nothing else of this machine, and what is said where they are not."""
 
+import gzip
 import http.client
 from collections.abc import Iterator
 from datetime import timedelta
@@ -20,6 +21,8 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         (folder / what / "assets").mkdir(parents=True)
         (folder / what / "index.html").write_text(f"the {what}")
         (folder / what / "assets/app-1234.js").write_text("code")
+        (folder / what / "assets/long-1234.js").write_text("long code")
+        (folder / what / "assets/long-1234.js.gz").write_bytes(gzip.compress(b"long code"))
     (folder / "pages/link.txt").symlink_to(folder / "secret.txt")
     yield from served(Folders(str(folder / "pages"), str(folder / "viewer")))
 
@@ -84,6 +87,19 @@ def test_nothing_else_of_this_machine_is_given(port: int, path: str) -> None:
     status, _, told = get(port, path)
     assert status == 404
     assert "secret" not in told
+
+
+def test_a_file_that_was_packed_is_given_so_to_whoever_takes_it(port: int) -> None:
+    for headers, packed in (({"Accept-Encoding": "gzip, br"}, True), ({}, False)):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/assets/long-1234.js", headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        assert (answer.headers["Content-Encoding"] == "gzip") is packed
+        assert answer.headers["Content-Type"].startswith("text/javascript")
+        assert answer.headers["Cache-Control"] == FOREVER
+        assert (gzip.decompress(body) if packed else body) == b"long code"
 
 
 def test_the_viewer_without_its_slash_leads_to_it(port: int) -> None:
