@@ -102,7 +102,9 @@ def test_instances_of_another_number_are_never_merged_and_only_replaced_when_som
     assert names(wrong, state(MATCHED, replaced)) == ["replace 2.25.1"]
     note = Done(2, "replace 2.25.1", AT + timedelta(minutes=1), {"studies": {"2.25.1": "1.2.1"}})
     rest = replace(study(exam("DT01", OTHER)), instances=frozenset({"note"}))
-    after = replace(wrong, studies=[rest, study(exam("DT01", RITA), study="1.2.1")], replaced={"1.2.1": "2.25.1"})
+    after = replace(
+        wrong, studies=[rest, study(exam("DT01", RITA), study="1.2.1", accession="RA1")], replaced={"1.2.1": "2.25.1"}
+    )
     assert names(after, state(MATCHED, replaced, note)) == ["send 2.25.1", "send 1.2.1"]
 
 
