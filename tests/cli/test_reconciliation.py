@@ -71,7 +71,6 @@ def test_a_study_is_matched_sent_and_told_of_from_the_command_line(
     assert "order RA1" in shown.stdout and "same patient ID" in shown.stdout and "reconciliation match" in shown.stdout
     dry = run(home, "match", study, "--order", "RA1", "--dry-run", *WHO)
     assert "Nothing was recorded" in dry.stdout and json.loads(run(home, "log", "--json").stdout) == {"decisions": []}
-    assert run(home, "match", study, "--order", "RA9", *WHO).returncode == 2
     matched = run(home, "match", study, *WHO, "--json")
     assert json.loads(matched.stdout)["decisions"][0]["identity"]["accession"] == "RA1"
     told = run(home, "send", *target, "--dry-run")
@@ -81,9 +80,6 @@ def test_a_study_is_matched_sent_and_told_of_from_the_command_line(
     assert [one.accession for one in pacs.site.catalog.studies()] == ["RA1"]
     log = run(home, "log").stdout
     assert "A. Admin: same patient" in log and f"send {study}" in log
-    assert run(home, "status").returncode == 0
     undone = run(home, "undo", "1", "--reason", "mistake", "--by", "A. Admin")
     assert f"was done before: send {study}" in undone.stdout
-    again = run(home, "undo", "1", "--reason", "mistake", "--by", "A. Admin", "--json")
-    assert json.loads(again.stderr)["error"]["code"] == "reconciliation.undone-already"
     assert "REAL" not in run(home, "decide", "nothing", "--as", "left", *WHO).stderr

@@ -6,6 +6,8 @@ from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from safelight.core.names import Personal
 from safelight.reconciliation.case import cases_of
@@ -100,7 +102,9 @@ def test_instances_of_another_number_are_never_merged_and_only_replaced_when_som
     assert names(wrong, state(MATCHED, replaced)) == ["replace 2.25.1"]
     note = Done(2, "replace 2.25.1", AT + timedelta(minutes=1), {"studies": {"2.25.1": "1.2.1"}})
     rest = replace(study(exam("DT01", OTHER)), instances=frozenset({"note"}))
-    after = replace(wrong, studies=[rest, study(exam("DT01", RITA), study="1.2.1")], replaced={"1.2.1": "2.25.1"})
+    after = replace(
+        wrong, studies=[rest, study(exam("DT01", RITA), study="1.2.1", accession="RA1")], replaced={"1.2.1": "2.25.1"}
+    )
     assert names(after, state(MATCHED, replaced, note)) == ["send 2.25.1", "send 1.2.1"]
 
 
@@ -198,3 +202,43 @@ def test_a_message_is_the_same_whenever_it_is_written_and_says_what_it_must() ->
 def test_identity_survives_as_json() -> None:
     identity = identity_by_order(order())
     assert Identity.from_body(identity.to_body()) == identity
+
+
+@given(
+    st.lists(st.sampled_from(["walk-in", "known", "unknown"]), min_size=1, max_size=3),
+    st.booleans(),
+    st.integers(min_value=1, max_value=5),
+)
+def test_whatever_is_asked_at_once_everything_is_done_once_and_in_order(
+    kinds: list[str], is_there: bool, slots: int
+) -> None:
+    exams, studies, facts = [], [], []
+    for number, kind in enumerate(kinds, 1):
+        patient = {"walk-in": replace(TEMP, patient_id=Personal(f"DP0{number}"))}.get(kind, RITA)
+        of = replace(exam(f"DT0{number}", patient, reads=(READ,)), is_unidentified=kind == "unknown")
+        exams.append(of)
+        studies.append(study(of))
+        if kind != "unknown":
+            facts.append(replace(MATCHED, number=len(facts) + 1, subject=of.accession))
+    known = state(*facts)
+    of_all = sides(
+        exams=exams,
+        studies=studies,
+        temporary=TEMPORARY | {"DP03", "DT03"},
+        target=look(*(there(one, RITA, "RA1") for one in studies if is_there)),
+    )
+    seen: list[tuple[int, str]] = []
+    while commands := decide(known, cases_of(exams, studies), of_all, EVERYBODY, slots):
+        assert len(commands) <= slots
+        for command in commands:
+            seen.append((command.decision, command.name))
+            fact = Done(command.decision, command.name, AT + timedelta(minutes=len(seen)), {})
+            known = fold(known, fact)
+    assert len(set(seen)) == len(seen)
+    for decided in facts:
+        names_of = [name for number, name in seen if number == decided.number]
+        order_of = [name.split()[0] for name in names_of]
+        # Patients before everything; a correction before its study goes; a report waits for no study.
+        assert "merge" not in order_of[1:]
+        assert [what for what in order_of if what in ("correct", "send")] in ([], ["send"], ["correct", "send"])
+        assert "report" in order_of and (is_there or "send" in order_of)

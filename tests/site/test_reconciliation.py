@@ -7,7 +7,7 @@ import pytest
 
 from safelight.catalog.search import StudySearch
 from safelight.journal.kinds import FactKind
-from safelight.reconciliation.state import UndoneAlready
+from safelight.reconciliation.state import ReplacedAlready, UndoneAlready
 from safelight.site.reconciliation import DoesNotFit, IdentityUnknown
 from safelight.site.reconciliation_correcting import replace_study
 from safelight.site.reconciliation_sides import state_of
@@ -169,6 +169,22 @@ def test_a_wrong_match_that_went_home_is_undone_and_replaced(there: Hospital, pa
     kept = {one.digest.hex() for one in there.site.catalog.versions(exam["study"])}
     (entry,) = there.site.records.journal.entries(kinds=[FactKind.RECONCILIATION_REPLACED])
     assert {row[1] for row in entry.facts["instances"]} <= kept
+    # And wrong once more: a note is not taken back, and the copies are replaced in their turn.
+    with pytest.raises(ReplacedAlready):
+        there.act("reconciliation.undo", decision=5, **WHO)
+    there.tell(order_message("3", "5000", "RA5", now, name="Third^Thea", study="1.2.8"))
+    there.act("reconciliation.undo", decision=2, **WHO)
+    there.decide("DT01", "matched", order="RA5")
+    there.decide("RA1", "not-done")
+    there.act("reconciliation.compare")
+    there.decide(there.difference("identity-differs", "study 1.2.7"), "replaced")
+    assert not there.act("reconciliation.send")["failed"]
+    there.await_delivery()
+    there.decide(there.difference("identity-differs", "shown 1.2.7"), "left")
+    there.decide(there.difference("identity-differs", "decision 2 merge DP01 to MPI"), "left")
+    assert there.open() == []
+    (last,) = pacs.site.catalog.find(StudySearch(study="1.2.8"))
+    assert (last.patient_id.text, last.accession, last.instances) == ("5000", "RA5", 2)
 
 
 def test_what_only_the_pacs_has_is_told_and_what_has_other_content_there_only_a_deep_look_shows(

@@ -91,6 +91,13 @@ def _with_references(files: list[Path]) -> list[bytes]:
     return [raw for several in found.values() for raw in several]
 
 
+def _made_at(raw: bytes, started: str) -> bytes:
+    read, changed = dcmread(BytesIO(raw)), BytesIO()
+    read.StudyDate, read.StudyTime = started[:8], started[8:]
+    read.save_as(changed)
+    return changed.getvalue()
+
+
 def _uids_in(data_set: Dataset) -> Iterator[str]:
     for element in data_set:
         if element.VR == "SQ":
@@ -103,7 +110,7 @@ def _uids_in(data_set: Dataset) -> Iterator[str]:
 def test_instances_that_orthanc_has_under_a_wrong_patient_are_replaced_with_all_their_references(
     there: Hospital, files: list[Path], tmp_path: Path
 ) -> None:
-    raws = _with_references(files)
+    raws = [_made_at(raw, local_now(there.site)) for raw in _with_references(files)]
     before = [dcmread(BytesIO(raw)) for raw in raws]
     study = str(before[0].StudyInstanceUID)
     there.begin()

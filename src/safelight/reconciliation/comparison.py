@@ -113,7 +113,7 @@ def _identity_at_target(
         if is_replaced:
             yield from _still_shown(study, exam, sides)
             continue
-        if way is Way.NONE or study.study in sides.replaced:
+        if way is Way.NONE:
             continue
         if replacement is not None:
             told, wait = "its instances are to be replaced by corrected ones", Wait.SENDING

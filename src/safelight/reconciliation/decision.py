@@ -215,11 +215,10 @@ def _studies(
             # It is there, and nobody recorded that it came back equal: once more is harmless.
             yield from _send(decision, study.study, study.instances, sides.target)
         return
-    # What was written with the right identity goes out as it is, and so does the rest of a study that the target has
-    # under the number of the outage: a merge moves both.
+    # The rest of a study that the target has under the number of the outage goes there as it is: a merge moves both.
     ways = dict(ways_at_target(Case(None, (study,)), identity, sides))
-    is_right = study.study in sides.replaced or ways.get(study, Way.NONE) is not Way.NONE
-    if not is_right and needs_correction(study.patient, study.accession, identity):
+    is_moved_with_it = ways.get(study, Way.NONE) is not Way.NONE
+    if not is_moved_with_it and needs_correction(study.patient, study.accession, identity):
         yield correction
         if not is_corrected:
             return

@@ -45,6 +45,13 @@ class UndoneAlready(StateError):
     hint: ClassVar[str] = "Nothing to do. See what was decided since: safelight reconciliation log"
 
 
+class ReplacedAlready(StateError):
+    """The corrected instances and the rejection note are written, and a note cannot be taken back."""
+
+    code: ClassVar[str] = "reconciliation.replaced-already"
+    hint: ClassVar[str] = "If the new ones are wrong: undo the match, match again, and have the new ones replaced."
+
+
 class DecidedAlready(StateError):
     """Something is decided of this already, and the decision is in force."""
 
@@ -155,12 +162,15 @@ def judge_undo(state: ReconciliationState, number: int) -> Decision:
     Raises:
         UnknownDecision: there is none of this number.
         UndoneAlready: it was taken back before.
+        ReplacedAlready: instances were replaced by it.
     """
     known = state.decisions.get(number)
     if known is None:
         raise UnknownDecision(decision=number)
     if (known.stage, Event.UNDONE) not in NEXT:
         raise UndoneAlready(decision=number)
+    if known.fact.verdict in REPLACING and known.done:
+        raise ReplacedAlready(decision=number)
     return known
 
 

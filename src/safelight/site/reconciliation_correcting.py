@@ -13,7 +13,7 @@ from safelight.site.opened import Site
 from safelight.site.scheduled_steps import name_based_uid
 from safelight.wire.dicom.correction import Correction, corrected
 from safelight.wire.dicom.dataset import scan_head
-from safelight.wire.dicom.rejection import RejectedInstance
+from safelight.wire.dicom.rejection import KEY_OBJECT_SELECTION, RejectedInstance
 from safelight.wire.dicom.rejection_note import EXPLICIT_LITTLE_ENDIAN, RejectionNote, write_rejection_note
 
 CORRECTED: Final = "reconciliation"
@@ -180,12 +180,13 @@ def originals(site: Site, study: str, own_note: str = "") -> Iterator[tuple[Vers
     rejected = {one.sop_instance for one in catalog.rejections(study) if one.note != own_note}
     received: dict[str, VersionRow] = {}
     for version in catalog.versions(study):
-        is_ours, is_current = version.sender == CORRECTED, version.digest in current
-        if (
-            not is_ours
-            and version.sop_instance not in rejected
-            and (is_current or version.sop_instance not in received)
-        ):
+        is_note = version.sop_class == KEY_OBJECT_SELECTION and version.sender == CORRECTED
+        if version.sop_instance in rejected or is_note:
+            continue
+        known = received.get(version.sop_instance)
+        # What came from elsewhere counts, whatever was made of it here; of several the current one.
+        rank = (version.sender != CORRECTED, version.digest in current)
+        if known is None or rank > (known.sender != CORRECTED, known.digest in current):
             received[version.sop_instance] = version
     for version in received.values():
         yield version, holdings.data_set(landed.get(version.digest) or holdings.holding_of(version.digest))

@@ -81,7 +81,7 @@ class SidesReader:
             in_force=self._in_force(numbers, orders, state),
             final_reports=self._final_reports(orders, exams, studies, state),
             deliveries=self._deliveries(state),
-            replaced={str(new): str(old) for done in _done(state) for old, new in done.told.get("studies", {}).items()},
+            replaced=_replaced(state),
         )
 
     def _exams(self, exams: Sequence[DowntimeExam]) -> list[Exam]:
@@ -282,6 +282,15 @@ def _read(number: int, read: Happened, exam: DowntimeExam) -> Read:
         if one.told["read"] == number
     ]
     return Read(number, read.by, read.at, str(read.told["text"]), bool(read.told["urgent"]), tuple(calls))
+
+
+def _replaced(state: ReconciliationState) -> dict[str, str]:
+    """Return for studies of corrected instances those that were acquired, also where they were replaced twice."""
+    origins: dict[str, str] = {}
+    for done in _done(state):
+        for old, new in done.told.get("studies", {}).items():
+            origins[str(new)] = origins.get(str(old), str(old))
+    return origins
 
 
 def _done(state: ReconciliationState) -> list[Done]:
