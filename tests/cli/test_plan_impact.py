@@ -15,19 +15,18 @@ ROOT = Path(__file__).parents[2]
 HOSPITAL = ROOT / "docs/cases/general-hospital.yaml"
 
 
-def test_it_answers_a_program_and_draws() -> None:
-    with CliRunner().isolated_filesystem() as folder:
-        words = ["--department", str(HOSPITAL), "--scenario", "network island for a day", "--seeds", "2", "--json"]
-        result = CliRunner().invoke(impact, [*words, "--svg", folder + "/svg"])
-        assert result.exit_code == 0, result.output
-        told = json.loads(result.stdout)
-        assert told["seeds"] == 2
-        assert told["figures"]["backlog"]["CT"]["seeds"] == 2
-        assert {one["service"] for one in told["tolerance"]} == {"stroke", "emergency CT", "inpatients", "outpatients"}
-        pictures = sorted(Path(folder, "svg").glob("*.svg"))
-        assert {"waits.svg", "tolerance.svg", "arrivals.svg", "backlog-ct.svg"} <= {one.name for one in pictures}
-        for one in pictures:
-            fromstring(one.read_text())
+def test_it_answers_a_program_and_draws(tmp_path: Path) -> None:
+    words = ["--department", str(HOSPITAL), "--scenario", "network island for a day", "--seeds", "2", "--json"]
+    result = CliRunner().invoke(impact, [*words, "--svg", str(tmp_path / "svg")])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["seeds"] == 2
+    assert told["figures"]["backlog"]["CT"]["seeds"] == 2
+    assert {one["service"] for one in told["tolerance"]} == {"stroke", "emergency CT", "inpatients", "outpatients"}
+    pictures = sorted((tmp_path / "svg").glob("*.svg"))
+    assert {"waits.svg", "tolerance.svg", "arrivals.svg", "backlog-ct.svg"} <= {one.name for one in pictures}
+    for one in pictures:
+        fromstring(one.read_text())
 
 
 def test_it_tells_people_what_services_stand_and_where_figures_come_from() -> None:

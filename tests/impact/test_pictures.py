@@ -24,7 +24,7 @@ def test_every_picture_is_well_formed_and_escapes_what_a_site_calls_things() -> 
 
 def test_lines_differ_without_colour() -> None:
     drawn = shares("x", [(str(number), [(1.0, 0.1), (2.0, 0.2)]) for number in range(4)], 0.05)
-    lines = [one for one in fromstring(drawn).iter("{http://www.w3.org/2000/svg}polyline")]
+    lines = fromstring(drawn).iter("{http://www.w3.org/2000/svg}polyline")
     assert len({one.attrib.get("stroke-dasharray") for one in lines}) == 4
 
 

@@ -61,9 +61,9 @@ def test_working_time_stands_still_in_a_stop_and_creeps_at_half_speed(wall: floa
 @pytest.mark.slow
 @pytest.mark.parametrize(("arrivals", "rate", "servers"), [(8.0, 5.0, 2), (6.0, 2.5, 3), (3.0, 5.0, 1)])
 def test_mean_waits_are_those_of_erlang_c_within_two_percent(arrivals: float, rate: float, servers: int) -> None:
-    """Batch means over a million exams; the confidence interval must be narrow enough and hold the truth."""
+    """Batch means over two million exams; the confidence interval must be narrow enough and hold the truth."""
     means, count = [], 25_000
-    for seed in range(40):
+    for seed in range(80):
         random = np.random.default_rng([11, seed])
         come = np.cumsum(random.exponential(1 / arrivals, count))
         starts = serve(come.tolist(), random.exponential(1 / rate, count).tolist(), [0] * count, [(0, servers)], 1e9)

@@ -1,12 +1,13 @@
 """What an outage does to the department, by simulation."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from safelight.cli.options import json_option, print_json
+from safelight.cli.options import home_option, json_option, print_json
 from safelight.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -66,6 +67,28 @@ def impact(
         print_json(told.document())
     else:
         _show(told)
+
+
+@click.command("impact-arrivals")
+@click.option("--weeks", type=click.IntRange(1, 520), default=12, show_default=True, help="How many weeks to count.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The day after the last; today if not given.")
+@home_option
+@json_option
+def impact_arrivals(weeks: int, until: datetime | None, home_directory: Path, as_json: bool) -> None:
+    """Count this home's own studies by modality, priority and hour of week, in the words of a department's file."""
+    import yaml
+
+    from safelight.core.clock import SystemClock
+    from safelight.site.home import Home
+    from safelight.site.impact_calibration import calibration_of
+
+    # Devices tell local time; so the week is counted by this machine's local days.
+    last = (until or SystemClock().now().astimezone()).date()
+    document = calibration_of(Home.at(home_directory), last, weeks).document()
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=110), nl=False)
 
 
 def _document(file: Path) -> Mapping[str, Any]:

@@ -144,7 +144,10 @@ def shares(title: str, curves: Sequence[tuple[str, Sequence[Point]]], limit: flo
     """Draw which share of each service's exams is late by the length of the outage (hours, logarithmic)."""
     lengths = sorted({x for _, points in curves for x, _ in points})
     axes = Axes(lengths[0], lengths[-1], 1.0, logarithmic=True)
-    marks = [(one, _length(one)) for one in lengths]
+    marks: list[tuple[float, str]] = []
+    for one in lengths:
+        if not marks or axes.x(one) - axes.x(marks[-1][0]) > 44:
+            marks.append((one, _length(one)))
     parts = _frame(axes, marks, "length of the outage", "ordered during it and late because of it", True)
     y = axes.y(limit)
     parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#000" stroke-width="1"/>')

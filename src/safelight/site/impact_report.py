@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
 from safelight.core import progress
 from safelight.impact import picture
@@ -15,6 +15,9 @@ from safelight.impact.scenario import Scenario
 from safelight.impact.summary import Summary
 from safelight.impact.tolerance import LENGTHS_HOURS, Counts, Tolerance, tolerance_of
 from safelight.site.impact_runs import fitting_plan, late_by_length, simulate
+
+TOLERANCE_PLAN: Final = Plan(4, 1)
+HALVINGS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +176,7 @@ def report(
     counts: Counts = {}
     tolerances: list[ServiceTolerance] = []
     if with_tolerance and department.services:
-        short = Plan(4, 1)
-        counts = late_by_length(department, scenario, short, LENGTHS_HOURS, seeds, told, workers)
+        counts = _counts(department, scenario, seeds, confidence, told, workers)
         for service in department.services:
             declared = service.declared_mtd_minutes
             tolerances.append(
@@ -185,6 +187,23 @@ def report(
                 )
             )
     return Report(department, scenario, plan, summary, counts, tolerances, confidence)
+
+
+def _counts(
+    department: Department, scenario: Scenario, seeds: int, confidence: float, told: progress.Report, workers: int
+) -> Counts:
+    """Count who is late for the lengths that are always tried, then between those where a service's limit lies."""
+    counts = late_by_length(department, scenario, TOLERANCE_PLAN, LENGTHS_HOURS, seeds, told, workers)
+    for _ in range(HALVINGS):
+        found = [tolerance_of(counts, one.name, confidence) for one in department.services]
+        between = {
+            (one.stands_hours + one.breached_hours) / 2
+            for one in found
+            if one and one.stands_hours and one.breached_hours
+        }
+        if between:
+            counts |= late_by_length(department, scenario, TOLERANCE_PLAN, sorted(between), seeds, told, workers)
+    return counts
 
 
 def _scenario(value: object, name: str | None, department: Department) -> Scenario:
