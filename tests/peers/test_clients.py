@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,6 +89,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     assert "core.defect" not in (folder / "serve.log").read_text()
 
 
+ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+"""Where the Node.js of this environment is found first: Debian's is too old for some packages."""
+
+
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
     """Return where the npm packages of `package-lock.json` are installed: once for each state of the lock."""
@@ -98,7 +103,7 @@ def node_modules() -> Path:
         draft.mkdir(parents=True)
         for name in ("package.json", "package-lock.json", ".npmrc"):
             (draft / name).write_bytes((HERE / name).read_bytes())
-        subprocess.run(["npm", "ci"], cwd=draft, check=True, capture_output=True, timeout=240)
+        subprocess.run(["npm", "ci"], cwd=draft, check=True, capture_output=True, timeout=240, env=ENVIRONMENT)
         if not place.is_dir():
             draft.rename(place)
     return place
@@ -108,7 +113,7 @@ def node(place: Path, script: str, *arguments: str) -> dict[str, Any]:
     """Run a script beside the packages that it imports."""
     (place / script).write_bytes((HERE / script).read_bytes())
     command = ["node", str(place / script), *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, env=ENVIRONMENT)
     assert done.returncode == 0, done.stdout + done.stderr
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
