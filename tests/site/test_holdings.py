@@ -25,3 +25,19 @@ def test_an_instance_that_is_freed_from_the_log_meanwhile_is_given_on_from_its_p
             pass
         assert site.landing.usage().records_waiting == 0
         assert first + b"".join(pieces) == large.data
+
+
+def test_an_arrival_that_is_packed_before_it_was_looked_at_is_looked_at_in_its_pack(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    found_home(root)
+    instance = make_instance("2.25.902", 1, 1, 64, random.Random(1))
+    with Machine(root) as machine, machine.site() as site:
+        receive(site, Day(), [instance])
+        (row,) = site.catalog.landed("2.25.902")
+        untouched, begun = site.holdings.data_set(row), site.holdings.data_set(row)
+        first = bytes(begun.read(0, 1000))
+        pack_everything(site, silent)
+        while site.landing.zero_one_freed():
+            pass
+        assert first + bytes(begun.read(1000, begun.size)) == instance.data
+        assert bytes(untouched.read(0, untouched.size)) == instance.data

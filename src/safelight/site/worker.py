@@ -15,8 +15,8 @@ from safelight.site.unpacker import Unpacker, UnpackerSettings
 def main() -> None:
     """Load the codecs, become as many workers as there are descriptors, and work until the other end closes."""
     # Ctrl-C and a service manager reach us, too. Whoever started us decides what becomes of our work.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.SIG_IGN)
     os.nice(int(sys.argv[1]))
     _load_codecs()
     others: list[int] = []
