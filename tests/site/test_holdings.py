@@ -65,3 +65,19 @@ def test_the_pack_that_is_damaged_is_blamed_and_not_the_one_that_refers_to_it(
         assert whole == alike.data
         told = {finding.subject for finding in site.catalog.findings(code="vault.copy-damaged")}
         assert told == {f"{placement}/{packs[pack]}" for placement, pack in blamed}
+
+
+def test_an_arrival_that_is_packed_before_it_was_looked_at_is_looked_at_in_its_pack(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    found_home(root)
+    instance = make_instance("2.25.902", 1, 1, 64, random.Random(1))
+    with Machine(root) as machine, machine.site() as site:
+        receive(site, Day(), [instance])
+        (row,) = site.catalog.landed("2.25.902")
+        untouched, begun = site.holdings.data_set(row), site.holdings.data_set(row)
+        first = bytes(begun.read(0, 1000))
+        pack_everything(site, silent)
+        while site.landing.zero_one_freed():
+            pass
+        assert first + bytes(begun.read(1000, begun.size)) == instance.data
+        assert bytes(untouched.read(0, untouched.size)) == instance.data

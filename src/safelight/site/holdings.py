@@ -15,7 +15,7 @@ from typing import ClassVar, Final, TypeVar
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.rows import HoldingRow, LandedRow
 from safelight.core.errors import IntegrityError, ResourceError, SafelightError, UsageError
-from safelight.core.instance import ByteSource, MemorySource
+from safelight.core.instance import ByteSource, LandingPlace, MemorySource
 from safelight.site.packer import FileSource
 from safelight.site.ranged import Place, Ranged
 from safelight.vault.age import Identity
@@ -105,11 +105,9 @@ class Holdings:
         """Return the data set without its prefix, in memory or, when it is large, in an unnamed file."""
         prefix = holding.prefix_size
         if isinstance(holding, LandedRow):
-            with suppress(LandingReleased):
-                source = _Behind(self._landing.read(holding.place), prefix)
-                # A small one is read now: a caller that still waits for an answer to the last one loses no time by it.
-                return source if source.size > AT_ONCE_BYTES_MAX else MemorySource(source.read(0, source.size))
-            return self.data_set(self.holding_of(holding.version.digest))
+            source = self.landed_data_set(holding.place, prefix, holding.version.digest)
+            # A small one is read now: a caller that still waits for an answer to the last one loses no time by it.
+            return source if source.size > AT_ONCE_BYTES_MAX else MemorySource(source.read(0, source.size))
         return _Behind(self.gathered(self.stored(holding)), prefix)
 
     def gathered(self, pieces: Iterator[bytes | memoryview]) -> ByteSource:
@@ -153,6 +151,10 @@ class Holdings:
             except (IntegrityError, ResourceError) as error:
                 self._bad(way, error)
         raise Unreadable(pack=holding.pack, position=holding.position)
+
+    def landed_data_set(self, place: LandingPlace, prefix_size: int, digest: bytes) -> ByteSource:
+        """Return a data set that lies in the landing log, and goes on from its pack when it is packed meanwhile."""
+        return _Landed(self._landing, place, prefix_size, lambda: self.data_set(self.holding_of(digest)))
 
     def ranged(self, holding: HoldingRow | LandedRow, *, pixels: bool = True) -> ByteSource:
         """Return the stored bytes for reading in ranges, of which only the frames that are touched are decoded.
@@ -280,6 +282,28 @@ class _Behind:
 
     def read(self, offset: int, length: int) -> bytes | memoryview:
         return self._source.read(self._skipped + offset, length)
+
+
+class _Landed:
+    """A data set in the landing log, until it is released; from then on what ``packed`` gives."""
+
+    def __init__(
+        self, landing: Landing, place: LandingPlace, prefix_size: int, packed: Callable[[], ByteSource]
+    ) -> None:
+        self.size = place.size - prefix_size
+        self._landing = landing
+        self._place = place
+        self._prefix_size = prefix_size
+        self._open_packed = packed
+        self._packed: ByteSource | None = None
+
+    def read(self, offset: int, length: int) -> bytes | memoryview:
+        if self._packed is None:
+            try:
+                return self._landing.read(self._place).read(self._prefix_size + offset, length)
+            except LandingReleased:
+                self._packed = self._open_packed()
+        return self._packed.read(offset, length)
 
 
 class _Spooled(FileSource):

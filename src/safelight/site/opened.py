@@ -129,7 +129,7 @@ class Site:
             self._pack_sealed,
             self.log.failure,
         )
-        follow = FollowUp(self.records, self.holdings, self.landing)
+        follow = FollowUp(self.records, self.holdings)
         self.arrivals = Arrivals(self.records, follow, self.inflow, self.log.failure)
         self._catch_up(recovery)
 
