@@ -21,6 +21,7 @@ class Signature:
     side: Side
     at: str
     version: str
+    reason: str
     covers: Mapping[str, str]
     """The digest of each part at that time."""
     key: str
@@ -38,6 +39,7 @@ class Signature:
             "side": str(self.side),
             "at": self.at,
             "version": self.version,
+            "reason": self.reason,
             "covers": dict(self.covers),
             "key": self.key,
             "signature": self.signature,
@@ -50,7 +52,7 @@ class Signature:
         Raises:
             ValueError, KeyError, TypeError: it is no signature.
         """
-        texts = {name: str(document[name]) for name in ("person", "at", "version", "key", "signature")}
+        texts = {name: str(document[name]) for name in ("person", "at", "version", "reason", "key", "signature")}
         covers = {str(name): str(digest) for name, digest in dict(document["covers"]).items()}
         return cls(side=Side(document["side"]), covers=covers, **texts)
 
@@ -74,7 +76,7 @@ class Agreement:
         return tuple(name for name, sides in self.signed.items() if side not in sides)
 
 
-def sign(plan: Plan, person: str, key: SigningKey, at: datetime) -> Signature:
+def sign(plan: Plan, person: str, key: SigningKey, at: datetime, reason: str = "") -> Signature:
     """Sign every part of a plan, as one of its people.
 
     Raises:
@@ -84,7 +86,7 @@ def sign(plan: Plan, person: str, key: SigningKey, at: datetime) -> Signature:
     found = next((one for one in plan.people if one.id == person and (one.signing_key or "").lower() == public), None)
     if found is None:
         raise UnknownSigner(person=person, public_key=public)
-    bare = Signature(person, found.side, at.isoformat(), plan.plan.version, digests(plan), public, "")
+    bare = Signature(person, found.side, at.isoformat(), plan.plan.version, reason, digests(plan), public, "")
     return Signature.load({**bare.document(), "signature": key.sign(bare.message()).hex()})
 
 

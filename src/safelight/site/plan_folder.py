@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from safelight.core.errors import IntegrityError, StateError, UsageError
+from safelight.core.signing import BadSigningKey
 from safelight.findings.rule import Rule, site_rules
 from safelight.plan.model import Plan
 from safelight.plan.reading import Read, read_plan
@@ -36,6 +37,13 @@ class PlanExists(StateError):
 
     code: ClassVar[str] = "site.plan-exists"
     hint: ClassVar[str] = "Name a folder that is empty or does not exist."
+
+
+class NeverSigned(StateError):
+    """Nobody has signed this plan yet, so there is nothing to compare it with."""
+
+    code: ClassVar[str] = "site.plan-never-signed"
+    hint: ClassVar[str] = "Name a second folder: safelight plan diff FOLDER OTHER"
 
 
 class BadSignatureFile(IntegrityError):
@@ -106,6 +114,29 @@ class PlanFolder:
         except (OSError, ValueError) as error:
             raise BadSignatureFile(file=str(file), trouble=type(error).__name__) from error
 
+    def check_with(self, text: str) -> None:
+        """Read the plan as it would be with one more file.
+
+        Raises:
+            BadPlan: it would not be sound.
+        """
+        read_plan({**self.texts(), "new.yaml": text})
+
+    def add_file(self, name: str, text: str) -> str:
+        """Write one more file of the plan, and return its name; nothing that lies there is written over.
+
+        Raises:
+            BadPlan: the plan would not be sound with it.
+        """
+        self.check_with(text)
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "added"
+        taken = {one.name for one in self.path.iterdir()}
+        number = next(n for n in range(1, len(taken) + 2) if _numbered(stem, n) not in taken)
+        file = self.path / _numbered(stem, number)
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(f"# yaml-language-server: $schema=plan.schema.json\n{text}")
+        return file.name
+
     def rules(self) -> tuple[Rule, ...]:
         """Return the rules that the site added."""
         found: list[Rule] = []
@@ -120,14 +151,35 @@ def example_texts(name: str, today: date) -> dict[str, str]:
     return {one.name: _dated(one.read_text("utf-8"), today) for one in folder.iterdir() if one.name.endswith(".yaml")}
 
 
+def refuse_if_taken(path: Path) -> None:
+    """Return when a plan may be written to this folder.
+
+    Raises:
+        PlanExists: something lies there.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise PlanExists(folder=str(path))
+
+
+def read_key(file: Path) -> bytes:
+    """Return the bytes of a signer's secret key.
+
+    Raises:
+        BadSigningKey: the file holds none.
+    """
+    try:
+        return bytes.fromhex(file.read_text("ascii").strip())
+    except ValueError as error:
+        raise BadSigningKey(file=str(file)) from error
+
+
 def write_plan(path: Path, texts: Mapping[str, str]) -> None:
     """Write a new plan, with its schema beside it.
 
     Raises:
         PlanExists: the folder is not empty.
     """
-    if path.exists() and any(path.iterdir()):
-        raise PlanExists(folder=str(path))
+    refuse_if_taken(path)
     path.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (path / name).write_text(text, "utf-8")
@@ -137,6 +189,10 @@ def write_plan(path: Path, texts: Mapping[str, str]) -> None:
 def example_plan(name: str, today: date) -> Plan:
     """Return a plan that ships with Safelight, read."""
     return read_plan(example_texts(name, today)).plan
+
+
+def _numbered(stem: str, number: int) -> str:
+    return f"{stem}.yaml" if number == 1 else f"{stem}-{number}.yaml"
 
 
 def _dated(text: str, today: date) -> str:
