@@ -73,8 +73,9 @@ format: setup ## lay out the code and mend what ruff can
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-docs: setup ## write docs/errors.md from the code
+docs: setup ## write docs/errors.md, docs/rules.md and docs/plan.schema.json from the code
 	$(BIN)/python tools/errors_page.py
+	$(BIN)/python tools/plan_pages.py
 
 lock: setup ## pin and hash the newest libraries that pyproject.toml allows
 	PYTHON=$(BIN)/python tools/lock

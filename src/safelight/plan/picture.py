@@ -44,10 +44,13 @@ def picture(plan: Plan) -> str:
         for across, column in enumerate(columns)
         for down, one in enumerate(column)
     }
+    beneath: dict[str, frozenset[str]] = {}
+    for one in (one for column in columns for one in column):
+        beneath[one.id] = frozenset(one.needs).union(*(beneath[need] for need in one.needs))
     segments = {one.id: index for index, one in enumerate(plan.segments, 1)}
     wide = 2 * MARGIN + max(len(columns) - 1, 0) * ACROSS + WIDTH
     high = 2 * MARGIN + 60 + max((len(column) for column in columns), default=0) * DOWN
-    lines = [_line(place[need], place[one.id]) for one in plan.systems for need in one.needs]
+    lines = [_line(place[need], place[one.id]) for one in plan.systems for need in _direct(one, beneath)]
     boxes = [_box(one, place[one.id], segments.get(one.segment or "", 0)) for one in plan.systems]
     title = f"{plan.plan.hospital}: what needs what (an arrow leads to what cannot work without it)"
     return "\n".join(
@@ -65,6 +68,11 @@ def picture(plan: Plan) -> str:
     )
 
 
+def _direct(system: System, beneath: dict[str, frozenset[str]]) -> list[str]:
+    # What is needed through something else that is drawn needs no line of its own.
+    return [one for one in system.needs if not any(one in beneath[other] for other in system.needs)]
+
+
 def _middle(system: System, height: dict[str, float]) -> float:
     return sum(height.get(one, 0) for one in system.needs) / max(len(system.needs), 1)
 
@@ -78,7 +86,7 @@ def _line(start: tuple[int, int], end: tuple[int, int]) -> str:
 
 def _box(system: System, place: tuple[int, int], segment: int) -> str:
     x, y = place
-    name = system.name if len(system.name) <= 25 else f"{system.name[:24]}…"
+    name = system.name if len(system.name) <= 21 else f"{system.name[:20]}…"
     below = " · ".join(
         part for part in (f"tier {system.tier}" if system.tier else "no tier", system.segment or "") if part
     )
