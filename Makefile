@@ -87,10 +87,11 @@ format: setup ## lay out the code and mend what ruff can
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-docs: setup ## write docs/errors.md, the tables of the conformance pages and docs/cases from the code
+docs: setup ## write from the code what docs/ says of it: errors, conformance tables, cases, rules, the plan's schema
 	$(BIN)/python tools/errors_page.py
 	$(BIN)/python tools/conformance_pages.py
 	$(BIN)/python tools/impact_cases.py
+	$(BIN)/python tools/plan_pages.py
 
 lock: setup ## pin and hash the newest libraries that pyproject.toml allows
 	PYTHON=$(BIN)/python tools/lock

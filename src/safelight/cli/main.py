@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "protection": ("safelight.cli.protection:protection", "Seed, pull, census: get every study into the vault."),
     "vault": ("safelight.cli.vault:vault", "Usage, verify and heal, export, the recovery key."),
     "catalog": ("safelight.cli.catalog:catalog", "Find studies; rebuild the catalog from the vault."),
+    "plan": ("safelight.cli.plan:plan", "The plan that IT and radiology sign together: write, assess, agree."),
     "downtime": ("safelight.cli.downtime:downtime", "Say what is away, carry on, come back."),
     "console": ("safelight.cli.console:console", "Screens: who may log in, and the certificate."),
     "recovery": ("safelight.cli.recovery:recovery", "Refill a PACS in clinical order and prove it."),
