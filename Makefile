@@ -73,9 +73,10 @@ format: setup ## lay out the code and mend what ruff can
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-docs: setup ## write docs/errors.md, docs/rules.md and docs/plan.schema.json from the code
+docs: setup ## write docs/errors.md, docs/rules.md, docs/plan.schema.json and docs/cases from the code
 	$(BIN)/python tools/errors_page.py
 	$(BIN)/python tools/plan_pages.py
+	$(BIN)/python tools/impact_cases.py
 
 lock: setup ## pin and hash the newest libraries that pyproject.toml allows
 	PYTHON=$(BIN)/python tools/lock

@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from safelight.cli.options import DIRECTORY, json_option, print_json
+from safelight.cli.plan_impact import impact, impact_arrivals
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -22,6 +23,10 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what wo
 @click.group()
 def plan() -> None:
     """One recovery plan that IT and radiology sign together."""
+
+
+plan.add_command(impact)
+plan.add_command(impact_arrivals)
 
 
 @plan.command("init")
@@ -126,15 +131,18 @@ def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
 @plan.command("assess")
 @folder_argument
 @click.option("--all", "everything", is_flag=True, help="Also what was mitigated or accepted.")
+@click.option("--impact", "impact_file", type=FILE, help="What `safelight plan impact --json` said, as a file.")
 @json_option
-def plan_assess(folder: Path, everything: bool, as_json: bool) -> int:
+def plan_assess(folder: Path, everything: bool, impact_file: Path | None, as_json: bool) -> int:
     """Ask all rules where this plan would fail. Exit 1 when anything critical is open."""
     from safelight.site.plan_assessment import assessment_document, assessment_of
     from safelight.site.plan_folder import PlanFolder
+    from safelight.site.plan_simulation import impacts
 
     on_disk = PlanFolder(folder)
     read = on_disk.read()
-    told = assessment_of(read, date.today(), on_disk.signatures(), on_disk.rules())
+    simulated = impacts(impact_file, read.plan) if impact_file else {}
+    told = assessment_of(read, date.today(), on_disk.signatures(), on_disk.rules(), simulated)
     document = assessment_document(told, read.places)
     if as_json:
         print_json(document)
