@@ -123,9 +123,11 @@ def test_the_map_shows_every_system_and_escapes_its_name(folder: Path, tmp_path:
 
 
 def test_what_was_simulated_is_told_by_service(folder: Path, tmp_path: Path) -> None:
-    figure = {"median": 1.0, "never": 0.0}
+    # The median run has no such patient; one run of ten has, after an hour.
+    figure = {"median": None, "low": 1.0, "high": 2.0, "never": 0.9}
+    cleared = {"median": 1.0, "low": 1.0, "high": 2.0, "never": 0.0}
     told = {
-        "figures": {"first_breach_hours": {"Stroke": figure}, "backlog_clearance_hours": {"CT": figure}},
+        "figures": {"first_breach_hours": {"Stroke": figure}, "backlog_clearance_hours": {"CT": cleared}},
         "utilisation": {"CT": 0.5},
     }
     (tmp_path / "impact.json").write_text(json.dumps(told))

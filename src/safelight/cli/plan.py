@@ -93,6 +93,7 @@ def plan_lint(folder: Path, as_json: bool) -> int:
 @json_option
 def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
     """Show the four values of every objective, and who has signed."""
+    from safelight.findings.rules_ownership import SPOKEN
     from safelight.plan.signature import agreement
     from safelight.plan.words import Side
     from safelight.site.plan_assessment import objectives_document
@@ -109,7 +110,7 @@ def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
         return
     click.secho(f"{read.plan.title}, {read.plan.hospital}, version {read.plan.version}", bold=True)
     state = "approved by both sides" if agreed.approved else "NOT approved: "
-    told = "; ".join(f"{side} has {len(parts)} parts to sign" for side, parts in waiting.items() if parts)
+    told = "; ".join(f"{SPOKEN[side]} has {len(parts)} parts to sign" for side, parts in waiting.items() if parts)
     click.echo(f"{state}{told}")
     for why in agreed.refused:
         click.secho(f"A signature does not count: {why}", fg="red")
@@ -192,6 +193,7 @@ def plan_sign(folder: Path, by: str, reason: str, key_file: Path, make_key: bool
     """Sign every part of the plan for the side that a person speaks for."""
     from safelight.core.clock import SystemClock
     from safelight.core.signing import SigningKey
+    from safelight.findings.rules_ownership import SPOKEN
     from safelight.plan.document import parts
     from safelight.plan.signature import agreement, sign
     from safelight.site.plan_folder import PlanFolder, read_key
@@ -218,7 +220,7 @@ def plan_sign(folder: Path, by: str, reason: str, key_file: Path, make_key: bool
     if as_json:
         print_json(told)
         return
-    click.echo(f"{by} signs for {signature.side}: {told['parts']} parts, {new} of them not signed before.")
+    click.echo(f"{by} signs for {SPOKEN[signature.side]}: {told['parts']} parts, {new} of them not signed before.")
     click.echo("Nothing was recorded." if dry_run else "Recorded.")
     click.echo("Approved by both sides." if agreed.approved else "The other side has yet to sign.")
 

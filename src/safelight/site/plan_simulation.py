@@ -4,11 +4,14 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from safelight.core.errors import UsageError
 from safelight.findings.facts import ServiceImpact
 from safelight.plan.model import Plan
+
+UNLIKELY: Final = 0.05
+"""What happens in fewer runs than this share is left aside."""
 
 
 class BadSimulation(UsageError):
@@ -27,13 +30,13 @@ def impacts(file: Path, plan: Plan) -> dict[str, ServiceImpact]:
     try:
         told = json.loads(file.read_text("utf-8"))
         breaches = {str(name).casefold(): one for name, one in told["figures"]["first_breach_hours"].items()}
-        clearances = [_hours(one) for one in told["figures"]["backlog_clearance_hours"].values()]
+        clearances = [_latest(one) for one in told["figures"]["backlog_clearance_hours"].values()]
         busiest = max((float(one) for one in told["utilisation"].values()), default=0.0)
         clears = (
             None if None in clearances else max((one for one in clearances if one is not None), default=timedelta(0))
         )
         found = {
-            service.id: ServiceImpact(_hours(breaches[name]), clears, busiest)
+            service.id: ServiceImpact(_earliest(breaches[name]), clears, busiest)
             for service in plan.services
             for name in (service.id.casefold(), service.name.casefold())
             if name in breaches
@@ -45,8 +48,14 @@ def impacts(file: Path, plan: Plan) -> dict[str, ServiceImpact]:
     return found
 
 
-def _hours(figure: Mapping[str, Any]) -> timedelta | None:
-    # In more than half of the runs it never happens: then the median is that it does not.
-    if figure["never"] > 0.5 or figure["median"] is None:
+def _earliest(figure: Mapping[str, Any]) -> timedelta | None:
+    # The early end of the interval: a patient who waits too long in one run of twenty is not to be averaged away.
+    if 1.0 - figure["never"] < UNLIKELY or figure["low"] is None:
         return None
-    return timedelta(hours=float(figure["median"]))
+    return timedelta(hours=float(figure["low"]))
+
+
+def _latest(figure: Mapping[str, Any]) -> timedelta | None:
+    if figure["never"] >= UNLIKELY or figure["high"] is None:
+        return None
+    return timedelta(hours=float(figure["high"]))
