@@ -43,7 +43,7 @@ def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
 
     refuse_if_taken(folder)
     if example:
-        texts = example_texts(example, date.today())
+        texts = example_texts(example, _today())
     else:
         answers = {
             one.key: click.prompt(
@@ -143,7 +143,7 @@ def plan_assess(folder: Path, everything: bool, impact_file: Path | None, as_jso
     on_disk = PlanFolder(folder)
     read = on_disk.read()
     simulated = impacts(impact_file, read.plan) if impact_file else {}
-    told = assessment_of(read, date.today(), on_disk.signatures(), on_disk.rules(), simulated)
+    told = assessment_of(read, _today(), on_disk.signatures(), on_disk.rules(), simulated)
     document = assessment_document(told, read.places)
     if as_json:
         print_json(document)
@@ -294,7 +294,7 @@ def plan_review(
     on_disk = PlanFolder(folder)
     read = on_disk.read()
     if name is None:
-        told = agenda(read, date.today(), on_disk.signatures(), on_disk.rules())
+        told = agenda(read, _today(), on_disk.signatures(), on_disk.rules())
         if as_json:
             print_json(told)
         else:
@@ -311,6 +311,12 @@ def plan_review(
     click.echo(f"Recorded in {file}." if file else text.rstrip())
     if missing:
         click.secho("No PACS administrator took part: that is finding R06.", fg="red")
+
+
+def _today() -> date:
+    from safelight.core.clock import SystemClock
+
+    return SystemClock().now().astimezone().date()
 
 
 def _make_key(by: str, key_file: Path, *, as_json: bool) -> None:
