@@ -120,3 +120,19 @@ def test_the_map_shows_every_system_and_escapes_its_name(folder: Path, tmp_path:
     root = ElementTree.parse(tmp_path / "map.svg").getroot()
     names = {one.text for one in root.iter("{http://www.w3.org/2000/svg}title")}
     assert {"PACS", "RIS <& Co>", "Finance"} <= names
+
+
+def test_what_was_simulated_is_told_by_service(folder: Path, tmp_path: Path) -> None:
+    # The median run has no such patient; one run of ten has, after an hour.
+    figure = {"median": None, "low": 1.0, "high": 2.0, "never": 0.9}
+    cleared = {"median": 1.0, "low": 1.0, "high": 2.0, "never": 0.0}
+    told = {
+        "figures": {"first_breach_hours": {"Stroke": figure}, "backlog_clearance_hours": {"CT": cleared}},
+        "utilisation": {"CT": 0.5},
+    }
+    (tmp_path / "impact.json").write_text(json.dumps(told))
+    found = document("assess", folder, "--impact", tmp_path / "impact.json")
+    stroke = next(one for one in found["services"] if one["service"] == "stroke")  # type: ignore[attr-defined]
+    assert (stroke["first_breach_minutes"], stroke["first_blocking"]["rule"]) == (60.0, "R26")
+    (tmp_path / "impact.json").write_text("{}")
+    assert isinstance(run("assess", folder, "--impact", tmp_path / "impact.json").exception, SafelightError)

@@ -9,7 +9,7 @@ import pytest
 from safelight.core.signing import SigningKey
 from safelight.core.span import read_span, span_text
 from safelight.plan.document import differences, parts
-from safelight.plan.errors import UnknownSigner
+from safelight.plan.errors import BadPlan, UnknownSigner
 from safelight.plan.estimate import estimates, order, service_estimate
 from safelight.plan.model import Plan
 from safelight.plan.reading import read_plan
@@ -113,7 +113,15 @@ def test_an_estimate_without_a_rate_is_unknown_and_says_why() -> None:
     plan = read_plan({"a.yaml": CHAIN.replace(",\n     gb_per_hour: 100", "")}).plan
     found = estimates(plan, Disruption.HARDWARE)["pacs"]
     assert found.takes is None
-    assert found.unknown == ("pacs: no rate for 300 GB",)
+    assert found.unknown == ("pacs: no rate, or none of use, for 300 GB",)
+
+
+def test_absurd_figures_are_unknown_or_refused_and_break_nothing() -> None:
+    plan = read_plan({"a.yaml": CHAIN.replace("gb_per_hour: 100", "gb_per_hour: 1e-300")}).plan
+    assert estimates(plan, Disruption.HARDWARE)["pacs"].takes is None
+    for absurd in ("1e300", "nan", "inf", "-1"):
+        with pytest.raises(BadPlan):
+            read_plan({"a.yaml": CHAIN.replace("gb_per_hour: 100", f"gb_per_hour: {absurd}")})
 
 
 def test_a_long_chain_is_no_reason_to_fail() -> None:
@@ -128,7 +136,7 @@ def test_spans_are_written_exactly(text: str) -> None:
     assert read_span(span_text(read_span(text))) == read_span(text)
 
 
-@pytest.mark.parametrize("text", ["0", "4", "-1 h", "4h", "1 fortnight", "", "99999999 years", "1e5 h"])
+@pytest.mark.parametrize("text", ["0", "4", "-1 h", "4h", "1 fortnight", "", "99999999 years", "101 years", "1e5 h"])
 def test_a_span_without_a_unit_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         read_span(text)

@@ -43,7 +43,7 @@ def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
 
     refuse_if_taken(folder)
     if example:
-        texts = example_texts(example, date.today())
+        texts = example_texts(example, _today())
     else:
         answers = {
             one.key: click.prompt(
@@ -93,6 +93,7 @@ def plan_lint(folder: Path, as_json: bool) -> int:
 @json_option
 def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
     """Show the four values of every objective, and who has signed."""
+    from safelight.findings.rules_ownership import SPOKEN
     from safelight.plan.signature import agreement
     from safelight.plan.words import Side
     from safelight.site.plan_assessment import objectives_document
@@ -109,7 +110,7 @@ def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
         return
     click.secho(f"{read.plan.title}, {read.plan.hospital}, version {read.plan.version}", bold=True)
     state = "approved by both sides" if agreed.approved else "NOT approved: "
-    told = "; ".join(f"{side} has {len(parts)} parts to sign" for side, parts in waiting.items() if parts)
+    told = "; ".join(f"{SPOKEN[side]} has {len(parts)} parts to sign" for side, parts in waiting.items() if parts)
     click.echo(f"{state}{told}")
     for why in agreed.refused:
         click.secho(f"A signature does not count: {why}", fg="red")
@@ -131,15 +132,18 @@ def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
 @plan.command("assess")
 @folder_argument
 @click.option("--all", "everything", is_flag=True, help="Also what was mitigated or accepted.")
+@click.option("--impact", "impact_file", type=FILE, help="What `safelight plan impact --json` said, as a file.")
 @json_option
-def plan_assess(folder: Path, everything: bool, as_json: bool) -> int:
+def plan_assess(folder: Path, everything: bool, impact_file: Path | None, as_json: bool) -> int:
     """Ask all rules where this plan would fail. Exit 1 when anything critical is open."""
     from safelight.site.plan_assessment import assessment_document, assessment_of
     from safelight.site.plan_folder import PlanFolder
+    from safelight.site.plan_simulation import impacts
 
     on_disk = PlanFolder(folder)
     read = on_disk.read()
-    told = assessment_of(read, date.today(), on_disk.signatures(), on_disk.rules())
+    simulated = impacts(impact_file, read.plan) if impact_file else {}
+    told = assessment_of(read, _today(), on_disk.signatures(), on_disk.rules(), simulated)
     document = assessment_document(told, read.places)
     if as_json:
         print_json(document)
@@ -189,6 +193,7 @@ def plan_sign(folder: Path, by: str, reason: str, key_file: Path, make_key: bool
     """Sign every part of the plan for the side that a person speaks for."""
     from safelight.core.clock import SystemClock
     from safelight.core.signing import SigningKey
+    from safelight.findings.rules_ownership import SPOKEN
     from safelight.plan.document import parts
     from safelight.plan.signature import agreement, sign
     from safelight.site.plan_folder import PlanFolder, read_key
@@ -215,7 +220,7 @@ def plan_sign(folder: Path, by: str, reason: str, key_file: Path, make_key: bool
     if as_json:
         print_json(told)
         return
-    click.echo(f"{by} signs for {signature.side}: {told['parts']} parts, {new} of them not signed before.")
+    click.echo(f"{by} signs for {SPOKEN[signature.side]}: {told['parts']} parts, {new} of them not signed before.")
     click.echo("Nothing was recorded." if dry_run else "Recorded.")
     click.echo("Approved by both sides." if agreed.approved else "The other side has yet to sign.")
 
@@ -289,7 +294,7 @@ def plan_review(
     on_disk = PlanFolder(folder)
     read = on_disk.read()
     if name is None:
-        told = agenda(read, date.today(), on_disk.signatures(), on_disk.rules())
+        told = agenda(read, _today(), on_disk.signatures(), on_disk.rules())
         if as_json:
             print_json(told)
         else:
@@ -306,6 +311,12 @@ def plan_review(
     click.echo(f"Recorded in {file}." if file else text.rstrip())
     if missing:
         click.secho("No PACS administrator took part: that is finding R06.", fg="red")
+
+
+def _today() -> date:
+    from safelight.core.clock import SystemClock
+
+    return SystemClock().now().astimezone().date()
 
 
 def _make_key(by: str, key_file: Path, *, as_json: bool) -> None:

@@ -13,6 +13,8 @@ UNITS: Final = {
     "months": timedelta(days=30),
     "years": timedelta(days=365),
 }
+SPAN_MAX: Final = timedelta(days=36_525)
+"""A century: sums of spans stay far below what a timedelta can hold."""
 SPAN_PATTERN: Final = r"^\d{1,6}(\.\d{1,6})? (s|min|h|d|weeks|months|years)( \d{1,6} (s|min|h|d))*$"
 
 
@@ -20,16 +22,18 @@ def read_span(text: str) -> timedelta:
     """Read a span with its units.
 
     Raises:
-        ValueError: there is no unit, or the text is no span.
+        ValueError: there is no unit, the text is no span, or it is longer than a century.
     """
     if not re.match(SPAN_PATTERN, text):
         raise ValueError(text)
     words = text.split(" ")
     parts = zip(words[::2], words[1::2], strict=True)
-    try:
-        return sum((float(number) * UNITS[unit] for number, unit in parts), timedelta(0))
-    except OverflowError as error:
-        raise ValueError(text) from error
+    days = sum(float(number) * (UNITS[unit] / timedelta(days=1)) for number, unit in parts)
+    if days > SPAN_MAX / timedelta(days=1):
+        raise ValueError(text)
+    return sum(
+        (float(number) * UNITS[unit] for number, unit in zip(words[::2], words[1::2], strict=True)), timedelta(0)
+    )
 
 
 def span_text(span: timedelta) -> str:

@@ -11,6 +11,9 @@ ARCHIVES: Final = ("pacs", "vna")
 URGENT: Final = ("stroke", "trauma", "ed", "icu", "or")
 FAILING_ALONE: Final = ("directory", "dns", "time", "licence", "certificates", "key-store", "hypervisor")
 
+SPOKEN: Final = {"it": "IT", "radiology": "radiology"}
+"""How a side is called in a sentence."""
+
 
 def r01(facts: Facts) -> Hits:
     """An imaging system that IT's own plan does not have."""
@@ -52,7 +55,9 @@ def r04(facts: Facts) -> Hits:
             yield Hit(f"assumptions/{one.id}", f"Assumed without evidence in force: {one['statement']}")
     for subject, sides in subjects.items():
         if len(sides) > 1 and len({frozenset(positions) for positions in sides.values()}) > 1:
-            told = "; ".join(f"{side}: {', '.join(sorted(positions))}" for side, positions in sorted(sides.items()))
+            told = "; ".join(
+                f"{SPOKEN[side]}: {', '.join(sorted(positions))}" for side, positions in sorted(sides.items())
+            )
             yield Hit(f"assumptions:{subject}", f"The sides assume differently about {subject}: {told}.")
 
 
@@ -64,10 +69,12 @@ def r05(facts: Facts) -> Hits:
                 continue
             if not one.has(field):
                 yield Hit(
-                    f"systems/{one.id}", f"{one['name']} has no owner on the side of {side}.", used(facts, one.id)
+                    f"systems/{one.id}",
+                    f"{one['name']} has no owner on the side of {SPOKEN[side]}.",
+                    used(facts, one.id),
                 )
             elif facts.people[one[field]]["side"] != side:
-                what = f"{one['name']}: its owner for {side} speaks for the other side."
+                what = f"{one['name']}: its owner for {SPOKEN[side]} speaks for the other side."
                 yield Hit(f"systems/{one.id}", what, used(facts, one.id))
 
 
@@ -89,7 +96,7 @@ def r07(facts: Facts) -> Hits:
     for side, parts in sorted(facts.unsigned.items()):
         if parts:
             named = ", ".join(sorted(parts)[:3]) + (" ..." if len(parts) > 3 else "")
-            yield Hit(f"signatures:{side}", f"{side} has not signed {len(parts)} parts as they are: {named}.")
+            yield Hit(f"signatures:{side}", f"{SPOKEN[side]} has not signed {len(parts)} parts as they are: {named}.")
 
 
 def r08(facts: Facts) -> Hits:

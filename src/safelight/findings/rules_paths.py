@@ -156,7 +156,7 @@ def r22(facts: Facts) -> Hits:
         if not one.has("queue_messages_max", "messages_per_hour"):
             yield Hit(f"flows/{one.id}", f"How much the queue of {one.id} can hold is not known.")
             continue
-        holds = timedelta(hours=one["queue_messages_max"] / max(one["messages_per_hour"], 1e-9))
+        holds = timedelta(hours=min(one["queue_messages_max"] / max(one["messages_per_hour"], 1e-9), 1e6))
         if holds < facts.header["planned_outage"]:
             yield Hit(f"flows/{one.id}", f"The queue of {one.id} is full after {span_text(holds)}.")
         if not one["poison_rule"]:

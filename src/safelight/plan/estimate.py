@@ -7,11 +7,15 @@ longest path, with detection and declaration before it and the work that piled u
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Final
 
 from safelight.plan.errors import DependencyCycle
 from safelight.plan.inventory import System
 from safelight.plan.model import Plan
 from safelight.plan.words import Disruption
+
+LONGEST_HOURS: Final = 1_000_000.0
+"""Above a century, a size and a rate are no estimate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +129,10 @@ def _own(plan: Plan, system: System, disruption: Disruption) -> tuple[list[Part]
         parts.append(Part(system.id, f"fetch {copy.id}", copy.acquire))
     if recovery.size_gb:
         rate = recovery.gb_per_hour or (copy.gb_per_hour if copy else None)
-        if rate:
+        if rate and recovery.size_gb / rate < LONGEST_HOURS:
             parts.append(Part(system.id, "data", timedelta(hours=recovery.size_gb / rate)))
         else:
-            unknown.append(f"{system.id}: no rate for {recovery.size_gb:g} GB")
+            unknown.append(f"{system.id}: no rate, or none of use, for {recovery.size_gb:g} GB")
     parts.append(Part(system.id, "consistency", recovery.consistency))
     parts.append(Part(system.id, "validation", recovery.validation))
     return [part for part in parts if part.takes], unknown

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 from safelight.core.span import read_span
 from safelight.plan.errors import BadPlan, Place, Trouble
@@ -15,6 +15,7 @@ from safelight.plan.model import Plan
 from safelight.plan.source import Limits, Listing, Node, Scalar, Table, compose
 from safelight.plan.values import DAY_MEND, MOMENT_MEND, SPAN_MEND, read_day, read_moment
 
+NUMBER_MAX: Final = 10**15
 _WRONG: Any = object()
 """A value that could not be read; the trouble is told already."""
 
@@ -212,7 +213,14 @@ def _read_text(text: str) -> str:
 
 def _read_number(text: str) -> float:
     number = float(text)
-    if not 0 <= number < float("inf"):
+    if not 0 <= number <= NUMBER_MAX:
+        raise ValueError(text)
+    return number
+
+
+def _read_count(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= NUMBER_MAX:
         raise ValueError(text)
     return number
 
@@ -220,6 +228,7 @@ def _read_number(text: str) -> float:
 _READ: dict[Any, Any] = {
     str: _read_text,
     bool: _read_flag,
+    int: _read_count,
     float: _read_number,
     timedelta: read_span,
     date: read_day,
@@ -228,7 +237,7 @@ _READ: dict[Any, Any] = {
 _MEND: dict[Any, str] = {
     str: "Write a text that is not empty, or leave the line out.",
     bool: "Write `yes` or `no`.",
-    int: "Write a whole number.",
+    int: "Write a whole number, 0 or more.",
     float: "Write a number, 0 or more, as 12.5.",
     timedelta: SPAN_MEND,
     date: DAY_MEND,

@@ -13,7 +13,7 @@ from safelight.plan.values import DAY_PATTERN, MOMENT_PATTERN
 _SCALARS: dict[Any, dict[str, Any]] = {
     str: {"type": ["string", "number"]},
     bool: {"enum": [True, False, "yes", "no"]},
-    int: {"type": "integer"},
+    int: {"type": "integer", "minimum": 0},
     float: {"type": "number", "minimum": 0},
     timedelta: {"type": "string", "pattern": SPAN_PATTERN},
     date: {"type": "string", "pattern": DAY_PATTERN},
