@@ -322,7 +322,8 @@ CONTRAST = """() => {
     const [one, other] = [light(numbers(style.color)), light(ground(element))].sort((a, b) => b - a);
     const size = parseFloat(style.fontSize), isLarge = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
     const ratio = (one + 0.05) / (other + 0.05);
-    if (ratio < (isLarge ? 3 : 4.5)) poor.push(`${ratio.toFixed(2)} ${element.className}: ${element.textContent.slice(0, 40)}`);
+    const words = element.textContent.slice(0, 40);
+    if (ratio < (isLarge ? 3 : 4.5)) poor.push(`${ratio.toFixed(2)} ${element.className}: ${words}`);
   }
   return poor;
 }"""
