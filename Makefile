@@ -17,10 +17,10 @@ PAGES := $(shell find web -type f -not -path '*/node_modules/*' -not -path 'web/
 PART ?= all
 PYTEST_FLAGS ?=
 
-.PHONY: help setup check format lint types contracts pages fast test soak demo bench docs lock clean
+.PHONY: help setup check format lint types contracts pages fast test soak demo demo-downtime bench docs lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMPS)/system $(STAMPS)/program $(STAMPS)/pages $(STAMPS)/viewer ## install Debian packages (as root), make .venv with the program in it, build the pages
 
@@ -76,7 +76,10 @@ soak: setup ## 100 kills and 20 power cuts under load (SOAK_KILLS=, SOAK_CUTS=);
 demo: setup ## a rehearsal hospital loses its PACS and gets it back, in under three minutes
 	$(BIN)/safelight rehearsal demonstrate $(BUILD)/demo
 
-bench: setup ## Safelight beside its peers, in one table (PART=receive|send|vault|memory|scale, QUICK=1)
+demo-downtime: setup ## a day without PACS and RIS: carry on, come back, reconcile, in under five minutes
+	$(BIN)/safelight rehearsal day $(BUILD)/demo-downtime
+
+bench: setup ## Safelight beside its peers, in one table (PART=receive|send|vault|memory|scale|hl7|query|retrieve, QUICK=1)
 	@PYTHON=$(BIN)/python tools/backup-peers
 	$(BIN)/python -m bench --part $(PART) $(if $(QUICK),--quick)
 
@@ -84,8 +87,11 @@ format: setup ## lay out the code and mend what ruff can
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-docs: setup ## write docs/errors.md from the code
+docs: setup ## write from the code what docs/ says of it: errors, conformance tables, cases, rules, the plan's schema
 	$(BIN)/python tools/errors_page.py
+	$(BIN)/python tools/conformance_pages.py
+	$(BIN)/python tools/impact_cases.py
+	$(BIN)/python tools/plan_pages.py
 
 lock: setup ## pin and hash the newest libraries that pyproject.toml allows
 	PYTHON=$(BIN)/python tools/lock

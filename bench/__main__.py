@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import hl7, memory, receive, scale, send, table, vault
+from bench import hl7, memory, query, receive, retrieve, scale, send, table, vault
 from bench.figures import Figure
 from bench.peers import version_of
 
@@ -24,6 +24,8 @@ PARTS: dict[str, Measure] = {
     "memory": memory.measure,
     "scale": scale.measure,
     "hl7": hl7.measure,
+    "query": query.measure,
+    "retrieve": retrieve.measure,
 }
 
 

@@ -205,6 +205,18 @@ def small(instances: int, seed: int = 3) -> Corpus:
     return _made(f"small-{instances}-{seed}", lambda folder: _fill(folder, THUMBNAIL, instances * 4900, seed, 1))
 
 
+def studies(count: int, seed: int = 5) -> Corpus:
+    """Return so many studies of one small object each, every one of another patient."""
+
+    def fill(folder: Path) -> None:
+        for study in range(1, count + 1):
+            place = folder / f"OT{study:05d}"
+            place.mkdir()
+            _write(THUMBNAIL, place / "00001.dcm", seed, study, 1)
+
+    return _made(f"studies-{count}-{seed}", fill)
+
+
 def large(frames: int, seed: int = 4) -> Corpus:
     """Return one multi-frame instance of about two megabytes a frame."""
     kind = replace(ANGIOGRAPHY, frames=frames)

@@ -18,8 +18,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 START_SECONDS_MAX = 60.0
+DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 SAFELIGHT = Path(".venv/bin/safelight").absolute()
 
 
@@ -34,6 +36,8 @@ class Running:
     folder: Path
     stored: Callable[[], int]
     """Count the instances it holds."""
+    web: str = ""
+    """Where it answers DICOMweb."""
 
     @property
     def address(self) -> str:
@@ -110,7 +114,9 @@ def storescp(folder: Path, *, tuned: bool) -> Iterator[Running]:
         yield Running("storescp", "STORESCP", port, process.pid, folder, lambda: sum(1 for _ in store.iterdir()))
 
 
-def _orthanc_settings(folder: Path, port: int, http: int, *, tuned: bool) -> dict[str, object]:
+def _orthanc_settings(
+    folder: Path, port: int, http: int, *, tuned: bool, web: bool, knows: Mapping[str, int]
+) -> dict[str, object]:
     settings: dict[str, object] = {
         "Name": "bench",
         "StorageDirectory": str(folder / "storage"),
@@ -121,6 +127,11 @@ def _orthanc_settings(folder: Path, port: int, http: int, *, tuned: bool) -> dic
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "DicomAlwaysAllowStore": True,
+        "DicomAlwaysAllowFind": True,
+        "DicomAlwaysAllowGet": True,
+        "DicomAlwaysAllowMove": True,
+        "DicomModalities": {title: [title, "127.0.0.1", other] for title, other in knows.items()},
+        "Plugins": [str(DICOMWEB_PLUGIN)] if web else [],
         "DicomCheckCalledAet": False,
         "DefaultEncoding": "Utf8",
     }
@@ -128,12 +139,14 @@ def _orthanc_settings(folder: Path, port: int, http: int, *, tuned: bool) -> dic
 
 
 @contextmanager
-def orthanc(folder: Path, *, tuned: bool) -> Iterator[Running]:
-    """Orthanc with its defaults: files synced, MD5 kept, index in SQLite."""
+def orthanc(
+    folder: Path, *, tuned: bool, web: bool = False, knows: Mapping[str, int] = MappingProxyType({})
+) -> Iterator[Running]:
+    """Orthanc with its defaults: files synced, MD5 kept, index in SQLite; it may send to those whom it knows."""
     folder.mkdir(parents=True)
     port, http = free_port(), free_port()
     settings = folder / "orthanc.json"
-    settings.write_text(json.dumps(_orthanc_settings(folder, port, http, tuned=tuned)))
+    settings.write_text(json.dumps(_orthanc_settings(folder, port, http, tuned=tuned, web=web, knows=knows)))
 
     def stored() -> int:
         with urllib.request.urlopen(f"http://127.0.0.1:{http}/statistics", timeout=60) as answer:
@@ -142,7 +155,8 @@ def orthanc(folder: Path, *, tuned: bool) -> Iterator[Running]:
     with started([_orthanc_program(), settings], folder, environment(tuned=tuned)) as process:
         wait_for_port(http, process)
         wait_for_port(port, process)
-        yield Running("Orthanc", "ORTHANC", port, process.pid, folder, stored)
+        dicomweb = f"http://127.0.0.1:{http}/dicom-web"
+        yield Running("Orthanc", "ORTHANC", port, process.pid, folder, stored, dicomweb)
 
 
 def _orthanc_program() -> str:
@@ -191,21 +205,28 @@ def safelight_status(home: Path) -> dict[str, object]:
     return told
 
 
-def make_home(home: Path, port: int) -> None:
+def make_home(home: Path, port: int, http: int = 0) -> None:
     """Make an open home, as an administrator does for a rehearsal."""
-    safelight("init", "--site", "Bench", "--ae-title", "SAFELIGHT", "--dicom-port", str(port), "--open", home=home)
+    ports = ["--dicom-port", str(port), *(["--http-port", str(http)] if http else [])]
+    safelight("init", "--site", "Bench", "--ae-title", "SAFELIGHT", *ports, "--open", home=home)
 
 
 @contextmanager
-def safelight_serve(folder: Path, *, tuned: bool = False) -> Iterator[Running]:
-    """Safelight with its defaults. It needs no tuning, so both settings are the same."""
+def safelight_serve(
+    folder: Path, *, tuned: bool = False, web: bool = False, settings: Mapping[str, float] = MappingProxyType({})
+) -> Iterator[Running]:
+    """Safelight with its defaults, save those settings of its vault. It needs no tuning, so both are the same."""
     del tuned
     folder.mkdir(parents=True)
-    home, port = folder / "home", free_port()
-    make_home(home, port)
+    home, port, http = folder / "home", free_port(), free_port() if web else 0
+    make_home(home, port, http)
+    lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
+    file = home / "safelight.toml"
+    file.write_text(file.read_text().replace("[vault]\n", f"[vault]\n{lines}"))
     with started([SAFELIGHT, "serve", "--home", home], folder, environment(tuned=False)) as process:
         _wait_for_ready(folder / "program.log", process)
-        yield Running("Safelight", "SAFELIGHT", port, process.pid, folder, lambda: held_instances(home))
+        dicomweb = f"http://127.0.0.1:{http}/dicomweb"
+        yield Running("Safelight", "SAFELIGHT", port, process.pid, folder, lambda: held_instances(home), dicomweb)
 
 
 def _wait_for_ready(log: Path, process: subprocess.Popen[str]) -> None:
@@ -220,9 +241,8 @@ def _wait_for_ready(log: Path, process: subprocess.Popen[str]) -> None:
 
 
 def held_instances(home: Path) -> int:
-    """Return how many instances Safelight holds, landed or packed."""
-    status = safelight_status(home)
-    return int(str(status["instances_landed"])) + int(str(status["instances_packed"]))
+    """Return how many instances Safelight holds; packed ones are counted among the landed."""
+    return int(str(safelight_status(home)["instances_landed"]))
 
 
 RECEIVERS = (safelight_serve, orthanc, storescp, pynetdicom)

@@ -16,11 +16,17 @@ from safelight.gateway.dicom.client import Outgoing, connect
 from safelight.gateway.dicom.contexts import contexts_for
 from safelight.wire.dicom.part10 import Part10Prefix, read_prefix
 
+MAPPED_BYTES_MIN = 64 * 1024
+"""Smaller files are read: each that is mapped stays open."""
+
 
 def _files(folder: Path) -> Iterator[tuple[memoryview, Part10Prefix]]:
     for path in sorted(folder.rglob("*.dcm")):
-        with path.open("rb") as file:
-            view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        if path.stat().st_size < MAPPED_BYTES_MIN:
+            view = memoryview(path.read_bytes())
+        else:
+            with path.open("rb") as file:
+                view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         yield view, read_prefix(MemorySource(view))
 
 

@@ -13,11 +13,13 @@ ASSOCIATE_RQ, ASSOCIATE_AC, DATA, RELEASE_RQ, RELEASE_RP = 1, 2, 4, 5, 6
 ECHO_RQ = 0x0030
 
 
-def _item(kind: int, body: bytes) -> bytes:
+def item(kind: int, body: bytes) -> bytes:
+    """Write an item of an A-ASSOCIATE PDU."""
     return struct.pack(">BxH", kind, len(body)) + body
 
 
-def _items(body: bytes) -> list[tuple[int, bytes]]:
+def items(body: bytes) -> list[tuple[int, bytes]]:
+    """Read such items."""
     found, place = [], 0
     while place + 4 <= len(body):
         kind, length = struct.unpack_from(">BxH", body, place)
@@ -29,18 +31,19 @@ def _items(body: bytes) -> list[tuple[int, bytes]]:
 def accept(request: bytes) -> bytes:
     """Return the A-ASSOCIATE-AC that takes each context with its first transfer syntax. Source: PS3.8 section 9.3.3."""
     reply = b""
-    for kind, body in _items(request[68:]):
+    for kind, body in items(request[68:]):
         if kind == 0x10:
-            reply += _item(0x10, body)
+            reply += item(0x10, body)
         elif kind == 0x20:
-            syntax = next(value for name, value in _items(body[4:]) if name == 0x40)
-            reply += _item(0x21, body[:1] + b"\0\0\0" + _item(0x40, syntax))
-    user = _item(0x51, struct.pack(">I", PDU_BYTES_MAX)) + _item(0x52, b"2.25.77")
-    reply = request[:68] + reply + _item(0x50, user)
+            syntax = next(value for name, value in items(body[4:]) if name == 0x40)
+            reply += item(0x21, body[:1] + b"\0\0\0" + item(0x40, syntax))
+    user = item(0x51, struct.pack(">I", PDU_BYTES_MAX)) + item(0x52, b"2.25.77")
+    reply = request[:68] + reply + item(0x50, user)
     return struct.pack(">BxI", ASSOCIATE_AC, len(reply)) + reply
 
 
-def _elements(command: bytes) -> dict[int, bytes]:
+def elements(command: bytes) -> dict[int, bytes]:
+    """Read the values of a command set by tag."""
     found, place = {}, 0
     while place + 8 <= len(command):
         group, element, length = struct.unpack_from("<HHI", command, place)
@@ -51,7 +54,7 @@ def _elements(command: bytes) -> dict[int, bytes]:
 
 def answer(context: int, command: bytes) -> bytes:
     """Return the P-DATA-TF with a success response to a request. Source: PS3.7 section 9.3.1."""
-    told = _elements(command)
+    told = elements(command)
     kind = struct.unpack("<H", told[0x00000100])[0]
     fields = [(0x0002, told[0x00000002]), (0x0100, struct.pack("<H", kind | 0x8000)), (0x0120, told[0x00000110])]
     fields += [(0x0800, b"\x01\x01"), (0x0900, b"\0\0")]
@@ -102,7 +105,7 @@ def serve(peer: socket.socket) -> None:
 
 def _is_whole(control: int, command: bytes) -> bool:
     """Whether a message ends with this presentation data value: a data set's last, or a C-ECHO request."""
-    echo = control & 3 == 3 and struct.unpack("<H", _elements(command)[0x00000100])[0] == ECHO_RQ
+    echo = control & 3 == 3 and struct.unpack("<H", elements(command)[0x00000100])[0] == ECHO_RQ
     return control & 3 == 2 or echo
 
 

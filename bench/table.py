@@ -65,6 +65,23 @@ AIMS = (
     Aim("scale", "1,000,000 to 10,000", "census", None, at_most=1.5),
     Aim("scale", "program", "help", None, at_most=0.3),
     Aim("hl7", "10 connections", "answered", None, at_least=1000),
+    *(
+        Aim("query", "20,000 studies", measure, "Orthanc", at_least=3)
+        for measure in ("by patient", "by accession number", "by name", "by day", "everything")
+    ),
+    *(
+        Aim("query", "1,000,000 studies", measure, None, at_most=100)
+        for measure in ("by patient", "by accession number", "by name", "by day and modality")
+    ),
+    *(
+        Aim("query", "10,000 steps", measure, None, at_most=100)
+        for measure in ("by day and modality", "by station and day")
+    ),
+    *(
+        Aim("retrieve", setting, way, "Orthanc", at_least=least)
+        for setting, least in (("landed", 1), ("packed, as stored", 1), ("packed, decoded", 0.5))
+        for way in ("C-GET", "C-MOVE", "WADO-RS")
+    ),
 )
 
 

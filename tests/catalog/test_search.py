@@ -1,5 +1,6 @@
 """Studies are found the way people ask, in any script."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -138,6 +139,7 @@ def test_a_name_that_was_corrected_within_a_study_is_found_by_both(tmp_path: Pat
 
 def test_no_name_or_identifier_of_a_patient_shows_in_a_repr(catalog: Catalog) -> None:
     told = repr(catalog.find(StudySearch())) + repr(StudySearch(name="Smith")) + repr(describe(head(1, name=b"Smith")))
+    told = re.sub(r"0x[0-9a-f]+", "", told)
     for secret in ("Smith", "smith", "P00000", "1970"):
         assert secret not in told
 

@@ -84,6 +84,7 @@ def test_accounts_are_read_as_they_were_written_and_a_spoilt_file_is_told() -> N
         ({"host": "here:8080", "origin": ""}, False),
         ({"host": "here:8080", "sec-fetch-site": "same-site"}, False),
         ({"origin": "https://here:8080"}, False),
+        ({"host": "here:8080", "origin": "https://["}, False),
     ],
 )
 def test_an_act_comes_from_our_own_pages_or_from_no_page(headers: dict[str, str], is_own: bool) -> None:

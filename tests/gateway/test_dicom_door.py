@@ -13,13 +13,14 @@ from safelight.core.disk import DiskFailed, DiskFull
 from safelight.core.errors import IntegrityError, PeerError, SafelightError, StateError
 from safelight.core.instance import MemorySource
 from safelight.core.names import AETitle, Peer
-from safelight.gateway.dicom.association import ServiceSettings, carries_instances
+from safelight.gateway.dicom.association import ServiceSettings
 from safelight.gateway.dicom.client import CallSettings, ClientAssociation, PeerUnreachable, connect
 from safelight.gateway.dicom.contexts import VERIFICATION_PROPOSAL, ContextProposal, contexts_for
 from safelight.gateway.dicom.exchange import ContextNotAgreed
 from safelight.gateway.dicom.ports import MoveOriginator, Occasion, Refusal
 from safelight.gateway.dicom.server import CannotListen, Listener, ListenerSettings
 from safelight.gateway.dicom.statuses import Status
+from safelight.gateway.dicom.storage_classes import carries_instances
 from safelight.wire.dicom.faults import AssociationAborted, AssociationLost, AssociationRefused
 from safelight.wire.dicom.limits import Limits
 from safelight.wire.dicom.negotiation import first_proposed

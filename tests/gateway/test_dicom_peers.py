@@ -77,7 +77,7 @@ def test_dcmtk_echoes(environment: dict[str, str]) -> None:
     with open_door() as door:
         run(["/usr/bin/echoscu", "--repeat", "3"], door, environment)
         door.notes.wait_for(Occasion.RELEASED)
-        assert len(door.notes.of(Occasion.ECHOED)) == 3
+        assert len(door.notes.wait_for(Occasion.ECHOED, 3)) == 3
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

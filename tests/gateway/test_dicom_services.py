@@ -126,7 +126,7 @@ def test_what_fails_is_a_status_and_the_association_goes_on() -> None:
             assert failed.value.facts["status"] == "0110H"
             assert len(found) == given
         assert len(list(association.find(STUDY_ROOT_FIND, asking("3")))) == 3
-        assert [one.status for one in served.notes.of(Occasion.QUERIED)] == [0x0110, 0x0110, 0]
+        assert [one.status for one in served.notes.wait_for(Occasion.QUERIED, 3)] == [0x0110, 0x0110, 0]
 
 
 def test_queries_that_come_together_are_answered_one_after_the_other() -> None:

@@ -12,6 +12,7 @@ from safelight.core.signing import SigningKey
 from safelight.journal.entry import JsonValue, canonical
 from safelight.journal.errors import BadFact, JournalDamaged, JournalMissing, JournalThere
 from safelight.journal.journal import Journal
+from safelight.journal.journal import _read as read_entry
 from safelight.journal.kinds import FactKind
 
 START = datetime(2026, 3, 1, 7, 30, tzinfo=UTC)
@@ -53,6 +54,28 @@ def test_entries_are_chosen_by_position_and_kind(journal: Journal) -> None:
     assert [entry.facts["n"] for entry in journal.entries(after=3, until=6)] == [4, 5, 6]
     assert [entry.position for entry in journal.entries(kinds=["even"])] == list(range(2, 1205, 2))
     assert list(journal.entries(kinds=[])) == []
+
+
+def test_entries_before_a_moment_are_passed_over_without_reading_them(
+    journal: Journal, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert journal.position_before(START) == 0
+    for number in range(1000):
+        journal.append("asked", {"n": number})
+        clock.advance(timedelta(minutes=1))
+    read: list[int] = []
+    monkeypatch.setattr("safelight.journal.journal._read", lambda *row: read.append(row[0]) or read_entry(*row))
+    for number in (0, 1, 499, 999):
+        assert journal.position_before(START + timedelta(minutes=number)) == number
+    assert journal.position_before(clock.now()) == 1000
+    assert len(read) < 80
+
+
+def test_a_clock_that_was_set_back_costs_time_and_loses_nothing(journal: Journal, clock: SetClock) -> None:
+    for days in (0, 1, 2, -400, 401, 1):
+        clock.advance(timedelta(days=days))
+        journal.append("asked", {})
+    assert journal.position_before(clock.now() - timedelta(days=30)) <= 4
 
 
 def test_a_batch_with_one_bad_fact_records_nothing(journal: Journal) -> None:

@@ -1,5 +1,6 @@
 """When waiting instances become packs."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, product
 
@@ -48,12 +49,17 @@ def test_pressure_and_flush_pack_what_still_arrives(urgency: Urgency) -> None:
     assert jobs[0].study == ("2" if urgency is Urgency.PRESSURE else "1")
 
 
-def test_while_instances_stream_in_only_what_waited_too_long_is_packed() -> None:
-    quiet, full = group("1", "1.1"), group("2", "2.1", size=100 * MB, newest=0, age=1)
-    assert decide_packing([quiet, full], NOW, SETTINGS, Urgency.CALM)
-    assert not decide_packing([quiet, full], NOW, SETTINGS, Urgency.BUSY)
-    (job,) = decide_packing([quiet, full, group("3", "3.1", newest=0, age=61)], NOW, SETTINGS, Urgency.BUSY)
-    assert (job.study, job.because) == ("3", Because.WAITED)
+def test_a_series_that_its_senders_have_done_with_need_not_be_quiet() -> None:
+    done = replace(group("1", "1.1", size=20 * MB, newest=0.1), settled=True)
+    (job,) = decide_packing([done], NOW, SETTINGS, Urgency.CALM)
+    assert (job.because, job.tail) == (Because.QUIET, True)
+
+
+def test_small_series_that_senders_have_done_with_wait_for_what_still_comes_of_their_study() -> None:
+    done = replace(group("1", "1.1", newest=0.1), settled=True)
+    assert not decide_packing([done, group("1", "1.2", newest=0.1)], NOW, SETTINGS, Urgency.CALM)
+    (job,) = decide_packing([done, replace(done, series="1.2")], NOW, SETTINGS, Urgency.CALM)
+    assert job.series == ("1.1", "1.2")
 
 
 def test_small_series_wait_for_their_study_and_share_a_pack() -> None:
@@ -73,8 +79,7 @@ def test_studies_never_share_a_pack() -> None:
 def test_every_state_of_a_series_is_packed_or_has_a_reason_to_wait(newest: int, size: int, urgency: Urgency) -> None:
     jobs = decide_packing([group("1", "1.1", size=size, newest=newest, age=newest)], NOW, SETTINGS, urgency)
     calmly_due = newest >= 3 or size >= 64 * MB
-    due = {Urgency.CALM: calmly_due, Urgency.BUSY: newest >= 60}.get(urgency, True)
-    assert bool(jobs) == due
+    assert bool(jobs) == (calmly_due or urgency is not Urgency.CALM)
 
 
 @given(

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from safelight.console.api_table import DEEDS, DOCUMENTS, LABELS
+from safelight.console.api_table import DEEDS, DOCUMENTS, SHEETS
 from safelight.console.role import BOARD_RIGHTS, RIGHTS, Right, Role
+from safelight.site.web_changes import CHANGED_BY, EVERYTHING
 from support.console_house import Browser, ConsoleHouse, console_house
 
 PAGE = (Path(__file__).parents[2] / "docs/console-api.md").read_text()
-READ = {**{one.name: one.right for one in DOCUMENTS}, LABELS: Right.PREPARE, "events": Right.LOOK}
+READ = {**{one.name: one.right for one in (*DOCUMENTS, *SHEETS)}, "events": Right.LOOK}
 DONE = {one.name: one.right for one in DEEDS}
 VISITORS = (*(role.value for role in Role), "board", "nobody")
 
@@ -49,6 +50,13 @@ def test_the_document_names_every_address_with_its_right() -> None:
         assert re.search(rf"`POST /api/{folder}/.*{last}`.* \| {right}\b", PAGE), name
 
 
+def test_events_name_documents_that_can_be_fetched_and_the_document_lists_them() -> None:
+    told = PAGE.partition("- `documents` are addresses")[2].partition("\n- ")[0]
+    assert set(re.findall(r"`([a-z/-]+)`", told)) - {"/api/"} == set(EVERYTHING)
+    assert set(EVERYTHING) <= {one.name for one in DOCUMENTS}
+    assert {name for names in CHANGED_BY.values() for name in names} <= set(EVERYTHING)
+
+
 @pytest.mark.parametrize("visitor", VISITORS)
 @pytest.mark.parametrize("name", READ)
 def test_who_may_read(browsers: dict[str, Browser], visitor: str, name: str) -> None:
@@ -60,8 +68,9 @@ def test_who_may_read(browsers: dict[str, Browser], visitor: str, name: str) -> 
     if visitor == "nobody":
         assert (answered.status, answered.code) == (401, "console.login-needed")
     elif READ[name] in rights_of(visitor):
-        # No probes are named, and no block: both are asked for in vain.
-        expected = {"downtime/advise": "downtime.no-probes", LABELS: "console.bad-request"}.get(name)
+        # No probes are named, and nothing to print: both are asked for in vain.
+        in_vain = {"downtime/advise": "downtime.no-probes", **{one.name: "console.bad-request" for one in SHEETS}}
+        expected = in_vain.get(name)
         assert answered.status == 200 if expected is None else answered.code == expected
     else:
         assert (answered.status, answered.code) == (403, "console.not-your-role")

@@ -144,6 +144,7 @@ def test_accounts_are_kept_by_commands_and_never_on_the_command_line(tmp_path: P
     add = [*ACCOUNT, "add", "jroe", "--name", "Jane Roe", "--role", "viewer", "--password-stdin", *WHO]
     home.run(*add, "--dry-run", given=f"{PASSWORD}\n")
     assert home.run(*ACCOUNT, "list") == {"accounts": []}
+    assert "console.no-accounts" in codes(home)
     assert home.run(*add, given="short\n", refused="console.bad-password")
     home.run(*add, given=f"{PASSWORD}\n")
     assert home.run(*add, given=f"{PASSWORD}\n", refused="console.account-there")

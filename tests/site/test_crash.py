@@ -1,4 +1,4 @@
-"""A whole site under power cuts at calls of its disk and commits of its databases (invariants I1, I2, I4, I6, I7, I8).
+"""A whole site under power cuts at calls of its disk and commits of its databases (invariants I1 to I4, I6, I7, I8).
 
 Here some cuts of each act are tried, and each check is shown to fail where an order of writes is broken. The
 `test_crash_...` files beside this one try all cuts.
@@ -18,6 +18,7 @@ from support.crash_acts import (
     answered_comes_out,
     catalog_equals_a_rebuilt_one,
     claimed_copies_are_whole,
+    committed_is_safe,
     cut_somewhere,
     evidence_is_whole_or_absent,
     found_home,
@@ -108,6 +109,16 @@ def test_a_catalog_that_is_not_caught_up_is_found_out(stage: Stage, monkeypatch:
     stage.calls("receive and pack")
     monkeypatch.setattr("safelight.site.opened.adopt_packs", lambda *_: None)
     assert _fails(stage, "receive and pack", catalog_equals_a_rebuilt_one)
+
+
+def test_a_commitment_without_its_copies_is_found_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.calls("commit")
+    monkeypatch.setattr("safelight.site.dicom_commitments.decide", lambda *_, **__: {})
+    assert _fails(stage, "commit", committed_is_safe)
+
+
+def test_a_commitment_that_is_asked_for_and_forgotten_is_found_out(stage: Stage) -> None:
+    assert _fails(stage, "commit", committed_is_safe, _forget_commits)
 
 
 def test_a_journal_that_forgets_commits_is_found_out(stage: Stage) -> None:

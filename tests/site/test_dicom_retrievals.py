@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from safelight.wire.dicom.comparison import Level, StoredInstance, compare
 from safelight.wire.dicom.dataset import scan_head
 from safelight.wire.dicom.uids import (
     EXPLICIT_LITTLE_ENDIAN,
+    HTJ2K_LOSSLESS,
     IMPLICIT_LITTLE_ENDIAN,
     PATIENT_ROOT_GET,
     PATIENT_ROOT_MOVE,
@@ -32,6 +34,7 @@ from safelight.wire.dicom.user_information import Window
 from support.archive_door import ArchiveDoor, from_file, invented, open_archive
 from support.dicom_door import Door, MemoryIntake, open_door
 from support.dicom_peers import free_port, running
+from support.encoded import transcode
 from support.real_files import real_file
 
 pytestmark = pytest.mark.peer
@@ -153,6 +156,36 @@ def test_who_cannot_take_the_stored_encoding_gets_the_same_image_in_another(
         StoredInstance(one.data, one.transfer_syntax), StoredInstance(MemorySource(taken.data), syntax)
     )
     assert outcome_of.level is (Level.BYTES if syntax == one.transfer_syntax else Level.ATTRIBUTES)
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN])
+def test_who_takes_htj2k_gets_the_frames_as_a_pack_keeps_them(tmp_path: Path, syntax: str) -> None:
+    names = ["CT_small.dcm", "JPEG2000.dcm", "examples_rgb_color.dcm", "examples_ybr_color.dcm", "SC_rgb_rle_32bit.dcm"]
+    files = [from_file(real_file(name)) for name in names]
+    images = [replace(one, transfer_syntax=syntax, data=plain(one, syntax)) for one in files]
+    pairs = sorted({(one.sop_class, HTJ2K_LOSSLESS) for one in images})
+    with open_archive(tmp_path) as door:
+        for one in images:
+            door.store([one])
+        asked = [wanted("IMAGE", SOPInstanceUID=one.sop_instance) for one in images]
+        assert {get(door, one, pairs, MemoryIntake()).counts.completed for one in asked} == {0}
+        door.pack()
+        for one, query in zip(images, asked, strict=True):
+            intake = MemoryIntake()
+            outcome = get(door, query, pairs, intake)
+            if one is images[-1]:
+                # Samples of 32 bits are kept otherwise.
+                assert str(outcome.status) == "A702H"
+                continue
+            (taken,) = intake.taken
+            found = compare(StoredInstance(one.data, syntax), StoredInstance(MemorySource(taken.data), HTJ2K_LOSSLESS))
+            assert found.level >= Level.PIXELS, (one.sop_instance, found)
+
+
+def plain(one: Outgoing, syntax: str) -> MemorySource:
+    source = one.data
+    assert isinstance(source, MemorySource)
+    return source if syntax == one.transfer_syntax else transcode(source, one.transfer_syntax, syntax)
 
 
 def test_what_the_requester_does_not_take_is_counted_and_named(door: ArchiveDoor) -> None:

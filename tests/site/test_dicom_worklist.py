@@ -161,3 +161,10 @@ def test_pynetdicom_asks_for_the_whole_step_with_an_empty_sequence(door: Archive
 def test_a_home_without_orders_answers_with_none(tmp_path: Path) -> None:
     with open_archive(tmp_path) as empty:
         assert find(empty, asked()) == []
+
+
+def test_a_key_that_is_not_matched_narrows_nothing(door: ArchiveDoor) -> None:
+    # Some askers write a zero where they mean nothing.
+    query = asked(AccessionNumber="A1", PregnancyStatus=0, PatientWeight="0")
+    with door.call([service_proposal(WORKLIST_FIND)]) as association:
+        assert [one.AccessionNumber for one in association.find(WORKLIST_FIND, query)] == ["A1"]

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from io import BytesIO
 from urllib.parse import quote
 
 import pydicom
@@ -10,31 +9,13 @@ import pytest
 from dicomweb_client.api import DICOMwebClient
 from pydicom.dataset import Dataset
 
-from support.real_files import all_files, real_file
+from support.dicom_files import image
+from support.real_files import all_files
 from support.web_house import WebHouse, web_house
 
 STUDIES = 12
 SERIES_EACH = 2
 IMAGES_EACH = 3
-
-
-def image(study: int, series: int, number: int, *, patch: bytes = b"") -> bytes:
-    """Return an invented instance of an invented patient."""
-    one = pydicom.dcmread(real_file("CT_small.dcm"))
-    one.PatientName = f"Person{study:02d}^Invented"
-    one.PatientID = f"P{study:02d}"
-    one.StudyInstanceUID = f"1.2.826.0.1.3680043.9.9999.7.{study}"
-    one.SeriesInstanceUID = f"{one.StudyInstanceUID}.{series}"
-    one.SOPInstanceUID = f"{one.SeriesInstanceUID}.{number}"
-    one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
-    one.StudyDate = f"202601{study:02d}"
-    one.Modality = ("CT", "MR")[series % 2]
-    one.SeriesNumber, one.InstanceNumber = series, number
-    one.AccessionNumber = f"A{study:02d}"
-    one.ImageComments = patch.decode() or "none"
-    out = BytesIO()
-    one.save_as(out)
-    return out.getvalue()
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,11 @@ from safelight.core.errors import StateError
 from safelight.core.progress import silent
 from safelight.downtime.phase import NoOutage, OutageOpen, TimesDisagree
 from safelight.site.acts import act, act_alone
-from safelight.site.downtime import BadMoment, NotSigned, downtime_document, log_document
+from safelight.site.downtime import downtime_document, log_document
 from safelight.site.home import Home
+from safelight.site.moments import BadMoment
 from safelight.site.opened import Site
+from safelight.site.saying import NotSigned
 from safelight.site.status import status_document
 from support.hl7_house import make_home
 from support.served_home import free_port

@@ -84,7 +84,7 @@ def test_a_mapping_that_means_nothing_keeps_serve_from_starting(tmp_path: Path) 
 
 def test_a_home_without_messages_has_an_empty_worklist(tmp_path: Path) -> None:
     home = make_home(tmp_path)
-    assert worklist_document(home, {}) == {"as_of_position": 0, "steps": []}
+    assert worklist_document(home, {}) == {"as_of_position": 0, "lists": [], "steps": []}
     assert reports_document(home, "", "", "", 10) == {"reports": []}
 
 

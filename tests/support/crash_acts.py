@@ -18,6 +18,9 @@ from safelight.core.progress import silent
 from safelight.evidence.verification import check_bundle
 from safelight.gateway.dicom.ports import AssociationFacts, StoreCommand
 from safelight.journal.kinds import FactKind
+from safelight.site.dicom_commitments import KINDS as COMMITMENT_KINDS
+from safelight.site.dicom_commitments import CommitmentDesk
+from safelight.site.dicom_commitments import fold as fold_commitments
 from safelight.site.evidence import export_evidence
 from safelight.site.exporting import Wanted, export
 from safelight.site.flushing import finish_copies, pack_everything
@@ -27,6 +30,7 @@ from safelight.site.opened import Site
 from safelight.site.recoveries import NoRecovery, resume, start, state_of
 from safelight.site.verifying import rebuild, scrub_now, verify_everything
 from safelight.vault.pack_format import place_of
+from safelight.wire.dicom.commitment import CommitmentRequest, Reference
 from support.crash_disk import PowerCut
 from support.crash_site import Machine, copy_machine, journal_entries
 from support.landed import take_in
@@ -45,6 +49,10 @@ class Day:
     answered: set[str] = field(default_factory=set)
     harmed: set[tuple[str, str]] = field(default_factory=set)
     """Placement and pack."""
+    asked: set[tuple[str, str]] = field(default_factory=set)
+    """Requests for storage commitment that were answered with success: calling AE title and transaction."""
+    committed: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    """What each modality was told is safe: it may delete these digests."""
     recorded: dict[int, bytes] = field(default_factory=dict)
     """Position and hash of every journal entry at the moment of the cut."""
 
@@ -118,7 +126,8 @@ def _come_back(machine: Machine, day: Day) -> None:
         pack_everything(site, silent)
 
 
-def _harm(site: Site, day: Day, placement: str, pack: str, *, remove: bool = False) -> None:
+def harm(site: Site, day: Day, placement: str, pack: str, *, remove: bool = False) -> None:
+    """Flip a bit in the middle of a copy, or remove it."""
     directory = {"home": site.home.vault, "second": Path(site.settings.vault.second)}[placement]
     path = directory / "packs" / place_of(pack)
     day.harmed.add((placement, pack))
@@ -133,11 +142,11 @@ def _harm(site: Site, day: Day, placement: str, pack: str, *, remove: bool = Fal
 def _heal_and_rebuild(machine: Machine, day: Day) -> None:
     with machine.site() as site:
         packs = sorted(row.name for row in site.catalog.packs() if row.kind == "instances")
-        _harm(site, day, "home", packs[0])
-        _harm(site, day, "second", packs[1])
-        _harm(site, day, "second", packs[2], remove=True)
+        harm(site, day, "home", packs[0])
+        harm(site, day, "second", packs[1])
+        harm(site, day, "second", packs[2], remove=True)
         verify_everything(site, deep=False, heal=True, report=silent)
-        _harm(site, day, "home", packs[2])
+        harm(site, day, "home", packs[2])
         scrub_now(site, 100, silent)
         receive(site, day, [make_instance(STUDIES[1], 2, 1, 16, random.Random(SEED))])
         rebuild(site, silent)
@@ -150,7 +159,44 @@ def _recover_and_prove(machine: Machine, day: Day) -> None:
         export_evidence(site, {"to": str(machine.root / "evidence.zip")})
 
 
+def _commit(machine: Machine, day: Day) -> None:
+    """Ask for commitment before and after there are copies; whoever is told yes deletes."""
+    one, two, other, _ = _instances()
+    facts = AssociationFacts(AETitle.parse(b"CT1"), AETitle.parse(b"HERE"), "10.0.0.7")
+    with machine.site() as site:
+        desk = CommitmentDesk(site)
+        receive(site, day, [one, two])
+        _ask(desk, facts, day, "2.25.1", [one, two])
+        desk.turn()
+        _hear(desk, facts, day, "2.25.1", [one, two])
+        pack_everything(site, silent)
+        receive(site, day, [other])
+        _ask(desk, facts, day, "2.25.2", [one, other])
+        for _ in range(2):
+            for name in ("2.25.1", "2.25.2"):
+                # Nobody waits on an association: it is looked at with the next turn.
+                desk.let_go(facts, name)
+            desk.turn()
+            _hear(desk, facts, day, "2.25.1", [one, two])
+            _hear(desk, facts, day, "2.25.2", [one, other])
+            pack_everything(site, silent)
+
+
+def _ask(desk: CommitmentDesk, facts: AssociationFacts, day: Day, name: str, of: Sequence[RawInstance]) -> None:
+    desk.ask(facts, CommitmentRequest(name, tuple(Reference(CT_IMAGE.decode(), one.uid) for one in of)))
+    day.asked.add((facts.calling.text, name))
+
+
+def _hear(desk: CommitmentDesk, facts: AssociationFacts, day: Day, name: str, of: Sequence[RawInstance]) -> None:
+    report = desk.take(facts, name)
+    if report is not None:
+        safe = {reference.sop_instance for reference in report.committed}
+        day.committed[facts.calling.text, name] = tuple(one.digest for one in of if one.uid in safe)
+        desk.delivered(facts, name, 0)
+
+
 ACTS: Final = {
+    "commit": Act(_commit),
     "receive and pack": Act(_receive_and_pack),
     "come back": Act(_come_back, "receive and pack", 0.3),
     "heal and rebuild": Act(_heal_and_rebuild, "receive and pack"),
@@ -202,6 +248,23 @@ def _told(site: Site) -> tuple[set[str], tuple[int, ...], set[bytes], list[str]]
     return set(lines), counts, {row.version.digest for row in site.catalog.landed()}, lines
 
 
+def committed_is_safe(site: Site, root: Path, day: Day) -> None:
+    """I3: what a modality may delete lies whole in as many placements as the plan demands, and no request is lost."""
+    assert len(site.placements) == site.settings.vault.copies_min
+    for digests in day.committed.values():
+        for digest in digests:
+            holding = site.holdings.holding_of(bytes.fromhex(digest))
+            for placement in site.placements:
+                placement.verify(holding.pack)
+    answered = {
+        (str(entry.facts["calling"]), str(entry.facts["transaction"]))
+        for entry in site.records.journal.entries(kinds=[FactKind.COMMITMENT_DELIVERED])
+    }
+    open_ones = set(fold_commitments(site.records.journal.entries(kinds=COMMITMENT_KINDS)))
+    assert day.asked <= open_ones | answered
+    assert answered <= day.committed.keys()
+
+
 def recorded_facts_stay(site: Site, root: Path, day: Day) -> None:
     """I7: what was recorded once is recorded for ever, in an unbroken chain."""
     assert site.records.journal.verify() == []
@@ -241,6 +304,7 @@ def it_works_on(site: Site, root: Path, day: Day) -> None:
 
 EVERY_CHECK: Final[Sequence[Check]] = (
     recorded_facts_stay,
+    committed_is_safe,
     claimed_copies_are_whole,
     answered_comes_out,
     evidence_is_whole_or_absent,

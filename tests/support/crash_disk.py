@@ -329,6 +329,7 @@ class FsyncLiar:
         self._lies_about = lies_about
         self.create = disk.create
         self.open = disk.open
+        self.open_direct = disk.open_direct
         self.write = disk.write
         self.allocate = disk.allocate
         self.truncate = disk.truncate

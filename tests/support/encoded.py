@@ -2,6 +2,9 @@
 
 import struct
 
+from safelight.core.instance import ByteSource, MemorySource
+from safelight.wire.dicom.transcoding import transcoded
+
 LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 UNDEFINED = 0xFFFFFFFF
 
@@ -95,3 +98,8 @@ class CountedSource:
             begin = offset + len(piece) - zeros_end
             piece += self._tail[begin : begin + rest]
         return piece
+
+
+def transcode(source: ByteSource, stored: str, wanted: str) -> MemorySource:
+    """Return a data set in another transfer syntax, whole."""
+    return MemorySource(b"".join(transcoded(source, stored, wanted)))

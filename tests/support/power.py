@@ -6,6 +6,7 @@ and loop devices.
 
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -38,9 +39,12 @@ class Memory:
 
     def fill(self, left: int) -> None:
         """Take all the room but so many bytes."""
-        facts = os.statvfs(self.mount)
-        with self._filler.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, facts.f_bavail * facts.f_frsize - left // 4096 * 4096)
+        while True:
+            facts = os.statvfs(self.mount)
+            with self._filler.open("wb") as file, suppress(OSError):
+                # Whoever works there may take some of it meanwhile.
+                os.posix_fallocate(file.fileno(), 0, facts.f_bavail * facts.f_frsize - left // 4096 * 4096)
+                return
 
     def free(self) -> None:
         """Give the room back."""

@@ -114,7 +114,8 @@ def read(file: bytes) -> Dataset:
 def parts_of(answered: Answered) -> list[tuple[str, bytes]]:
     """Return media type and bytes of each part of a multipart answer, cut by the boundary that it names."""
     boundary = answered.headers["content-type"].partition("boundary=")[2].strip('"').encode()
-    pieces = answered.body.split(b"\r\n--" + boundary)
+    # The first border stands at the very beginning, without a line end before it.
+    pieces = (b"\r\n" + answered.body).split(b"\r\n--" + boundary)
     assert pieces[-1] == b"--\r\n" and pieces[0] == b""
     parts = []
     for piece in pieces[1:-1]:

@@ -54,7 +54,8 @@ def test_a_message_is_cut_alike_wherever_it_is_torn() -> None:
 
 @given(st.lists(st.binary(max_size=60).filter(lambda part: b"\r\n--b" not in part)), st.data())
 def test_what_is_written_is_read_again(parts: list[bytes], data: st.DataObject) -> None:
-    body = b"".join(part_head("b", {"Content-Type": "x/y"}) + part for part in parts) + closing("b")
+    heads = (part_head("b", {"Content-Type": "x/y"}, is_first=number == 0) for number in range(len(parts)))
+    body = b"".join(head + part for head, part in zip(heads, parts, strict=True)) + closing("b")
     cuts = sorted({0, len(body), *data.draw(st.lists(st.integers(0, len(body)), max_size=5))})
     found, is_whole = parts_of([body[start:end] for start, end in pairwise(cuts)])
     assert [part for _, part in found] == parts and is_whole

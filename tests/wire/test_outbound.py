@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safelight.core.instance import MemorySource
-from safelight.wire.dicom.outbound import data_set_pdus
+from safelight.wire.dicom.outbound import data_set_pdus, short_data_set_pdus
 
 CONTENT = bytes(range(256)) * 1000
 
@@ -60,3 +60,10 @@ def test_a_large_instance_is_read_piece_by_piece(pdu_bytes_max: int) -> None:
     assert sum(source.reads) == source.size
     assert max(source.reads) <= 8_388_608
     assert len(source.reads) > 2
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 57, 58, 59, 200])
+def test_a_short_data_set_is_written_as_a_long_one_is(size: int) -> None:
+    data = bytes(range(size))
+    batches = data_set_pdus(3, MemorySource(data), 64)
+    assert short_data_set_pdus(3, data, 64) == b"".join(piece for batch in batches for piece in batch)

@@ -10,7 +10,8 @@ from safelight.wire.dicom.dataset import scan_head
 from safelight.wire.dicom.elements import BadDataSet
 from safelight.wire.dicom.frames import Undecodable
 from safelight.wire.dicom.part10 import NotDicom, read_prefix
-from safelight.wire.dicom.transcoding import NATIVE, alternatives, transcode
+from safelight.wire.dicom.transcoding import NATIVE, alternatives
+from support.encoded import transcode
 from support.real_files import all_files, real_file
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"

@@ -1,5 +1,6 @@
 """The register of application entities that were seen here: what a new PACS needs to know of them."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,10 +11,13 @@ from sqlalchemy import Connection, Row, func, select
 
 from safelight.catalog.schema import caller_table
 from safelight.catalog.tallies import add_to_tallies
+from safelight.core.clock import from_text, to_text
 from safelight.core.database import insert_or_replace
 
 CALLERS_MAX: Final = 10_000
 """Anybody can invent AE titles; further ones are counted and not kept."""
+CALLED_MAX: Final = 32
+"""Titles that one caller called, each with what it did there."""
 LISTED_MAX: Final = 512
 """UIDs kept for one caller in each list."""
 
@@ -65,6 +69,21 @@ class CallerRow:
     last: dict[CallerAct, datetime]
     """When each act was last seen."""
     counts: dict[CallerAct, int]
+    by_called: dict[str, dict[CallerAct, "Seen"]]
+    """By the title that it called: what it did there. Refused calls are not among them."""
+
+    def calls(self, title: str) -> int:
+        """Return how many associations it opened by this title."""
+        seen = self.by_called.get(title, {}).get(CallerAct.ASSOCIATION)
+        return seen.count if seen else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How often something was seen, and when last."""
+
+    count: int
+    last: datetime
 
 
 def record_callers(connection: Connection, sightings: Sequence[CallerSighting]) -> None:
@@ -117,6 +136,8 @@ def _add(row: dict[str, Any], seen: CallerSighting) -> None:
     row[f"last_{seen.act}_at"] = seen.at if last is None else max(last, seen.at)
     row[f"{seen.act}_count"] += seen.count
     row["called"] = _joined(row["called"], (seen.called,))
+    if seen.called and seen.act is not CallerAct.REFUSAL:
+        row["called_acts"] = _counted(row["called_acts"], seen)
     row["sop_classes"] = _joined(row["sop_classes"], seen.sop_classes)
     row["transfer_syntaxes"] = _joined(row["transfer_syntaxes"], seen.transfer_syntaxes)
     row["implementation_uid"] = seen.implementation_uid or row["implementation_uid"]
@@ -130,6 +151,15 @@ def _joined(known: str, more: Iterable[str]) -> str:
         if one and len(listed) < LISTED_MAX:
             listed[one] = None
     return "\\".join(sorted(listed))
+
+
+def _counted(known: str, seen: CallerSighting) -> str:
+    acts: dict[str, dict[str, Any]] = json.loads(known or "{}")
+    if seen.called in acts or len(acts) < CALLED_MAX:
+        of_title = acts.setdefault(seen.called, {})
+        count, last = of_title.get(seen.act.value, (0, ""))
+        of_title[seen.act.value] = (count + seen.count, max(last, to_text(seen.at)))
+    return json.dumps(acts, sort_keys=True)
 
 
 def _row(row: Row[Any]) -> CallerRow:
@@ -149,4 +179,8 @@ def _row(row: Row[Any]) -> CallerRow:
         last_seen_at=row.last_seen_at,
         last={act: at for act, (at, _) in acts.items() if at is not None},
         counts={act: count for act, (_, count) in acts.items() if count},
+        by_called={
+            title: {CallerAct(act): Seen(count, from_text(last)) for act, (count, last) in told.items()}
+            for title, told in json.loads(row.called_acts or "{}").items()
+        },
     )

@@ -33,6 +33,7 @@ from safelight.catalog.errors import CatalogDamaged, CatalogMissing, CatalogTher
 from safelight.catalog.exposure import ExposureInputs, exposure_inputs
 from safelight.catalog.findings import Fact
 from safelight.catalog.levels import Page
+from safelight.catalog.reading import touch
 from safelight.catalog.rows import (
     CopyRow,
     CopyState,
@@ -273,6 +274,11 @@ class Catalog:
         with self._database.reading() as connection:
             return search.one_study(connection, study)
 
+    def received_since(self, moment: datetime, limit: int = PAGE_MAX) -> list[StudyRow]:
+        """Return studies of which something was received at or after a moment, the oldest receipt first."""
+        with self._database.reading() as connection:
+            return search.received_since(connection, moment, limit)
+
     def studies(self) -> Iterator[StudyRow]:
         """Give every study, in no order that means anything, a few hundred in memory at a time."""
         after = 0
@@ -467,7 +473,4 @@ def _look(connection: Connection, path: Path) -> None:
     found = connection.execute(select(about_table.c.format)).scalar()
     if found != FORMAT:
         raise CatalogDamaged(path=str(path), format=found)
-    for table in schema.sorted_tables:
-        # Every command starts here: building forty queries out of their parts would cost more than asking them.
-        columns = ", ".join(f'"{column.name}"' for column in table.columns)
-        connection.exec_driver_sql(f'SELECT {columns} FROM "{table.name}" LIMIT 1').first()  # noqa: S608 - our own names
+    touch(connection, schema.sorted_tables)

@@ -1,6 +1,6 @@
 """Instances in the landing log: which wait to be packed, and which need not stay."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select
@@ -63,8 +63,8 @@ def mark_landed_packed(connection: Connection, version_keys: Iterable[int], plac
             landed_table.c.version_key.in_(chunk), landed_table.c.prefix_size == 0, landed_table.c.packed.is_(False)
         )
         marked += connection.execute(landed_table.update().where(covered).values(packed=True)).rowcount
-    for place_ in places:
-        covered = and_(_at(place_), landed_table.c.packed.is_(False))
+    for named in _at(places):
+        covered = and_(named, landed_table.c.packed.is_(False))
         marked += connection.execute(landed_table.update().where(covered).values(packed=True)).rowcount
     return marked
 
@@ -141,12 +141,11 @@ def settled_segments(connection: Connection) -> list[tuple[int, int]]:
 def forget_places(connection: Connection, places: Iterable[LandingPlace]) -> None:
     """Drop places of landing that were freed."""
     freed = 0
-    for place_ in places:
-        waited = connection.execute(
-            select(func.count()).select_from(landed_table).where(_at(place_), landed_table.c.packed.is_(False))
+    for named in _at(places):
+        freed += connection.execute(
+            select(func.count()).select_from(landed_table).where(named, landed_table.c.packed.is_(False))
         ).scalar_one()
-        connection.execute(delete(landed_table).where(_at(place_)))
-        freed += waited
+        connection.execute(delete(landed_table).where(named))
     add_to_tallies(connection, {"instances_waiting": -freed})
 
 
@@ -169,20 +168,25 @@ def _spot(place_: LandingPlace) -> tuple[int, int, int]:
     return place_.segment, place_.epoch, place_.offset
 
 
-def _at(place_: LandingPlace) -> ColumnElement[bool]:
-    return and_(
-        landed_table.c.segment == place_.segment,
-        landed_table.c.epoch == place_.epoch,
-        landed_table.c.offset == place_.offset,
-    )
+def _at(places: Iterable[LandingPlace]) -> Iterator[ColumnElement[bool]]:
+    """Give conditions that together cover these places, each many of one segment."""
+    for (segment, epoch), offsets in _by_segment(places).items():
+        for chunk in chunks(offsets):
+            yield and_(
+                landed_table.c.segment == segment, landed_table.c.epoch == epoch, landed_table.c.offset.in_(chunk)
+            )
+
+
+def _by_segment(places: Iterable[LandingPlace]) -> dict[tuple[int, int], list[int]]:
+    offsets: dict[tuple[int, int], list[int]] = {}
+    for place_ in places:
+        offsets.setdefault((place_.segment, place_.epoch), []).append(place_.offset)
+    return offsets
 
 
 def _already_landed(connection: Connection, places: Sequence[LandingPlace]) -> set[tuple[int, int, int]]:
     found: set[tuple[int, int, int]] = set()
-    by_segment: dict[tuple[int, int], list[int]] = {}
-    for place_ in places:
-        by_segment.setdefault((place_.segment, place_.epoch), []).append(place_.offset)
-    for (segment, epoch), offsets in by_segment.items():
+    for (segment, epoch), offsets in _by_segment(places).items():
         for chunk in chunks(offsets):
             statement = select(landed_table.c.offset).where(
                 landed_table.c.segment == segment, landed_table.c.epoch == epoch, landed_table.c.offset.in_(chunk)

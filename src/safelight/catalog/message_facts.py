@@ -7,12 +7,15 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Connection, delete, select, update
 
 from safelight.catalog.findings import Fact
+from safelight.catalog.listed_steps import LISTING_KINDS, apply_listing
 from safelight.catalog.message_rows import DeliveryState
 from safelight.catalog.message_tables import about_table, delivery_table, hold_table, message_table, sender_table
 from safelight.core.clock import from_text
 from safelight.core.database import insert_or_replace, insert_or_skip
 
 SENDERS_MAX: Final = 1000
+WRITTEN_HERE: Final = "reconciliation"
+"""Stands in place of the host of messages that we wrote: they are no feed that may fall silent."""
 MESSAGE_KINDS: Final = (
     "hl7-received",
     "hl7-delivered",
@@ -21,6 +24,7 @@ MESSAGE_KINDS: Final = (
     "hl7-released",
     "hl7-skipped",
     "hl7-replayed",
+    *LISTING_KINDS,
 )
 
 
@@ -79,6 +83,8 @@ def _apply(connection: Connection, fact: Fact) -> None:
     elif fact.kind == "hl7-replayed":
         rows = [_waiting(told["destination"], fact.position, message) for message in told["messages"]]
         connection.execute(insert_or_skip(connection, delivery_table), rows)
+    elif fact.kind in LISTING_KINDS:
+        apply_listing(connection, fact)
 
 
 def _message(fact: Fact) -> dict[str, Any]:
@@ -104,7 +110,7 @@ def _note_senders(connection: Connection, received: Sequence[Fact]) -> None:
     """Count messages by whoever made them; names are the senders' own, so only so many are kept."""
     by_sender: dict[str, list[Fact]] = {}
     for fact in received:
-        if fact.facts["arrived"] == "message":
+        if fact.facts["arrived"] == "message" and fact.facts["host"] != WRITTEN_HERE:
             by_sender.setdefault(fact.facts.get("sender", ""), []).append(fact)
     known = {row.sender: row for row in connection.execute(select(sender_table))}
     rows = []

@@ -11,8 +11,10 @@ from typing import Any, Final, Self
 
 from sqlalchemy import Connection, func, select, update
 
-from safelight.catalog import message_facts, order_fold, order_search
+from safelight.catalog import listed_steps, message_facts, order_fold, order_search, worklist
 from safelight.catalog.errors import CatalogDamaged
+from safelight.catalog.listed_step import ListedStep
+from safelight.catalog.listed_steps import Listing
 from safelight.catalog.message_facts import ChainedFact
 from safelight.catalog.message_rows import DeliveryRow, DeliveryState, Hold, MessageRow, QueueTally, SenderRow
 from safelight.catalog.message_tables import (
@@ -25,9 +27,9 @@ from safelight.catalog.message_tables import (
     sender_table,
 )
 from safelight.catalog.order_changes import Changes, PatientName
-from safelight.catalog.order_search import ReportRow, StepRow, StepSearch
+from safelight.catalog.order_search import KnownPatient, ReportRow, StepRow, StepSearch
 from safelight.catalog.order_tables import person_table, report_table, step_name_table, step_table
-from safelight.catalog.reading import chunks
+from safelight.catalog.reading import chunks, touch
 from safelight.core.database import Database, Durability, is_database
 
 ROWS_MAX: Final = 1000
@@ -222,10 +224,20 @@ class MessageIndex:
             if changes:
                 connection.execute(update(about_table).values(folded=changes[-1][0]))
 
-    def steps(self, search: StepSearch) -> list[StepRow]:
-        """Return scheduled procedure steps, by start."""
+    def steps(self, search: StepSearch, by_hand: Sequence[StepRow] = ()) -> list[StepRow]:
+        """Return scheduled procedure steps, by start: from messages and lists, and what people registered by hand."""
         with self._database.reading() as connection:
-            return order_search.steps(connection, search)
+            return worklist.steps(connection, search, by_hand)
+
+    def listings(self) -> list[Listing]:
+        """Return the lists of steps that others keep, in the order in which they count."""
+        with self._database.reading() as connection:
+            return listed_steps.listings(connection)
+
+    def listed(self, source: str) -> dict[str, ListedStep]:
+        """Return the steps of a list by their keys."""
+        with self._database.reading() as connection:
+            return listed_steps.listed(connection, source)
 
     def reports(self, patient_id: str = "", accession: str = "", study: str = "", limit: int = 100) -> list[ReportRow]:
         """Return reports that fit any of what is given, the newest first."""
@@ -236,6 +248,11 @@ class MessageIndex:
         """Return under which identifier a patient goes now, what is known, and whether it is in the house."""
         with self._database.reading() as connection:
             return order_search.patient(connection, name)
+
+    def patients_called(self, patient_ids: Sequence[str]) -> list[KnownPatient]:
+        """Return everybody who goes, or went before a merge, by one of these identifiers, whoever issued it."""
+        with self._database.reading() as connection:
+            return order_search.patients_called(connection, patient_ids)
 
     def queue(self, destination: str) -> QueueTally:
         """Return how a destination's queue stands."""
@@ -283,8 +300,7 @@ def _opened(path: Path, *, read_only: bool) -> Database:
     try:
         with database.reading() as connection:
             found = connection.execute(select(about_table.c.format)).scalar()
-            for table in message_schema.sorted_tables:
-                connection.execute(select(table).limit(1)).first()
+            touch(connection, message_schema.sorted_tables)
         if found != FORMAT:
             raise CatalogDamaged(path=str(path), format=found)
     except CatalogDamaged:

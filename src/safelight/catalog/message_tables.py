@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary,
 
 from safelight.catalog.schema import Instant
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 
 message_schema = MetaData()
 

@@ -7,6 +7,11 @@ Dates and times stay as they came: local time of an unknown place.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+PLACER: Final = "PlacerOrderNumberImagingServiceRequest"
+FILLER: Final = "FillerOrderNumberImagingServiceRequest"
+START: Final = ("ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime")
 
 
 class StepState(StrEnum):

@@ -1,8 +1,9 @@
-"""Tables of patients, scheduled procedure steps and reports as HL7 messages tell them."""
+"""Tables of patients, scheduled procedure steps and reports: as HL7 messages tell them, and as lists have them."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table
 
 from safelight.catalog.message_tables import message_schema
+from safelight.catalog.schema import Instant
 
 person_table = Table(
     "person",
@@ -32,6 +33,9 @@ step_table = Table(
     Column("state", String, nullable=False),
     Column("accession", String, nullable=False),
     Column("study", String, nullable=False),
+    # The order's numbers without their namespaces.
+    Column("placer", String, nullable=False),
+    Column("filler", String, nullable=False),
     Column("modality", String, nullable=False),
     Column("station", String, nullable=False),
     Column("start_date", String, nullable=False),
@@ -42,6 +46,9 @@ step_table = Table(
     Index("step_by_start", "state", "start_date", "start_time"),
     Index("step_by_patient", "patient_id", "issuer"),
     Index("step_by_accession", "accession"),
+    Index("step_by_study", "study"),
+    Index("step_by_placer", "placer"),
+    Index("step_by_filler", "filler"),
 )
 
 step_name_table = Table(
@@ -51,6 +58,42 @@ step_name_table = Table(
     Column("value", String, primary_key=True),
     Column("step", BigInteger, nullable=False),
     Index("step_name_by_step", "step"),
+)
+
+listing_table = Table(
+    # A list of steps that somebody keeps: a RIS whose worklist is mirrored, or a nightly extract.
+    "listing",
+    message_schema,
+    Column("source", String, primary_key=True),
+    Column("way", String, nullable=False),
+    Column("as_of", Instant, nullable=False),
+    Column("journal_position", BigInteger, nullable=False),
+)
+
+listed_step_table = Table(
+    "listed_step",
+    message_schema,
+    Column("source", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("patient_id", String, nullable=False),
+    Column("issuer", String, nullable=False),
+    Column("accession", String, nullable=False),
+    Column("study", String, nullable=False),
+    Column("placer", String, nullable=False),
+    Column("filler", String, nullable=False),
+    Column("modality", String, nullable=False),
+    Column("station", String, nullable=False),
+    Column("start_date", String, nullable=False),
+    Column("start_time", String, nullable=False),
+    # JSON: DICOM keywords and their values, of the patient and of the step.
+    Column("patient", String, nullable=False),
+    Column("attributes", String, nullable=False),
+    Index("listed_step_by_start", "start_date", "start_time"),
+    Index("listed_step_by_accession", "accession"),
+    Index("listed_step_by_study", "study"),
+    Index("listed_step_by_placer", "placer"),
+    Index("listed_step_by_filler", "filler"),
+    Index("listed_step_by_patient", "patient_id"),
 )
 
 report_table = Table(

@@ -7,13 +7,12 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Row, select
 
-from safelight.catalog.order_changes import Changes, PatientName, ReportNotice, StepState
+from safelight.catalog.order_changes import FILLER, PLACER, START, Changes, PatientName, ReportNotice, StepState
 from safelight.catalog.order_tables import person_table, report_table, step_name_table, step_table
 from safelight.catalog.reading import chunks
 from safelight.core.database import insert_or_replace, insert_or_skip
 
 KINDS = ("filler", "placer", "accession", "study")
-START = ("ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime")
 
 
 @dataclass(slots=True)
@@ -126,12 +125,13 @@ class WorkingSet:
             found = []
             for chunk in chunks({name.patient_id for name in names}):
                 rows = connection.execute(select(person_table).where(person_table.c.patient_id.in_(chunk)))
-                found += [person for row in rows if (person := _person(row)).name in names]
+                found += [person for row in rows if (person := person_of(row)).name in names]
             self.persons.update({person.name: person for person in found})
             names = {person.merged_into for person in found if person.merged_into is not None} - looked_for
 
 
-def _person(row: Row[Any]) -> Person:
+def person_of(row: Row[Any]) -> Person:
+    """Read a row of the table of patients."""
     merged_into = None if row.merged_into_id is None else PatientName(row.merged_into_id, row.merged_into_issuer)
     return Person(
         PatientName(row.patient_id, row.issuer),
@@ -178,6 +178,8 @@ def _step_row(step: Step) -> dict[str, Any]:
         "state": step.state,
         "accession": told.get("AccessionNumber", ""),
         "study": told.get("StudyInstanceUID", ""),
+        "placer": told.get(PLACER, ""),
+        "filler": told.get(FILLER, ""),
         "modality": told.get("Modality", ""),
         "station": told.get("ScheduledStationAETitle", ""),
         "start_date": told.get(START[0], ""),

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from safelight.catalog.errors import CatalogDamaged
 from safelight.core.clock import from_text, to_text
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 schema = MetaData()
 
@@ -299,6 +299,8 @@ caller_table = Table(
     Column("title", String, primary_key=True),
     Column("host", String, primary_key=True),
     _text("called"),
+    # JSON: by the title that was called, how often each act was seen and when last.
+    _text("called_acts"),
     _text("implementation_uid"),
     _text("implementation_version"),
     _text("sop_classes"),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, or_, select
@@ -93,6 +94,14 @@ def all_studies(connection: Connection, after: int) -> list[tuple[int, StudyRow]
     return [
         (row[-1], study_row(row))
         for row in connection.execute(statement.order_by(study_table.c.key).limit(READ_STUDIES))
+    ]
+
+
+def received_since(connection: Connection, moment: datetime, limit: int) -> list[StudyRow]:
+    """Return studies of which something was received at or after a moment, the oldest receipt first."""
+    statement = _studies().where(study_table.c.last_received_at >= moment)
+    return [
+        study_row(row) for row in connection.execute(statement.order_by(study_table.c.last_received_at).limit(limit))
     ]
 
 

@@ -22,7 +22,7 @@ STATES = ("scheduled", "arrived", "started", "completed", "canceled", "discontin
 @home_option
 @json_option
 def worklist(home_directory: Path, as_json: bool, **asked: Any) -> None:
-    """Show scheduled procedure steps, by start, as folded from the orders that came."""
+    """Show scheduled procedure steps, by start: from orders, from lists of others, and registered by hand."""
     from safelight.site.hl7_worklist import worklist_document
     from safelight.site.home import Home
 
@@ -39,6 +39,10 @@ def worklist(home_directory: Path, as_json: bool, **asked: Any) -> None:
             f"{told.get('ScheduledProcedureStepDescription', '')}"
         )
     click.echo(f"{len(document['steps'])} steps, as of journal entry {document['as_of_position']}")
+    for one in document["lists"]:
+        click.echo(
+            f"{one['source']} as of {one['as_of']}" + (f", stands still: {one['frozen']}" if one["frozen"] else "")
+        )
 
 
 @click.command()
@@ -51,7 +55,10 @@ def worklist(home_directory: Path, as_json: bool, **asked: Any) -> None:
 @home_option
 @json_option
 def reports(patient_id: str, accession: str, study: str, limit: int, home_directory: Path, as_json: bool) -> None:
-    """Find reports that came as HL7 messages, the newest first; any of what is given may fit."""
+    """Find reports that came as HL7 messages, and those that lie in the archive; any of what is given may fit.
+
+    Without a patient, accession number or study only messages are listed, the newest first.
+    """
     from safelight.site.hl7_worklist import reports_document
     from safelight.site.home import Home
 
@@ -61,6 +68,6 @@ def reports(patient_id: str, accession: str, study: str, limit: int, home_direct
         return
     for row in document["reports"]:
         click.echo(
-            f"{row['message']:>9} {row['observed']:<14} {row['status']:<3} {row['patient_id']:<14} "
+            f"{row['message'] or row['form']:>17} {row['observed']:<14} {row['status']:<3} {row['patient_id']:<14} "
             f"{row['accession']:<14} {row['title']}"
         )

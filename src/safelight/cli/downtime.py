@@ -35,6 +35,29 @@ downtime.add_command(device)
 
 
 @downtime.command()
+@home_option
+@json_option
+def cutover(home_directory: Path, as_json: bool) -> None:
+    """Show the AE titles of other systems that we answer to, whether they are in force now, and who called by them."""
+    from safelight.site.cutover import cutover_document
+    from safelight.site.home import Home
+
+    document = cutover_document(Home.at(home_directory))
+    if as_json:
+        print_json(document)
+        return
+    if not document["aliases"]:
+        click.echo("No aliases are set: see [gateway.dicom] aliases in docs/operating.md.")
+    for one in document["aliases"]:
+        state = "in force" if one["active"] else "not in force"
+        why = "always" if one["always"] else f"{one['scope']} is in {one['phase']}"
+        click.secho(f"{one['title']:<16} {state} ({why})", fg="green" if one["active"] else None)
+        for caller in one["called_by"]:
+            did = ", ".join(caller["did"])
+            click.echo(f"  {caller['device']:<16} {caller['calls']:>7,} calls, last {caller['last']}  {did}")
+
+
+@downtime.command()
 @scope_option
 @since_option
 @click.option("--planned-start", help="Not away yet: it will be taken away at this moment. Again: another moment.")

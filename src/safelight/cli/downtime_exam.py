@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from safelight.cli.options import Command, act_options, home_option, json_option, print_json, run_act
+from safelight.cli.options import DIRECTORY, Command, act_options, home_option, json_option, print_json, run_act
 from safelight.downtime.exam import Way
 
 by_option = click.option("--by", required=True, help="Who says so: a person's name.")
@@ -108,6 +108,24 @@ def identify(accession: str, home_directory: Path, as_json: bool, **told: Any) -
 def cancel(accession: str, home_directory: Path, as_json: bool, **told: Any) -> None:
     """Note that an exam will not be done; its number is not given out again."""
     _step("cancelled", accession, told, home_directory, as_json=as_json)
+
+
+@exam.command("labels")
+@click.argument("accession")
+@click.option("--to", "file", type=DIRECTORY, required=True, help="The PDF file to write.")
+@click.option("--each", type=int, default=3, show_default=True, help="How many labels.")
+@home_option
+@json_option
+def exam_labels(accession: str, file: Path, each: int, home_directory: Path, as_json: bool) -> None:
+    """Write labels for an exam, with name and both numbers as bar codes: A4, 21 on a page, 63.5 by 38.1 mm."""
+    from safelight.site.downtime_numbers import print_exam_labels
+    from safelight.site.home import Home
+
+    document = print_exam_labels(Home.at(home_directory), accession, file, each)
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(f"{document['labels']:,} labels: {file}")
 
 
 @exam.command("list")

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import click
 
+from safelight.cli.gateway_commitment import commitment
 from safelight.cli.gateway_destination import destination
+from safelight.cli.gateway_procedure_steps import procedure_steps
 from safelight.cli.gateway_queue import queue
+from safelight.cli.gateway_worklist import worklist
 from safelight.cli.options import DIRECTORY, home_option, json_option, print_json, run_act
 from safelight.core.names import AETitle, Peer
 
@@ -17,6 +20,9 @@ def gateway() -> None:
 
 gateway.add_command(queue)
 gateway.add_command(destination)
+gateway.add_command(worklist)
+gateway.add_command(commitment)
+gateway.add_command(procedure_steps)
 
 
 @gateway.command()

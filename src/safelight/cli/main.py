@@ -1,5 +1,6 @@
 """The program `safelight`: finds the command, shows errors so that they say who must act and how."""
 
+import gc
 import importlib
 import json
 import os
@@ -12,6 +13,7 @@ import click
 from safelight import VERSION
 from safelight.core.errors import Defect, SafelightError, UsageError, foreseen
 
+GARBAGE_LOOKED_FOR_AFTER: Final = 50_000
 EXIT_STOPPED: Final = 130
 EXIT_NOBODY_READS: Final = 141
 
@@ -24,9 +26,14 @@ COMMANDS: Final = {
     "protection": ("safelight.cli.protection:protection", "Seed, pull, census: get every study into the vault."),
     "vault": ("safelight.cli.vault:vault", "Usage, verify and heal, export, the recovery key."),
     "catalog": ("safelight.cli.catalog:catalog", "Find studies; rebuild the catalog from the vault."),
+    "plan": ("safelight.cli.plan:plan", "The plan that IT and radiology sign together: write, assess, agree."),
     "downtime": ("safelight.cli.downtime:downtime", "Say what is away, carry on, come back."),
     "console": ("safelight.cli.console:console", "Screens: who may log in, and the certificate."),
     "recovery": ("safelight.cli.recovery:recovery", "Refill a PACS in clinical order and prove it."),
+    "reconciliation": (
+        "safelight.cli.reconciliation:reconciliation",
+        "After an outage: match, correct, send, until none is open.",
+    ),
     "evidence": ("safelight.cli.evidence:evidence", "Export and verify sealed, signed evidence."),
     "rehearsal": ("safelight.cli.rehearsal:rehearsal", "Generate a rehearsal hospital; run the demonstration."),
 }
@@ -119,6 +126,8 @@ def show_error(error: SafelightError, as_json: bool) -> int:
 def main() -> None:
     """Run the program; the one place where a failure becomes words and an exit code."""
     as_json = "--json" in sys.argv
+    # What a command loads stays; looking through it for garbage again and again is a tenth of its start.
+    gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER)
     try:
         code = program.main(standalone_mode=False) or 0
     except click.ClickException as error:

@@ -126,12 +126,24 @@ def release(home_directory: Path, as_json: bool, **told: Any) -> None:
 @recovery.command()
 @click.argument("number", required=False)
 @click.option("--target-url", default="", help="Orthanc's REST address once more: it is not kept.")
+@click.option("--patients", type=DIRECTORY, help="Once more, if it was cut off before its order was on record.")
+@click.option("--pin", "pins", multiple=True, help="Once more, if it was cut off before its order was on record.")
 @act_options
 @home_option
 @json_option
-def resume(number: str | None, target_url: str, reason: str, by: str, home_directory: Path, as_json: bool) -> int:
+def resume(
+    number: str | None,
+    target_url: str,
+    patients: Path | None,
+    pins: tuple[str, ...],
+    reason: str,
+    by: str,
+    home_directory: Path,
+    as_json: bool,
+) -> int:
     """Go on with a recovery that was paused, or that a crash cut off, to its end."""
-    told = {"number": number, "target_url": target_url, "reason": reason, "by": by}
+    told: dict[str, Any] = {"number": number, "target_url": target_url, "reason": reason, "by": by}
+    told |= {"patients": str(patients.absolute()) if patients else "", "pins": list(pins)}
     document = run_act(home_directory, "recovery.resume", told, as_json=as_json)
     if as_json:
         print_json(document)

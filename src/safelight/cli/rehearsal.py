@@ -44,3 +44,12 @@ def demonstrate(folder: Path, megabytes: int) -> int:
     from safelight.site.demonstration import demonstrate as run
 
     return 0 if run(folder, megabytes) else EXIT_OBJECTIVE_NOT_MET
+
+
+@rehearsal.command()
+@click.argument("folder", type=DIRECTORY)
+def day(folder: Path) -> int:
+    """Live through a day on which a hospital loses PACS and RIS, until nothing of it is open."""
+    from safelight.site.downtime_demonstration import rehearse_day
+
+    return 0 if rehearse_day(folder) else EXIT_OBJECTIVE_NOT_MET

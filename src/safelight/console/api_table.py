@@ -15,7 +15,6 @@ from safelight.downtime.outage import Event, Scope
 LIMIT_MAX: Final = 500
 OFFSET_MAX: Final = 9_000
 """Who leafs further shall narrow the question."""
-LABELS: Final = "downtime/numbers/labels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +24,8 @@ class Document:
     name: str
     right: Right
     fields: Sequence[Field] = ()
+    is_slow: bool = False
+    """It waits for other systems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ DOCUMENTS: Final = (
     Document("downtime/status", Right.LOOK),
     Document("downtime/log", Right.LOOK),
     Document("downtime/exam/list", Right.LOOK, (Field("open", Kind.FLAG, otherwise=False),)),
-    Document("downtime/advise", Right.PREPARE),
+    Document("downtime/advise", Right.PREPARE, is_slow=True),
     Document("downtime/device/list", Right.PREPARE),
     Document("downtime/numbers/list", Right.PREPARE),
     Document(
@@ -88,10 +89,19 @@ DOCUMENTS: Final = (
         (Field("patient_id"), Field("accession"), Field("study"), _paged(50)[0]),
     ),
 )
-LABEL_FIELDS: Final = (
-    Field("block", Kind.NUMBER, needed=True),
-    Field("each", Kind.NUMBER, lowest=1, highest=10, otherwise=1),
+SHEETS: Final = (
+    Document(
+        "downtime/numbers/labels",
+        Right.PREPARE,
+        (Field("block", Kind.NUMBER, needed=True), Field("each", Kind.NUMBER, lowest=1, highest=10, otherwise=1)),
+    ),
+    Document(
+        "downtime/exam/labels",
+        Right.EXAMINE,
+        (Field("accession", needed=True), Field("each", Kind.NUMBER, lowest=1, highest=10, otherwise=3)),
+    ),
 )
+"""What is answered as PDF."""
 
 _DRY: Final = Field("dry_run", Kind.FLAG, otherwise=False)
 _BY: Final = Field("by", otherwise="")

@@ -6,7 +6,8 @@ Source: WHATWG HTML, server-sent events.
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -67,28 +68,30 @@ class Events:
         for listener in tuple(self._listeners):
             _call(listener, listener.stop)
 
-    def listen(self, account: str) -> Listener:
-        """Begin to listen.
+    def make_sure_of_room(self, account: str) -> None:
+        """Go on only when one more may listen.
 
         Raises:
             TooBusy: too many do.
         """
         if len(self._listeners) >= STREAMS_MAX or Counter(self._listeners.values())[account] >= OF_ACCOUNT_MAX:
             raise TooBusy(streams=len(self._listeners))
+
+    @contextmanager
+    def listening(self, account: str) -> Iterator[Listener]:
+        """Listen for as long as this lasts."""
         listener = Listener(asyncio.get_running_loop())
         self._listeners[listener] = account
-        return listener
-
-    def forget(self, listener: Listener) -> None:
-        """Listen no more."""
-        self._listeners.pop(listener, None)
+        try:
+            yield listener
+        finally:
+            del self._listeners[listener]
 
 
 async def stream(
-    listener: Listener, first: tuple[str, list[str] | None], is_welcome: Callable[[], bool]
+    listener: Listener, mark: str, missed: list[str] | None, is_welcome: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
-    """Give the stream for one screen: first how far we are, then each change, and a sign of life in silence."""
-    mark, missed = first
+    """Give the stream for one screen: how far we are and what it missed, each change, and a sign of life in silence."""
     yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
     yield event("hello", {}, mark) if missed is None else event("changed", {"documents": missed}, mark)
     while True:

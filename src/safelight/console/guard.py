@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Final
 from urllib.parse import urlsplit
 
-from safelight.console.account import Account, Accounts
+from safelight.console.account import NAME, Account, Accounts
 from safelight.console.attempts import Attempts
 from safelight.console.faults import (
     BadRequest,
@@ -34,6 +34,7 @@ AUTOMATIC: Final = "safelight-automatic"
 SIGNED_CHARACTERS_MAX: Final = 64
 BASIC_REMEMBERED: Final = timedelta(minutes=5)
 BASIC_REMEMBERED_MAX: Final = 1000
+STRANGER: Final = "?"
 OWN_SITES: Final = ("same-origin", "none")
 
 
@@ -121,15 +122,18 @@ class Guard:
             LoginRefused: there is none.
             TooManyAttempts: that was so too often.
         """
-        if seconds := self._attempts.seconds_to_wait(name, address):
+        plain = name.strip().lower()
+        # What cannot be an account is one stranger: nobody fills our memory with names.
+        counted = plain if NAME.match(plain) else STRANGER
+        if seconds := self._attempts.seconds_to_wait(counted, address):
             raise TooManyAttempts(seconds)
-        account = self._accounts().get(name)
+        account = self._accounts().get(plain)
         # An account that is not there takes as long as one that is.
         is_right = fits(password, account.password if account else _nobodys_password())
         if account is None or not is_right:
-            self._attempts.failed(name, address)
+            self._attempts.failed(counted, address)
             raise LoginRefused
-        self._attempts.succeeded(name, address)
+        self._attempts.succeeded(counted, address)
         return account
 
     def remembered(self, header: str) -> Visitor | None:
@@ -177,8 +181,15 @@ def judge_origin(headers: Mapping[str, str]) -> None:
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None and site not in OWN_SITES:
         raise ForeignOrigin(site=site[:32])
-    if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+    if origin is not None and _host_of(origin) != headers.get("host", "").lower():
         raise ForeignOrigin(origin=origin[:200])
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 @cache

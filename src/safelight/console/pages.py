@@ -1,5 +1,6 @@
 """The built pages and the viewer: files that the package carries, or a page that says how to build them."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
@@ -46,21 +47,37 @@ def page_routes(folders: Folders) -> APIRouter:
     return router
 
 
-def _files(folder: str, not_built: str):  # type: ignore[no-untyped-def]
+def _files(folder: str, not_built: str) -> Callable[[Request, str], Awaitable[Response]]:
     files = StaticFiles(directory=folder) if folder else None
 
     async def answer(request: Request, path: str) -> Response:
         if files is None:
             return HTMLResponse(not_built, 503)
-        try:
-            response = await files.get_response(str(PurePosixPath(path or "index.html")), request.scope)
-        except HTTPException as error:
-            if error.status_code != 404 or PurePosixPath(path).suffix:
-                raise
-            # A page that routes by itself: the address names a screen and not a file.
-            response = await files.get_response("index.html", request.scope)
+        name = str(PurePosixPath(path or "index.html"))
+        response = await _packed(files, name, request)
+        if response is None:
+            try:
+                response = await files.get_response(name, request.scope)
+            except HTTPException as error:
+                if error.status_code != 404 or PurePosixPath(path).suffix:
+                    raise
+                # A page that routes by itself: the address names a screen and not a file.
+                response = await files.get_response("index.html", request.scope)
         is_forever = path.startswith("assets/") and response.status_code in (200, 304)
         response.headers["Cache-Control"] = FOREVER if is_forever else LOOK_AGAIN
         return response
 
     return answer
+
+
+async def _packed(files: StaticFiles, name: str, request: Request) -> Response | None:
+    """Return a file as it was packed beside itself when it was built: a viewer is long, and a line may be slow."""
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return None
+    try:
+        response = await files.get_response(f"{name}.gz", request.scope)
+    except HTTPException:
+        return None
+    response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
+    return response

@@ -22,8 +22,8 @@ class House(Protocol):
     def document(self, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the document that the command of this name prints with ``--json``."""
 
-    def labels(self, block: int, each: int) -> bytes:
-        """Return the labels of a block as PDF."""
+    def sheet(self, name: str, asked: Mapping[str, Any]) -> bytes:
+        """Return what the command of this name prints as PDF."""
 
     def act(self, name: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do an act as the command line does."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 from safelight.console.faults import KeyUsedOtherwise
 from safelight.core.clock import Clock
 
-KEPT_MAX: Final = 2000
+KEPT_MAX: Final = 500
 KEPT_FOR: Final = timedelta(hours=1)
 KEY_CHARACTERS_MAX: Final = 100
 

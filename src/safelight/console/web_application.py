@@ -11,10 +11,11 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from safelight.console.api import Api, address_of
+from safelight.console.api import Api
 from safelight.console.faults import NoSuchAddress, NoSuchMethod, NotOurName
 from safelight.console.guard import AUTOMATIC, COOKIE, Guard, Visitor, judge_origin
 from safelight.console.pages import Folders, page_routes
+from safelight.console.request import address_of
 from safelight.console.role import Right
 
 LOCAL_NAMES: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
@@ -121,10 +122,7 @@ class DoorKeeper:
         if not header:
             token = connection.cookies.get(COOKIE, "")
             return self._guard.visitor(token, is_use=AUTOMATIC not in connection.headers)
-        known = self._guard.remembered(header)
-        address = address_of(connection)  # type: ignore[arg-type]
-        found: Visitor = known or await self._api.login_desk.do(lambda: self._guard.by_basic(header, address))
-        return found
+        return await self._api.login.by_basic(header, address_of(connection))
 
 
 class SafeHeaders:

@@ -16,6 +16,9 @@ from granian.server.embed import Server
 from safelight.core.errors import ResourceError
 
 START_SECONDS_MAX: Final = 30.0
+WAITING_MAX: Final = 512
+CONNECTIONS_MAX: Final = 600
+"""Each screen that listens holds one as long as it is open; the server's own limit of 128 would shut out the rest."""
 _LOOK_SECONDS: Final = 0.02
 
 
@@ -102,6 +105,8 @@ class WebServer:
             interface=Interfaces.ASGINL,
             http=HTTPModes.auto,
             websockets=False,
+            backlog=WAITING_MAX,
+            backpressure=CONNECTIONS_MAX,
             log_enabled=False,
             ssl_cert=Path(self._settings.certificate) if self._settings.certificate else None,
             ssl_key=Path(self._settings.key) if self._settings.key else None,

@@ -4,6 +4,7 @@ Every error that Safelight raises on purpose belongs to one family. The family s
 which exit code the program ends with; the code names the entry in docs/errors.md and the log event.
 """
 
+import traceback
 from typing import Any, ClassVar, Final
 
 EXIT_DONE: Final = 0
@@ -90,7 +91,8 @@ def foreseen(error: BaseException) -> SafelightError:
         where = named.decode("utf-8", "surrogateescape") if isinstance(named, bytes) else str(named or "")
         told: dict[str, FactValue] = {"where": where} if where else {}
         return SystemRefused(**told, error=error.strerror or type(error).__name__)
-    return Defect(error=f"{type(error).__name__}: {error}"[:500])
+    # Its kind and its place and not its words: those may quote what a peer sent, a patient's name among it.
+    return Defect(error=type(error).__name__, where=_place(error))
 
 
 def error_document(error: SafelightError) -> dict[str, Any]:
@@ -102,3 +104,13 @@ def error_document(error: SafelightError) -> dict[str, Any]:
         "facts": error.facts,
         "exit": error.exit_code,
     }
+
+
+def _place(error: BaseException) -> str | None:
+    """Return the innermost place in our own code that an exception passed through."""
+    place = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.startswith("safelight."):
+            place = f"{name}:{line}"
+    return place

@@ -80,10 +80,12 @@ class Device:
     """What was said last of each item."""
     seen: Mapping[Sight, datetime] = field(default_factory=dict)
     """When it did something here last."""
+    called: Mapping[str, int] = field(default_factory=dict)
+    """How often it called us, by the title that it called: ours, or one that we stand in for."""
 
     def with_check(self, checked: Checked) -> "Device":
         """Return the device after somebody checked an item."""
-        return Device({**self.checked, checked.item: checked}, self.seen)
+        return Device({**self.checked, checked.item: checked}, self.seen, self.called)
 
     def holds(self, item: Item) -> bool:
         """Say whether the item was checked and holds."""

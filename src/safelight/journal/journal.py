@@ -138,6 +138,26 @@ class Journal:
             if len(rows) < READ_ENTRIES:
                 return
 
+    def position_before(self, moment: datetime) -> int:
+        """Return a position up to which every entry is older than a moment, without reading what lies before it.
+
+        A clock that was set back makes it too early, which costs time and loses nothing, or late by as much as it was
+        set.
+
+        Raises:
+            JournalDamaged: an entry cannot be read.
+        """
+        last = self.last()
+        low, high = 0, last.position if last is not None else 0
+        while low < high:
+            middle = (low + high + 1) // 2
+            entry = next(self.entries(after=middle - 1, until=middle), None)
+            if entry is not None and entry.at < moment:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
     def last(self) -> Entry | None:
         """Return the newest entry.
 

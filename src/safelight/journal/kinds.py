@@ -123,6 +123,17 @@ class FactKind(StrEnum):
     DOWNTIME_DEVICE_CHECKED = "downtime-device-checked"
     """Somebody checked an item of a device's checklist, or found that it does not hold any more."""
 
+    RECONCILIATION_COMPARED = "reconciliation-compared"
+    """The restored PACS was asked what it has of the studies around an outage, and what it answered."""
+    RECONCILIATION_DECIDED = "reconciliation-decided"
+    """Somebody, or a rule, decided upon a difference: which order an exam fulfils, who a patient is, what stays."""
+    RECONCILIATION_UNDONE = "reconciliation-undone"
+    """Somebody took such a decision back."""
+    RECONCILIATION_REPLACED = "reconciliation-replaced"
+    """Corrected instances were written for others: old and new UIDs and digests, in pieces."""
+    RECONCILIATION_DONE = "reconciliation-done"
+    """A consequence of a decision was done: a message queued, a study corrected, a study sent and confirmed."""
+
     COMMITMENT_ASKED = "commitment-asked"
     """A peer asked whether we take custody of instances: which, in which transaction."""
     COMMITMENT_DECIDED = "commitment-decided"
@@ -130,10 +141,23 @@ class FactKind(StrEnum):
     COMMITMENT_DELIVERED = "commitment-delivered"
     """The peer took the answer to its request for commitment, or it was given up."""
 
+    COMMITMENT_REQUESTED = "commitment-requested"
+    """We asked another archive whether it takes responsibility for instances: which, in which transaction."""
+    COMMITMENT_REPORTED = "commitment-reported"
+    """Another archive answered: for which instances it does not, and why."""
+
     PROCEDURE_STEP_BEGUN = "procedure-step-begun"
     """A modality began a performed procedure step: its attributes as they came."""
     PROCEDURE_STEP_CHANGED = "procedure-step-changed"
     """A modality changed, completed or discontinued a performed procedure step: what it said, as it came."""
+
+    PROCEDURE_STEP_FORWARDED = "procedure-step-forwarded"
+    """What a modality said of a performed procedure step was told to another system: what it answered."""
+
+    WORKLIST_MIRRORED = "worklist-mirrored"
+    """The worklist of a RIS was asked for: which steps are new or other than before, and which are gone."""
+    WORKLIST_IMPORTED = "worklist-imported"
+    """An extract of a schedule was taken in: which steps are new or other than before, and which are gone."""
 
     CONSOLE_ACCOUNT_MADE = "console-account-made"
     """Somebody gave a person, or a desk, an account: its name, its role, never its password."""

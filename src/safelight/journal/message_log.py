@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import ClassVar, Final, Self
 
 from safelight.core.disk import Disk, make_directory
-from safelight.core.errors import ResourceError, SafelightError, StateError
+from safelight.core.errors import ResourceError, StateError
+from safelight.core.gathering import Gathering
 from safelight.journal.message_log_format import (
     FIRST_RECORD,
     LoggedMessage,
@@ -63,17 +64,6 @@ class _Segment:
     end: int = FIRST_RECORD
 
 
-@dataclass(slots=True)
-class _Waiting:
-    new: NewMessage
-    logged: LoggedMessage | None = None
-    failure: SafelightError | None = None
-
-    @property
-    def is_settled(self) -> bool:
-        return self.logged is not None or self.failure is not None
-
-
 class MessageLog:
     """Takes messages in, several at a sync, and lets go of them once they are facts of the journal."""
 
@@ -84,9 +74,7 @@ class MessageLog:
         self._durable = durable
         self._disk = disk
         self._segment_bytes = segment_bytes
-        self._changed = threading.Condition()
-        self._waiting: list[_Waiting] = []
-        self._is_writing = False
+        self._gathering = Gathering(self._write_batch)
         self._files = threading.Lock()
         self._segment: _Segment | None = None
         self._next = 1
@@ -125,23 +113,7 @@ class MessageLog:
             DiskFull, DiskFailed: they are not; nobody may be answered.
             MessageLogClosed: it takes no more.
         """
-        mine = [_Waiting(new) for new in messages]
-        with self._changed:
-            self._waiting += mine
-            # One thread writes for all who wait; those whose messages it took go on the moment they are durable.
-            while self._is_writing and not all(one.is_settled for one in mine):
-                self._changed.wait()
-            if all(one.is_settled for one in mine):
-                return _outcome(mine)
-            self._is_writing = True
-            batch, self._waiting = self._waiting, []
-        try:
-            self._write_batch(batch)
-        finally:
-            with self._changed:
-                self._is_writing = False
-                self._changed.notify_all()
-        return _outcome(mine)
+        return list(self._gathering.ask(messages))
 
     def left_over(self, journaled: int) -> Iterator[LoggedMessage]:
         """Give what was durable before this start and is not in the journal, in order."""
@@ -174,30 +146,20 @@ class MessageLog:
         """How many segment files there are."""
         return len(self._full) + (self._segment is not None)
 
-    def _write_batch(self, batch: list[_Waiting]) -> None:
+    def _write_batch(self, batch: Sequence[NewMessage]) -> list[LoggedMessage]:
         with self._files:
             if self._closed:
-                for one in batch:
-                    one.failure = MessageLogClosed()
-                return
-            logged = [self._numbered(one.new) for one in batch]
+                raise MessageLogClosed
+            logged = [self._numbered(new) for new in batch]
             try:
                 self._write(logged)
-            except ResourceError as error:
+                if self._durable is not None:
+                    self._durable(logged)
+            except BaseException:
                 # What of it is on the disk is unknown: this segment is written no more, its numbers are not used again.
                 self._retire()
-                for one in batch:
-                    one.failure = error
-                return
-            except BaseException:
-                self._retire()
-                for one in batch:
-                    one.failure = MessageLogClosed()
                 raise
-            if self._durable is not None:
-                self._durable(logged)
-            for one, message in zip(batch, logged, strict=True):
-                one.logged = message
+            return logged
 
     def _numbered(self, new: NewMessage) -> LoggedMessage:
         sequence, self._next = self._next, self._next + 1
@@ -271,13 +233,6 @@ class MessageLog:
             highest = max(highest, last, head[0])
         self._next = highest + 1
         return MessageLogFaults(tuple(damaged), tuple(unfinished), tuple(unreadable))
-
-
-def _outcome(mine: Sequence[_Waiting]) -> list[LoggedMessage]:
-    for one in mine:
-        if one.failure is not None:
-            raise one.failure
-    return [one.logged for one in mine if one.logged is not None]
 
 
 def _messages(path: Path) -> Iterator[LoggedMessage]:

@@ -29,8 +29,6 @@ class Urgency(StrEnum):
     """How hard the landing log pushes."""
 
     CALM = "calm"
-    BUSY = "busy"
-    """Instances stream in and receiving needs the machine: only what has waited too long is packed."""
     PRESSURE = "pressure"
     """Landing fills: everything is packed at once, largest first, since that frees most."""
     FLUSH = "flush"
@@ -57,6 +55,8 @@ class SeriesGroup:
     bytes: int
     oldest_at: datetime
     newest_at: datetime
+    settled: bool = False
+    """Whether its senders have gone on to another series, or away: then it is quiet without waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +112,12 @@ def cut_packs(sizes: Sequence[int], bytes_max: int, *, tail: bool) -> Iterator[r
 def _study_jobs(
     groups: Sequence[SeriesGroup], now: datetime, settings: PackingSettings, urgency: Urgency
 ) -> Iterator[tuple[Sequence[SeriesGroup], PackingJob]]:
-    quiet_span = timedelta(seconds=settings.quiet_seconds)
-    study_quiet = all(now - group.newest_at >= quiet_span for group in groups)
+    study_quiet = all(_is_quiet(group, now, settings) for group in groups)
     small: list[SeriesGroup] = []
     small_because: Because | None = None
     for group in sorted(groups, key=lambda group: (group.oldest_at, group.series)):
         is_small = group.bytes < settings.shared_bytes_max
-        quiet = study_quiet if is_small else now - group.newest_at >= quiet_span
+        quiet = study_quiet if is_small else _is_quiet(group, now, settings)
         because = _because(group, now, settings, urgency, quiet=quiet)
         if because is None:
             continue
@@ -132,6 +131,10 @@ def _study_jobs(
             yield shared, _job(shared, small_because)
 
 
+def _is_quiet(group: SeriesGroup, now: datetime, settings: PackingSettings) -> bool:
+    return group.settled or now - group.newest_at >= timedelta(seconds=settings.quiet_seconds)
+
+
 def _because(
     group: SeriesGroup, now: datetime, settings: PackingSettings, urgency: Urgency, *, quiet: bool
 ) -> Because | None:
@@ -141,8 +144,6 @@ def _because(
         return Because.FLUSH
     if now - group.oldest_at >= timedelta(seconds=settings.wait_seconds_max):
         return Because.WAITED
-    if urgency is Urgency.BUSY:
-        return None
     if quiet:
         return Because.QUIET
     if group.bytes >= settings.pack_bytes_max:

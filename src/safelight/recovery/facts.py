@@ -53,6 +53,8 @@ class Settings:
     backoff_seconds_max: int = 300
     associations_max: int = 4
     bytes_per_second_max: int | None = None
+    ordered_by: tuple[str, ...] = ()
+    """Which lists that a person gave say who goes first; they name patients and are not kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ from typing import Any, Final
 
 from safelight.console.account import Account, Accounts, BadAccounts, read_accounts
 from safelight.core.errors import SafelightError
-from safelight.site.finding_table import hint_for
+from safelight.site.finding_table import computed
 from safelight.site.home import Home
+from safelight.site.settings import Settings
 
 UNREADABLE: Final = "console.accounts-unreadable"
+NOBODY: Final = "console.no-accounts"
 
 
 class AccountFile:
@@ -53,19 +55,11 @@ def accounts_of(home: Home) -> dict[str, Account]:
         raise BadAccounts(error=error.strerror or type(error).__name__) from error
 
 
-def account_findings(home: Home) -> list[dict[str, Any]]:
-    """Say that nobody can log in any more; computed, since whatever spoilt the file told nobody."""
+def account_findings(home: Home, settings: Settings) -> list[dict[str, Any]]:
+    """Say that nobody can log in; computed, since whatever spoilt the file told nobody."""
+    if not settings.console.port or not settings.console.login_required:
+        return []
     try:
-        accounts_of(home)
+        return [] if accounts_of(home) else [computed(NOBODY, "console", "warning", {})]
     except BadAccounts as error:
-        return [
-            {
-                "code": UNREADABLE,
-                "subject": "console",
-                "severity": "serious",
-                "opened_at": None,
-                "hint": hint_for(UNREADABLE),
-                "facts": dict(error.facts),
-            }
-        ]
-    return []
+        return [computed(UNREADABLE, "console", "serious", error.facts)]

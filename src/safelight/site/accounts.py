@@ -10,8 +10,8 @@ from safelight.console.password import hashed, judge_password
 from safelight.core.disk import write_file
 from safelight.journal.kinds import FactKind
 from safelight.site.account_file import accounts_of
-from safelight.site.downtime import signed
 from safelight.site.home import Home
+from safelight.site.saying import signed
 
 if TYPE_CHECKING:
     from safelight.site.opened import Site

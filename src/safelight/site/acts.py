@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -54,9 +55,20 @@ def act(site: Site, name: str, told: Mapping[str, Any], report: Report) -> Mappi
     Raises:
         UnknownAct: there is none of this name.
     """
-    if name not in ACTS:
-        raise UnknownAct(act=name)
-    return ACTS[name](site, told, report)
+    if name in HERE:
+        return HERE[name](site, told, report)
+    if name in WITH_PROGRESS:
+        return _named(WITH_PROGRESS[name])(site, told, report)
+    if name in AT_ONCE:
+        return _named(AT_ONCE[name])(site, told)
+    raise UnknownAct(act=name)
+
+
+def _named(place: str) -> Callable[..., Mapping[str, Any]]:
+    """Return the function at ``module:function``, loaded only now: a command loads what it does and nothing else."""
+    module, _, function = place.partition(":")
+    found: Callable[..., Mapping[str, Any]] = getattr(importlib.import_module(f"safelight.site.{module}"), function)
+    return found
 
 
 def _settle(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
@@ -65,24 +77,6 @@ def _settle(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str,
     for flush in site.kept_in_memory:
         flush()
     return {}
-
-
-def _seed(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    from safelight.site.seeding import seed_folder
-
-    return seed_folder(site, told, report)
-
-
-def _pull(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    from safelight.site.pulling import pull
-
-    return pull(site, told, report)
-
-
-def _census(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    from safelight.site.census import census
-
-    return census(site, told, report)
 
 
 def _scrub(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
@@ -118,175 +112,49 @@ def _rebuild(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str
     return rebuild(site, report)
 
 
-def _recovery_start(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    from safelight.site.recoveries import start
-
-    return start(site, told, report)
-
-
-def _recovery_pause(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    del report
-    from safelight.site.recoveries import pause
-
-    return pause(site, told)
-
-
-def _recovery_resume(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    from safelight.site.recoveries import resume
-
-    return resume(site, told, report)
-
-
-def _recovery_release(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    del report
-    from safelight.site.recovery_release import release
-
-    return release(site, told)
-
-
-def _evidence_export(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    del report
-    from safelight.site.evidence import export_evidence
-
-    return export_evidence(site, told)
-
-
-def _queue_hold(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    from safelight.site.hl7_queue import hold
-
-    return hold(site, told, report)
-
-
-def _queue_release(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    from safelight.site.hl7_queue import release
-
-    return release(site, told, report)
-
-
-def _queue_skip(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    from safelight.site.hl7_queue import skip
-
-    return skip(site, told, report)
-
-
-def _queue_replay(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    from safelight.site.hl7_queue import replay
-
-    return replay(site, told, report)
-
-
-def _import_messages(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    from safelight.site.hl7_import import import_messages
-
-    return import_messages(site, told, report)
-
-
-def _downtime_say(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    del report
-    from safelight.site.downtime import say
-
-    return say(site, told)
-
-
-def _numbers_reserve(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    del report
-    from safelight.site.downtime_numbers import reserve_range
-
-    return reserve_range(site, told)
-
-
-def _numbers_allot(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    del report
-    from safelight.site.downtime_numbers import allot_block
-
-    return allot_block(site, told)
-
-
-def _exam_register(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    del report
-    from safelight.site.downtime_exams import register_exam
-
-    return register_exam(site, told)
-
-
-def _exam_step(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    del report
-    from safelight.site.downtime_exams import note_step
-
-    return note_step(site, told)
-
-
-def _device_check(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    del report
-    from safelight.site.devices import check_device
-
-    return check_device(site, told)
-
-
-def _account_add(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    del report
-    from safelight.site.accounts import account_added
-
-    return account_added(site, told)
-
-
-def _account_remove(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    del report
-    from safelight.site.accounts import account_removed
-
-    return account_removed(site, told)
-
-
-def _account_password(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    del report
-    from safelight.site.accounts import password_set
-
-    return password_set(site, told)
-
-
-def _account_role(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    del report
-    from safelight.site.accounts import role_changed
-
-    return role_changed(site, told)
-
-
-def _certificate_renew(site: Site, told: Mapping[str, Any], report: Report) -> Mapping[str, Any]:
-    del report
-    from safelight.site.certificate_renewal import renew_certificate
-
-    return renew_certificate(site, told)
-
-
-ACTS: Final[Mapping[str, Act]] = {
-    "gateway.import": _import_messages,
-    "gateway.queue.hold": _queue_hold,
-    "gateway.queue.release": _queue_release,
-    "gateway.queue.skip": _queue_skip,
-    "gateway.queue.replay": _queue_replay,
+HERE: Final[Mapping[str, Act]] = {
     SETTLE: _settle,
-    "protection.seed": _seed,
-    "protection.pull": _pull,
-    "protection.census": _census,
     "protection.verify": _scrub,
     "vault.verify": _verify,
     "vault.export": _export,
     "vault.pack": _pack,
     "catalog.rebuild": _rebuild,
-    "downtime.say": _downtime_say,
-    "downtime.numbers.reserve": _numbers_reserve,
-    "downtime.numbers.allot": _numbers_allot,
-    "downtime.exam.register": _exam_register,
-    "downtime.exam.step": _exam_step,
-    "downtime.device.check": _device_check,
-    "console.account.add": _account_add,
-    "console.account.remove": _account_remove,
-    "console.account.password": _account_password,
-    "console.account.role": _account_role,
-    "console.certificate.renew": _certificate_renew,
-    "recovery.start": _recovery_start,
-    "recovery.pause": _recovery_pause,
-    "recovery.resume": _recovery_resume,
-    "recovery.release": _recovery_release,
-    "evidence.export": _evidence_export,
 }
+WITH_PROGRESS: Final[Mapping[str, str]] = {
+    "gateway.import": "hl7_import:import_messages",
+    "gateway.queue.hold": "hl7_queue:hold",
+    "gateway.queue.release": "hl7_queue:release",
+    "gateway.queue.skip": "hl7_queue:skip",
+    "gateway.queue.replay": "hl7_queue:replay",
+    "gateway.worklist.import": "worklist_import:import_extract",
+    "gateway.procedure-steps.forward": "step_forwarding:forward",
+    "protection.seed": "seeding:seed_folder",
+    "protection.pull": "pulling:pull",
+    "protection.census": "census:census",
+    "reconciliation.compare": "reconciliation:look",
+    "reconciliation.send": "reconciliation:send",
+    "recovery.start": "recoveries:start",
+    "recovery.resume": "recoveries:resume",
+}
+"""Functions of home, what was told, and report."""
+AT_ONCE: Final[Mapping[str, str]] = {
+    "gateway.commitment.ask": "commitment_asks:ask",
+    "gateway.worklist.mirror": "worklist_mirror:mirror",
+    "downtime.say": "downtime:say",
+    "downtime.numbers.reserve": "downtime_numbers:reserve_range",
+    "downtime.numbers.allot": "downtime_numbers:allot_block",
+    "downtime.exam.register": "downtime_exams:register_exam",
+    "downtime.exam.step": "downtime_exams:note_step",
+    "downtime.device.check": "devices:check_device",
+    "console.account.add": "accounts:account_added",
+    "console.account.remove": "accounts:account_removed",
+    "console.account.password": "accounts:password_set",
+    "console.account.role": "accounts:role_changed",
+    "console.certificate.renew": "certificate_renewal:renew_certificate",
+    "reconciliation.decide": "reconciliation:decide",
+    "reconciliation.undo": "reconciliation:undo",
+    "recovery.pause": "recoveries:pause",
+    "recovery.release": "recovery_release:release",
+    "evidence.export": "evidence:export_evidence",
+}
+"""Functions of home and what was told."""

@@ -14,7 +14,7 @@ from safelight.site.records import Records
 BATCH: Final = 500
 GATHER_SECONDS: Final = 0.2
 """How long the first of a batch waits for others: a commit an instance would starve the receiving threads."""
-GATHER_SECONDS_BUSY: Final = 1.0
+GATHER_SECONDS_BUSY: Final = 0.5
 KEY_OBJECT_SELECTION: Final = "1.2.840.10008.5.1.4.1.1.88.59"
 
 
@@ -36,7 +36,8 @@ class Arrivals:
         self._follow = follow
         self._defect = defect
         self._queue: queue.SimpleQueue[Arrival | None] = queue.SimpleQueue()
-        self._put = self._recorded = 0
+        self._put = self._recorded = self._settling = 0
+        self._stopping = False
         self._settled = threading.Condition()
         self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._work, name="arrivals", daemon=True)
@@ -54,15 +55,21 @@ class Arrivals:
 
     def settle(self) -> None:
         """Return when everything put so far is recorded, however much comes meanwhile."""
-        self._hurry.set()
         with self._settled:
+            self._settling += 1
+            self._hurry.set()
             so_far = self._put
             self._settled.wait_for(lambda: self._recorded >= so_far)
-        self._hurry.clear()
+            self._settling -= 1
+            # Somebody else may wait for what came later, and is in a hurry, too.
+            if not self._settling and not self._stopping:
+                self._hurry.clear()
 
     def stop(self) -> None:
         """Record what was put, then end."""
-        self._hurry.set()
+        with self._settled:
+            self._stopping = True
+            self._hurry.set()
         self._queue.put(None)
         if self._thread.is_alive():
             self._thread.join()

@@ -14,8 +14,8 @@ from safelight.site.certificates import (
     own_files,
     own_names,
 )
-from safelight.site.downtime import signed
 from safelight.site.home import Home
+from safelight.site.saying import signed
 
 if TYPE_CHECKING:
     from safelight.site.opened import Site

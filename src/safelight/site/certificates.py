@@ -1,7 +1,7 @@
 """The web server's certificate in a home: where it lies, what is wrong with it, and what is shown then."""
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from safelight.console.certificate import (
 )
 from safelight.core.clock import SystemClock, to_text
 from safelight.core.disk import Disk, write_file
-from safelight.site.finding_table import hint_for
+from safelight.site.finding_table import computed
 from safelight.site.home import Home
 from safelight.site.settings import Settings
 
@@ -103,20 +103,9 @@ def certificate_findings(home: Home, settings: Settings) -> list[dict[str, Any]]
     try:
         facts = certificate_files(home, settings).facts()
     except BadCertificate as error:
-        return [_finding(UNREADABLE, "serious", error.facts)]
+        return [computed(UNREADABLE, "console", "serious", error.facts)]
     now = SystemClock().now()
     told = {"not_after": to_text(facts.not_after), "fingerprint": facts.fingerprint}
     if now >= facts.not_after or now < facts.not_before:
-        return [_finding(EXPIRED, "serious", {**told, "not_before": to_text(facts.not_before)})]
-    return [_finding(EXPIRING, "warning", told)] if now >= facts.not_after - WARN_BEFORE else []
-
-
-def _finding(code: str, severity: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "code": code,
-        "subject": "console",
-        "severity": severity,
-        "opened_at": None,
-        "hint": hint_for(code),
-        "facts": dict(facts),
-    }
+        return [computed(EXPIRED, "console", "serious", {**told, "not_before": to_text(facts.not_before)})]
+    return [computed(EXPIRING, "console", "warning", told)] if now >= facts.not_after - WARN_BEFORE else []

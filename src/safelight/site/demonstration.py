@@ -5,52 +5,24 @@ query/retrieve application that comes with pynetdicom.
 """
 
 import json
-import os
 import shutil
-import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from safelight.core.clock import to_text
-from safelight.core.errors import StateError
+from safelight.site.rehearsal.live_view import Show, Step
+from safelight.site.rehearsal.pacs import pacs_in
+from safelight.site.rehearsal.program import PROGRAM, DemonstrationFailed, RehearsalHome, free_port
 
-ORTHANC_STARTS_SECONDS: Final = 30.0
 ANSWER_SECONDS: Final = 0.15
-
-
-class DemonstrationFailed(StateError):
-    """A step of the demonstration did not do what it must."""
-
-    code: ClassVar[str] = "site.demonstration-failed"
-    hint: ClassVar[str] = "Look at the log files in the demonstration's folder."
-
-
-@dataclass(slots=True)
-class Step:
-    """One line of the live view."""
-
-    title: str
-    state: str = "waiting"
-    told: str = ""
-    done: int = 0
-    total: int = 0
-    began: float = 0.0
-    seconds: float = 0.0
 
 
 STEPS: Final = (
@@ -63,66 +35,6 @@ STEPS: Final = (
     "Recover in clinical order, fetch back, compare",
     "Evidence, sealed and checked",
 )
-
-
-@dataclass(slots=True)
-class Show:
-    """The live view; plain lines where nobody watches."""
-
-    console: Console
-    steps: list[Step] = field(default_factory=lambda: [Step(title) for title in STEPS])
-    tiers: list[dict[str, Any]] = field(default_factory=list)
-    live: Live | None = None
-
-    def begin(self, number: int, told: str = "") -> Step:
-        """Start a step."""
-        step = self.steps[number]
-        step.state, step.began, step.told = "running", time.monotonic(), told
-        if self.live is None:
-            self.console.print(f"[bold]{number + 1}/{len(self.steps)}[/bold] {step.title}")
-        self.refresh()
-        return step
-
-    def end(self, number: int, told: str) -> None:
-        """Finish a step."""
-        step = self.steps[number]
-        step.state, step.told, step.seconds = "done", told, time.monotonic() - step.began
-        if self.live is None:
-            self.console.print(f"      {told}  [dim]({step.seconds:.1f} s)[/dim]")
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Draw again."""
-        if self.live is not None:
-            self.live.update(self.picture())
-
-    def picture(self) -> Panel:
-        """Return what is to be seen now."""
-        table = Table.grid(padding=(0, 1))
-        table.add_column(width=2)
-        table.add_column(min_width=46)
-        table.add_column(min_width=30)
-        table.add_column(justify="right")
-        for step in self.steps:
-            table.add_row(*_row(step))
-        parts: list[Any] = [table]
-        if self.tiers:
-            parts += [Text(""), _tier_table(self.tiers)]
-        return Panel(Group(*parts), title="[bold]Safelight[/bold] · a rehearsal", border_style="red", padding=(1, 2))
-
-
-def _row(step: Step) -> tuple[Any, Any, Any, Any]:
-    marks = {
-        "waiting": Text("·", style="dim"),
-        "running": Text("▸", style="bold yellow"),
-        "done": Text("✓", style="bold green"),
-    }
-    title = Text(step.title, style="dim" if step.state == "waiting" else "bold" if step.state == "running" else "")
-    seconds = step.seconds or (time.monotonic() - step.began if step.state == "running" else 0.0)
-    middle: Any = Text(step.told, style="green" if step.state == "done" else "")
-    if step.state == "running" and step.total:
-        middle = ProgressBar(total=step.total, completed=step.done, width=28, complete_style="red")
-    return marks[step.state], title, middle, Text(f"{seconds:.1f} s" if seconds else "", style="dim")
 
 
 def _tier_table(tiers: Sequence[dict[str, Any]]) -> Table:
@@ -141,15 +53,10 @@ def demonstrate(folder: Path, megabytes: int) -> bool:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    console = Console(stderr=False)
-    show = Show(console)
-    if not console.is_terminal:
-        return _Run(folder, megabytes, show).go()
-    with Live(show.picture(), console=console, refresh_per_second=8, transient=False) as live:
-        show.live = live
-        run = _Run(folder, megabytes, show)
-        confirmed = run.go_to_evidence()
-    show.live = None
+    show = Show("a rehearsal", STEPS)
+    run = _Run(folder, megabytes, show)
+    with show.shown():
+        confirmed = run.go()
     run.tell()
     return confirmed
 
@@ -161,25 +68,19 @@ class _Run:
         self._folder = folder
         self._megabytes = megabytes
         self._show = show
-        self._home = folder / "home"
-        self._port = _free_port()
-        self._pacs = _pacs_for(folder, own_port=self._port)
+        self._home = RehearsalHome(folder / "home", free_port())
+        self._pacs = pacs_in(folder, own_port=self._home.dicom_port)
         self._outcome: dict[str, Any] = {}
         self._evidence: dict[str, Any] = {}
         self._first_census: dict[str, Any] = {}
 
     def go(self) -> bool:
-        """Do everything and tell the result."""
-        confirmed = self.go_to_evidence()
-        self.tell()
-        return confirmed
-
-    def go_to_evidence(self) -> bool:
         """Do everything up to the sealed evidence."""
         patients = self._hospital()
         try:
             self._start_pacs()
-            with self._served():
+            self._home.make(self._folder / "second-site")
+            with self._home.served(self._folder / "serve.log"):
                 self._protect()
                 self._count()
                 broke_at = self._destroy()
@@ -214,9 +115,9 @@ class _Run:
         step = self._show.begin(2)
         target = f"PACS@127.0.0.1:{self._pacs.port}"
         with self._watching(step):
-            pulled = self._safelight("protection", "pull", "--source", target, allow=(0, 1))
-            self._safelight("vault", "pack")
-        status = self._safelight("status")
+            pulled = self._home.safelight("protection", "pull", "--source", target, allow=(0, 1))
+            self._home.safelight("vault", "pack")
+        status = self._home.safelight("status")
         kept = status["bytes_packed"] / 1e6
         told = f"{pulled['pulled']} studies, {status['instances_packed']} instances packed into {kept:.0f} MB"
         self._show.end(2, told)
@@ -224,7 +125,7 @@ class _Run:
     def _count(self) -> None:
         self._show.begin(3)
         target = f"PACS@127.0.0.1:{self._pacs.port}"
-        census = self._safelight("protection", "census", "--source", target, allow=(0, 1))
+        census = self._home.safelight("protection", "census", "--source", target, allow=(0, 1))
         self._first_census = census
         self._show.end(3, f"protected {census['protected']}, not {census['unprotected'] + census['differing']}")
 
@@ -243,7 +144,7 @@ class _Run:
     def _recover(self, broke_at: datetime, patients: Path) -> None:
         self._show.begin(6)
         command = [
-            *_program(), "recovery", "start", "--home", str(self._home), "--json",
+            *PROGRAM, "recovery", "start", "--home", str(self._home.directory), "--json",
             "--target", f"PACS@127.0.0.1:{self._pacs.port}", "--patients", str(patients),
             "--reason", "rehearsal: the PACS was destroyed", "--by", "the demonstration",
             "--broke-at", to_text(broke_at), "--accept-side-effects",
@@ -266,7 +167,7 @@ class _Run:
         from safelight.site.recoveries import recovery_document
 
         try:
-            self._show.tiers = recovery_document(Home.at(self._home), None)["tiers"]
+            self._show.beneath = _tier_table(recovery_document(Home.at(self._home.directory), None)["tiers"])
         except SafelightError:
             return
         self._show.refresh()
@@ -274,16 +175,16 @@ class _Run:
     def _seal(self) -> None:
         self._show.begin(7)
         file = self._folder / "evidence.zip"
-        self._evidence = self._safelight("evidence", "export", "--to", str(file))
+        self._evidence = self._home.safelight("evidence", "export", "--to", str(file))
         checked = subprocess.run(
             [
-                *_program(),
+                *PROGRAM,
                 "evidence",
                 "verify",
                 str(file),
                 "--json",
                 "--public-key",
-                str(self._home / "keys/signing.pub"),
+                str(self._home.directory / "keys/signing.pub"),
             ],
             stdout=subprocess.PIPE,
             check=False,
@@ -310,7 +211,7 @@ class _Run:
         console.print(table)
         for study in self._outcome["open"][:10]:
             console.print(f"  [red]{study['state']}[/red] {study['study']} {study['told']}")
-        home = self._home
+        home = self._home.directory
         console.print("\n[bold]Try next[/bold]")
         for line in (
             f"safelight status --home {home}",
@@ -320,26 +221,6 @@ class _Run:
             f"unzip -o {self._folder}/evidence.zip report.pdf   # and look at it",
         ):
             console.print(f"  {line}", highlight=False, soft_wrap=True)
-
-    @contextmanager
-    def _served(self) -> Iterator[None]:
-        second = self._folder / "second-site"
-        _run(
-            [*_program(), "init", "--home", str(self._home), "--site", "Rehearsal General", "--ae-title", "SAFELIGHT",
-             "--dicom-port", str(self._port), "--second", str(second), "--open", "--json"],
-        )  # fmt: skip
-        with (self._folder / "serve.log").open("wb") as log:
-            process = subprocess.Popen(
-                [*_program(), "serve", "--home", str(self._home)], stdout=subprocess.PIPE, stderr=log
-            )
-            assert process.stdout is not None
-            if process.stdout.readline().strip() != b"ready":
-                raise DemonstrationFailed(step="serve", log=str(self._folder / "serve.log"))
-            try:
-                yield
-            finally:
-                process.send_signal(signal.SIGTERM)
-                process.wait(timeout=60)
 
     @contextmanager
     def _watching(self, step: Step) -> Iterator[None]:
@@ -355,7 +236,7 @@ class _Run:
         def look() -> None:
             while not stop.wait(0.3):
                 try:
-                    now = status_document(Home.at(self._home))
+                    now = status_document(Home.at(self._home.directory))
                 except SafelightError:
                     continue
                 step.done, step.total = now["instances_landed"] + now["instances_packed"], 2 * total
@@ -369,114 +250,6 @@ class _Run:
             stop.set()
             thread.join()
 
-    def _safelight(self, *words: str, allow: tuple[int, ...] = (0,)) -> dict[str, Any]:
-        return json.loads(_run([*_program(), *words, "--home", str(self._home), "--json"], allow))  # type: ignore[no-any-return]
-
-
-def _program() -> list[str]:
-    return [sys.executable, "-m", "safelight"]
-
-
-def _run(command: Sequence[str], allow: tuple[int, ...] = (0,)) -> bytes:
-    done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode not in allow:
-        raise DemonstrationFailed(command=" ".join(command[2:5]), error=done.stderr.decode(errors="replace")[-500:])
-    return done.stdout
-
 
 def _seconds(value: float | None) -> str:
     return "not known" if value is None else f"{value:.1f} s"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@dataclass(slots=True)
-class _Pacs:
-    """A PACS to lose: started, filled, destroyed."""
-
-    kind: str
-    folder: Path
-    port: int
-    command: list[str]
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        (self.folder / "storage").mkdir(parents=True, exist_ok=True)
-        with (self.folder / "pacs.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command, stdout=log, stderr=log, env=dict(os.environ, TCP_NODELAY="1"), cwd=self.folder
-            )
-        deadline = time.monotonic() + ORTHANC_STARTS_SECONDS
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.1)
-        raise DemonstrationFailed(step="pacs", log=str(self.folder / "pacs.log"))
-
-    def fill(self, images: Path) -> int:
-        from safelight.site.sending import send_folder
-
-        return send_folder(images, f"PACS@127.0.0.1:{self.port}", "MODALITY")
-
-    def destroy(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-        shutil.rmtree(self.folder / "storage")
-
-    def stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-
-
-def _pacs_for(folder: Path, own_port: int) -> _Pacs:
-    port = _free_port()
-    place = folder / "pacs"
-    place.mkdir()
-    orthanc = (
-        shutil.which("Orthanc")
-        or shutil.which("orthanc")
-        or ("/usr/sbin/Orthanc" if Path("/usr/sbin/Orthanc").exists() else None)
-    )
-    if orthanc:
-        settings = {
-            "Name": "Rehearsal PACS",
-            "StorageDirectory": str(place / "storage"),
-            "IndexDirectory": str(place / "storage"),
-            "DicomAet": "PACS",
-            "DicomPort": port,
-            "HttpServerEnabled": False,
-            "DicomAlwaysAllowEcho": True,
-            "DicomAlwaysAllowStore": True,
-            "DicomAlwaysAllowFind": True,
-            "DicomAlwaysAllowGet": True,
-            "UnknownSopClassAccepted": True,
-            "DefaultEncoding": "Utf8",
-            "MaximumStorageCacheSize": 0,
-            "Plugins": [],
-            "DicomModalities": {"safelight": ["SAFELIGHT", "127.0.0.1", own_port]},
-        }
-        for syntax in ("Deflated", "Jpeg", "Jpeg2000", "JpegLossless", "Jpip", "Mpeg2", "Rle"):
-            settings[f"{syntax}TransferSyntaxAccepted"] = True
-        (place / "orthanc.json").write_text(json.dumps(settings))
-        return _Pacs("Orthanc", place, port, [orthanc, str(place / "orthanc.json")])
-    config = (
-        f"[DEFAULT]\nae_title: PACS\nport: {port}\nmax_pdu: 131072\nacse_timeout: 30\ndimse_timeout: 30\n"
-        f"network_timeout: 30\nbind_address: 127.0.0.1\ninstance_location: {place}/storage\n"
-        f"database_location: {place}/storage/index.sqlite\n"
-        f"[SAFELIGHT]\naddress: 127.0.0.1\nport: {own_port}\n"
-    )
-    (place / "qrscp.ini").write_text(config)
-    command = [sys.executable, "-m", "pynetdicom", "qrscp", "-c", str(place / "qrscp.ini")]
-    return _Pacs("pynetdicom qrscp", place, port, command)

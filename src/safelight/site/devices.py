@@ -8,8 +8,8 @@ from safelight.core.clock import to_text
 from safelight.core.names import AETitle
 from safelight.downtime.device import Checked, Device, Item, Sight
 from safelight.journal.journal import Journal
-from safelight.site.downtime import deciding, signed
 from safelight.site.home import Home
+from safelight.site.saying import deciding, signed
 from safelight.site.status import looked_at
 
 if TYPE_CHECKING:
@@ -45,13 +45,16 @@ def devices_document(home: Home) -> dict[str, Any]:
 def devices_of(journal: Journal, callers: Iterable[CallerRow]) -> dict[str, Device]:
     """Return every device that called here or was checked, by AE title."""
     seen: dict[str, dict[Sight, Any]] = {}
+    called: dict[str, dict[str, int]] = {}
     for caller in callers:
-        sights = seen.setdefault(caller.title, {})
+        sights, calls = seen.setdefault(caller.title, {}), called.setdefault(caller.title, {})
+        for called_title in caller.by_called:
+            calls[called_title] = calls.get(called_title, 0) + caller.calls(called_title)
         for sight, act in _ACTS.items():
             at = caller.last.get(act)
             if at is not None and at > sights.get(sight, at.min.replace(tzinfo=at.tzinfo)):
                 sights[sight] = at
-    devices = {title: Device(seen=sights) for title, sights in seen.items()}
+    devices = {title: Device(seen=sights, called=called[title]) for title, sights in seen.items()}
     for entry in journal.entries(kinds=[Checked.kind]):
         checked = Checked.from_body(entry.facts)
         devices[checked.device.text] = devices.get(checked.device.text, Device()).with_check(checked)
@@ -61,6 +64,7 @@ def devices_of(journal: Journal, callers: Iterable[CallerRow]) -> dict[str, Devi
 def _document(title: str, device: Device) -> dict[str, Any]:
     return {
         "device": title,
+        "called": dict(sorted(device.called.items())),
         "ready": not device.missing,
         "missing": device.missing,
         "seen": {sight.value: to_text(device.seen[sight]) if sight in device.seen else None for sight in Sight},

@@ -12,13 +12,16 @@ from typing import Any, Final
 
 from safelight.catalog.custody import Custody
 from safelight.core.errors import PeerError, SafelightError
+from safelight.core.names import AETitle
 from safelight.gateway.dicom.commitment_service import report_commitment
 from safelight.gateway.dicom.ports import AssociationFacts
 from safelight.journal.entry import Entry
 from safelight.journal.kinds import FactKind
+from safelight.site.commitment_asks import take_report
+from safelight.site.cutover import title_for
 from safelight.site.opened import Site
 from safelight.site.peers import BadPeers, read_peers
-from safelight.wire.dicom.commitment import CommitmentFailure, CommitmentReport, CommitmentRequest, Reference
+from safelight.wire.dicom.commitment import CommitmentFailure, CommitmentReport, CommitmentRequest, Reference, Reported
 
 KINDS: Final = (FactKind.COMMITMENT_ASKED, FactKind.COMMITMENT_DECIDED, FactKind.COMMITMENT_DELIVERED)
 UNDELIVERED: Final = "gateway.commitment-undelivered"
@@ -28,6 +31,8 @@ _LOOK_SECONDS_MAX: Final = 15.0
 _TRY_SECONDS: Final = 5.0
 _TRY_SECONDS_MAX: Final = 600.0
 _DELIVERY_MAX: Final = timedelta(hours=72)
+_REMEMBERED: Final = timedelta(days=30)
+"""A request that is still open after a start is looked for so far back: nothing was served meanwhile."""
 
 Name = tuple[str, str]
 """The asker's title and its transaction."""
@@ -118,7 +123,9 @@ class CommitmentDesk:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._lock = threading.Lock()
-        self._open = fold(site.records.journal.entries(kinds=KINDS))
+        journal = site.records.journal
+        since = journal.position_before(site.clock.now() - _REMEMBERED)
+        self._open = fold(journal.entries(after=since, kinds=KINDS))
         self._turns: dict[Name, _Turn] = {name: _Turn() for name in self._open}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="commitments", daemon=True)
@@ -165,6 +172,10 @@ class CommitmentDesk:
         """Know that the caller took the answer."""
         self._settle((caller.calling.text, transaction), status)
 
+    def reported(self, caller: AssociationFacts, report: Reported) -> None:
+        """Keep what another archive answers to a request of ours."""
+        take_report(self._site, caller.calling.text, report)
+
     def let_go(self, caller: AssociationFacts, transaction: str) -> None:
         """Know that the association of the request is over."""
         with self._lock:
@@ -183,15 +194,20 @@ class CommitmentDesk:
 
     def _work(self) -> None:
         while not self._stopping.wait(_TURN_SECONDS):
-            for name, commitment in self._due():
-                if self._stopping.is_set():
-                    return
-                try:
-                    self._turn(name, commitment)
-                except SafelightError as error:
-                    self._site.log.failure(error)
-                except Exception as error:  # noqa: BLE001 - a worker's one place: it goes on with its next turn
-                    self._site.log.failure(error)
+            try:
+                self.turn()
+            except Exception as error:  # noqa: BLE001 - a worker's one place: it goes on with its next turn
+                self._site.log.failure(error)
+
+    def turn(self) -> None:
+        """Look once at every request that is due."""
+        for name, commitment in self._due():
+            if self._stopping.is_set():
+                return
+            try:
+                self._turn(name, commitment)
+            except SafelightError as error:
+                self._site.log.failure(error)
 
     def _due(self) -> list[tuple[Name, Commitment]]:
         now = self._site.clock.elapsed()
@@ -245,7 +261,9 @@ class CommitmentDesk:
             return
         if peer is not None:
             try:
-                status = report_commitment(peer, site.settings.dicom.ae_title, commitment.report())
+                # A modality takes the answer from whom it asked only.
+                title = title_for(site.settings, AETitle(commitment.called))
+                status = report_commitment(peer, title, commitment.report())
             except PeerError as error:
                 site.log.failure(error)
             else:

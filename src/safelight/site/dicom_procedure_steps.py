@@ -1,10 +1,12 @@
 """Performed procedure steps as facts of the journal, in the order in which modalities told them."""
 
 import threading
+from datetime import timedelta
 from typing import ClassVar, Final
 
 from safelight.core.errors import StateError
 from safelight.gateway.dicom.ports import AssociationFacts
+from safelight.gateway.dicom.procedure_step_asking import MAY_NO_LONGER_BE_UPDATED
 from safelight.gateway.dicom.procedure_step_service import StepNotice, StepStatus
 from safelight.journal.kinds import FactKind
 from safelight.site.opened import Site
@@ -12,6 +14,8 @@ from safelight.site.opened import Site
 RAW_CODEC: Final = "latin-1"
 """Attributes stand in their fact as text in which each character is one byte."""
 KINDS: Final = (FactKind.PROCEDURE_STEP_BEGUN, FactKind.PROCEDURE_STEP_CHANGED)
+REMEMBERED: Final = timedelta(days=30)
+"""A step that was begun longer ago may be told of anew: no modality goes on with it."""
 _FINAL: Final = (StepStatus.COMPLETED, StepStatus.DISCONTINUED)
 
 
@@ -29,6 +33,7 @@ class StepSettled(StateError):
     code: ClassVar[str] = "gateway.step-settled"
     hint: ClassVar[str] = "The step stays as it was settled; correct it in the RIS."
     status: ClassVar[int] = 0x0110
+    error_id: ClassVar[int] = MAY_NO_LONGER_BE_UPDATED
 
 
 class StepLedger:
@@ -38,7 +43,9 @@ class StepLedger:
         self._records = site.records
         self._lock = threading.Lock()
         self._statuses: dict[str, StepStatus] = {}
-        for entry in site.records.journal.entries(kinds=KINDS):
+        journal = site.records.journal
+        # A journal may have years of them.
+        for entry in journal.entries(after=journal.position_before(site.clock.now() - REMEMBERED), kinds=KINDS):
             if entry.facts["status"]:
                 self._statuses[str(entry.facts["instance"])] = StepStatus(str(entry.facts["status"]))
 

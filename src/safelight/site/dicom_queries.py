@@ -8,6 +8,7 @@ from safelight.catalog.levels import given_at, matched_at
 from safelight.core.errors import ResourceError
 from safelight.core.query import QueryLevel, Selection
 from safelight.gateway.dicom.query_service import Inquiry, Matches
+from safelight.site.cutover import title_for
 from safelight.site.opened import Site
 from safelight.wire.dicom.answer import AnswerAttribute, AnswerShape
 from safelight.wire.dicom.query import QUERY_LEVEL, Query, QueryRefused, read_query
@@ -54,7 +55,7 @@ class ArchiveQueries:
         self._site.arrivals.settle()
         limit = self._site.settings.dicom.query_answers_max
         keys = self._site.catalog.level_keys(selection, limit + 1)
-        reply = _reply(query, self._site.settings.dicom.ae_title.text)
+        reply = _reply(query, title_for(self._site.settings, inquiry.caller.called).text)
         shape = AnswerShape(reply.attributes, inquiry.transfer_syntax, query.character_set)
         known = matched_at(selection.level)
         answered = all(

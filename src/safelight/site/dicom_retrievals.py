@@ -14,8 +14,14 @@ from safelight.site.holdings import Holdings
 from safelight.site.opened import Site
 from safelight.site.peers import read_peers
 from safelight.wire.dicom.query import QueryRefused, read_query
-from safelight.wire.dicom.transcoding import alternatives, transcode
-from safelight.wire.dicom.uids import PATIENT_ROOT_GET, PATIENT_ROOT_MOVE, STUDY_ROOT_GET, STUDY_ROOT_MOVE
+from safelight.wire.dicom.transcoding import NATIVE, alternatives, transcoded
+from safelight.wire.dicom.uids import (
+    HTJ2K_LOSSLESS,
+    PATIENT_ROOT_GET,
+    PATIENT_ROOT_MOVE,
+    STUDY_ROOT_GET,
+    STUDY_ROOT_MOVE,
+)
 
 LEVELS_OF_MODEL: Final[Mapping[str, tuple[QueryLevel, ...]]] = {
     PATIENT_ROOT_GET: PATIENT_ROOT_LEVELS,
@@ -109,7 +115,13 @@ class HeldInstance:
     def encodings(self) -> Sequence[str]:
         """Transfer syntaxes in which it can be given, the stored one first."""
         stored = self._version.transfer_syntax
-        return (stored, *alternatives(stored))
+        coded = (HTJ2K_LOSSLESS,) if stored in NATIVE and isinstance(self._row, HoldingRow) else ()
+        return (stored, *alternatives(stored), *coded)
+
+    @property
+    def work_bytes(self) -> int:
+        """How many bytes are decrypted and decoded before it can be given."""
+        return self._row.size if isinstance(self._row, HoldingRow) else 0
 
     @property
     def lies_at(self) -> tuple[str, int]:
@@ -126,9 +138,13 @@ class HeldInstance:
             Undecodable, BadDataSet: it cannot be turned.
         """
         row = self._row or self._holdings.holding_of(self._version.digest)
+        if transfer_syntax == HTJ2K_LOSSLESS != self._version.transfer_syntax:
+            return self._holdings.gathered(self._holdings.coded(row))
         data = self._holdings.data_set(row)
         stored = self._version.transfer_syntax
-        return data if transfer_syntax == stored else transcode(data, stored, transfer_syntax)
+        if transfer_syntax == stored:
+            return data
+        return self._holdings.gathered(transcoded(data, stored, transfer_syntax))
 
 
 def _selection(inquiry: Inquiry) -> Selection:

@@ -1,9 +1,8 @@
-"""The modality worklist by C-FIND, from the scheduled steps that orders and appointments were folded into.
+"""The modality worklist by C-FIND: scheduled steps from orders, from lists, and registered by hand.
 
 Source: PS3.4 Annex K.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -15,6 +14,7 @@ from safelight.core.query import Between, Exactly, Like, Match, OneOf, fits
 from safelight.gateway.dicom.query_service import Inquiry, Matches
 from safelight.site.dicom_queries import TooManyMatches
 from safelight.site.opened import Site
+from safelight.site.scheduled_steps import ScheduledSteps
 from safelight.wire.dicom.answer import AnswerAttribute, AnswerShape, Value
 from safelight.wire.dicom.query import QueryKey, read_query
 
@@ -23,9 +23,8 @@ START_DATE: Final = 0x00400002
 MODALITY: Final = 0x00080060
 ACCESSION: Final = 0x00080050
 PATIENT_ID: Final = 0x00100020
-_ID_MAX: Final = 16
 
-_CODES: Final[Mapping[int, Mapping[int, str]]] = {
+CODES: Final[Mapping[int, Mapping[int, str]]] = {
     0x00321064: {
         0x00080100: "RequestedProcedureCodeValue",
         0x00080102: "RequestedProcedureCodingScheme",
@@ -54,11 +53,46 @@ _STEP_KEYS: Final = (
 )
 
 
+MATCHED: Final = frozenset(
+    (
+        MODALITY,
+        STATION,
+        START_DATE,
+        0x00400003,  # Scheduled Procedure Step Start Time
+        0x00400006,  # Scheduled Performing Physician's Name
+        0x00400007,  # Scheduled Procedure Step Description
+        0x00400009,  # Scheduled Procedure Step ID
+        0x00400010,  # Scheduled Station Name
+        0x00400011,  # Scheduled Procedure Step Location
+        0x00400020,  # Scheduled Procedure Step Status
+        ACCESSION,
+        PATIENT_ID,
+        0x00080080,  # Institution Name
+        0x00080090,  # Referring Physician's Name
+        0x00100010,  # Patient's Name
+        0x00100021,  # Issuer of Patient ID
+        0x00100030,  # Patient's Birth Date
+        0x00100040,  # Patient's Sex
+        0x0020000D,  # Study Instance UID
+        0x00321032,  # Requesting Physician
+        0x00321060,  # Requested Procedure Description
+        0x00380010,  # Admission ID
+        0x00380300,  # Current Patient Location
+        0x00401001,  # Requested Procedure ID
+        0x00401003,  # Requested Procedure Priority
+        0x00402016,  # Placer Order Number / Imaging Service Request
+        0x00402017,  # Filler Order Number / Imaging Service Request
+    )
+)
+"""Keys that are matched. Any other narrows nothing: some askers write zero where they mean nothing."""
+
+
 class WorklistQueries:
     """Finds scheduled steps that are not settled."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._steps = ScheduledSteps(site.home, site.records.journal, site.catalog, site.node)
 
     def find(self, inquiry: Inquiry) -> Matches:
         """Look up the steps that match.
@@ -68,50 +102,22 @@ class WorklistQueries:
         """
         query = read_query(inquiry.identifier)
         limit = self._site.settings.dicom.query_answers_max
-        rows = self._site.messages.index.steps(_search(query.keys, limit + 1))
+        rows = self._steps.find(self._site.messages.index, _search(query.keys, limit + 1))
         shape = AnswerShape(_attributes(query.keys), inquiry.transfer_syntax, query.character_set)
         return Matches(self._answers(rows, query.keys, limit, shape))
 
     def _answers(
-        self, rows: Sequence[StepRow], keys: Sequence[QueryKey], limit: int, shape: AnswerShape
+        self,
+        rows: Sequence[tuple[StepRow, Mapping[str, str]]],
+        keys: Sequence[QueryKey],
+        limit: int,
+        shape: AnswerShape,
     ) -> Iterator[bytes]:
-        for row in rows[:limit]:
-            told = step_values(row, self._site.node)
+        for _, told in rows[:limit]:
             if _fit(keys, told):
                 yield shape.encode(_values(keys, told))
         if len(rows) > limit:
             raise TooManyMatches(limit=limit)
-
-
-def step_values(row: StepRow, node: str) -> dict[str, str]:
-    """Return what a step says, by keyword, with the identifiers that a modality cannot do without.
-
-    Where no order gives them they follow from the order's own number, so that every query gets the same.
-    """
-    told = {name: value.text for name, value in row.patient.items()}
-    told |= row.attributes
-    told |= {
-        "PatientID": row.patient_id.text,
-        "IssuerOfPatientID": row.issuer,
-        "ScheduledProcedureStepStatus": str(row.state).upper(),
-    }
-    accession = told.get("AccessionNumber", "")
-    if not told.get("StudyInstanceUID"):
-        named = f"{row.patient_id.text}\\{row.issuer}\\{accession}" if accession else str(row.key)
-        told["StudyInstanceUID"] = _study_uid(node, named)
-    if not told.get("ScheduledProcedureStepID"):
-        told["ScheduledProcedureStepID"] = str(row.key)[-_ID_MAX:]
-    if not told.get("RequestedProcedureID"):
-        told["RequestedProcedureID"] = accession[:_ID_MAX] or told["ScheduledProcedureStepID"]
-    return told
-
-
-def _study_uid(node: str, named: str) -> str:
-    """Return a UID that only this node gives, and always the same one. Source: PS3.5 section B.2."""
-    number = int.from_bytes(hashlib.sha256(f"{node}\\{named}".encode()).digest()[:16], "big")
-    # Version and variant of a name-based UUID.
-    number = number & ~(0xF << 76) | 8 << 76
-    return f"2.25.{number & ~(0x3 << 62) | 2 << 62}"
 
 
 def _search(keys: Sequence[QueryKey], limit: int) -> StepSearch:
@@ -138,7 +144,7 @@ def _search(keys: Sequence[QueryKey], limit: int) -> StepSearch:
 
 def _matches(keys: Sequence[QueryKey]) -> Iterator[tuple[int, Match]]:
     for key in keys:
-        if key.match is not None:
+        if key.match is not None and key.tag in MATCHED:
             yield key.tag, key.match
         if key.tag == SCHEDULED_STEP:
             yield from _matches(key.nested)
@@ -152,6 +158,8 @@ def _fits(tag: int, match: Match, value: str) -> bool:
     if tag == STATION and not value:
         # A step that no order gives to a station may be done at any.
         return True
+    if tag == STATION and "\\" in value:
+        return any(fits(match, one) for one in value.split("\\"))
     if keyword_for_tag(tag).endswith(("Name", "Physician")):
         return any(_name_fits(match, name) for name in folded_names(value))
     return fits(match, value)
@@ -173,9 +181,9 @@ def _nested(key: QueryKey) -> tuple[QueryKey, ...]:
     """Return the keys in a sequence; one that names none asks for what we have. Source: PS3.4 section C.2.2.2.6."""
     if key.tag == SCHEDULED_STEP and not key.nested:
         return _STEP_KEYS
-    if key.nested or key.tag not in _CODES:
+    if key.nested or key.tag not in CODES:
         return key.nested
-    return tuple(QueryKey(tag, "LO" if tag == 0x00080104 else "SH") for tag in _CODES[key.tag])
+    return tuple(QueryKey(tag, "LO" if tag == 0x00080104 else "SH") for tag in CODES[key.tag])
 
 
 def _values(keys: Sequence[QueryKey], told: Mapping[str, str]) -> list[Value]:
@@ -185,8 +193,8 @@ def _values(keys: Sequence[QueryKey], told: Mapping[str, str]) -> list[Value]:
             values.append(told.get(keyword_for_tag(key.tag), ""))
         elif key.tag == SCHEDULED_STEP:
             values.append(_values(_nested(key), told))
-        elif key.tag in _CODES:
-            codes = _CODES[key.tag]
+        elif key.tag in CODES:
+            codes = CODES[key.tag]
             has_code = bool(told.get(codes[0x00080100]))
             values.append([told.get(codes.get(one.tag, ""), "") for one in _nested(key)] if has_code else None)
         else:

@@ -1,33 +1,24 @@
 """Outages of this hospital's systems: what people say of them is recorded, and read back from the journal."""
 
-import threading
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from safelight.core.clock import SystemClock, from_text
-from safelight.core.errors import StateError, UsageError
+from safelight.core.clock import SystemClock
+from safelight.core.errors import StateError
 from safelight.downtime.exam import open_exams
 from safelight.downtime.outage import OUTAGE_KINDS, Event, Said, Scope
 from safelight.downtime.phase import Phase, ScopeState, fold, hospital_phase, judge
-from safelight.journal.journal import Journal
 from safelight.site.exams import exams_of
 from safelight.site.home import Home
+from safelight.site.moments import moment_told
 from safelight.site.outages import downtime_state, is_refilling, scope_document
+from safelight.site.reconciliation import look_for_open_differences
+from safelight.site.reconciliation_sides import state_of
+from safelight.site.saying import deciding, signed
 from safelight.site.status import looked_at
 
 if TYPE_CHECKING:
     from safelight.site.opened import Site
-
-deciding = threading.Lock()
-"""Judging and recording are one step, also where several commands reach one `serve`."""
-
-
-class BadMoment(UsageError):
-    """A moment is not written as date and time with an offset."""
-
-    code: ClassVar[str] = "downtime.bad-moment"
-    hint: ClassVar[str] = "Write it as 2026-11-24T03:10:00+01:00."
 
 
 class ExamsOpen(StateError):
@@ -39,19 +30,12 @@ class ExamsOpen(StateError):
     )
 
 
-class NotSigned(UsageError):
-    """Whoever says something of an outage gives a name and a reason."""
-
-    code: ClassVar[str] = "downtime.not-signed"
-    hint: ClassVar[str] = "Give --reason and --by, neither of them empty."
-
-
 def say(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
     """Record what a person says of one or several scopes: all of it, or nothing.
 
     Raises:
         NotSigned, BadMoment, TimesDisagree: what is said is not complete.
-        ExamsOpen: it is closed, and something of its exams is open.
+        ExamsOpen, DifferencesOpen: it is closed, and something of its exams, orders or studies is open.
         StateError: it does not fit the phase of a scope.
     """
     event = Event(told["event"])
@@ -66,7 +50,7 @@ def say(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
         before = {scope: state.scope(scope, now).phase for scope in scopes}
         facts = []
         if event is Event.CLOSED and not leave_open:
-            _look_for_open_exams(site.records.journal, [state.scope(scope, now) for scope in scopes])
+            _look_for_open_things(site, [state.scope(scope, now) for scope in scopes])
         for scope in scopes:
             facts.append(judge(state, event, scope, now, since, reason=reason, by=by))
             state = fold(state, facts[-1])
@@ -81,37 +65,19 @@ def say(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _look_for_open_exams(journal: Journal, scopes: Sequence[ScopeState]) -> None:
+def _look_for_open_things(site: "Site", scopes: Sequence[ScopeState]) -> None:
     outages = [outage for scope in scopes if scope.phase is Phase.RECONCILIATION for outage in scope.outages]
-    waiting = open_exams(list(exams_of(journal).values()), outages)
+    journal = site.records.journal
+    decisions = state_of(journal)
+    waiting = [
+        exam
+        for exam in open_exams(list(exams_of(journal).values()), outages)
+        # What has met its order is read where everything is read.
+        if exam.waits_for() != ["read"] or decisions.settled_as(exam.registered.accession) is None
+    ]
     if waiting:
         raise ExamsOpen(exams=len(waiting), first=waiting[0].registered.accession)
-
-
-def signed(told: Mapping[str, Any]) -> tuple[str, str]:
-    """Return reason and name.
-
-    Raises:
-        NotSigned: one of them is empty.
-    """
-    reason, by = str(told.get("reason") or "").strip(), str(told.get("by") or "").strip()
-    if not reason or not by:
-        raise NotSigned(has_reason=bool(reason), has_name=bool(by))
-    return reason, by
-
-
-def moment_told(text: object) -> datetime | None:
-    """Read a moment that a person wrote.
-
-    Raises:
-        BadMoment: it is not one, or has no offset.
-    """
-    if text is None:
-        return None
-    try:
-        return from_text(str(text))
-    except ValueError as error:
-        raise BadMoment(given=str(text)) from error
+    look_for_open_differences(site, outages)
 
 
 def downtime_document(home: Home) -> dict[str, Any]:

@@ -5,16 +5,18 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from safelight.catalog.order_search import StepSearch
 from safelight.core.errors import StateError, UsageError
 from safelight.core.names import Personal
 from safelight.downtime.exam import Exam, Happened, Step, Way, happen
 from safelight.downtime.outage import Scope
 from safelight.downtime.phase import QUIET, ScopeState, TimesDisagree
 from safelight.downtime.registration import IDENTIFIER, Asked, BadRegistration, register
-from safelight.site.downtime import NotSigned, deciding, moment_told
 from safelight.site.exams import exam_document, exams_of, numbers_of
 from safelight.site.home import Home
+from safelight.site.moments import moment_told
 from safelight.site.outages import downtime_state
+from safelight.site.saying import NotSigned, deciding
 from safelight.site.status import looked_at
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def register_exam(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
             numbers_of(site.records.journal),
             exams,
             asked,
-            study=f"2.25.{uuid.uuid4().int}",
+            study=_study_of_order(site, asked) or f"2.25.{uuid.uuid4().int}",
             at=_moment(told, now),
             said_at=now,
             by=by,
@@ -103,6 +105,19 @@ def exams_document(home: Home, *, only_open: bool) -> dict[str, Any]:
         "open": sum(bool(one.waits_for()) for one in exams),
         "waiting_for": waiting,
     }
+
+
+def _study_of_order(site: "Site", asked: Asked) -> str:
+    """Return the study that the worklist offers for an order already: a modality may have it from before the outage."""
+    if asked.way is not Way.ORDERED or not asked.accession:
+        return ""
+    # Imported here: most commands that look at exams need no worklist.
+    from safelight.site.scheduled_steps import step_values
+
+    rows = site.messages.index.steps(
+        StepSearch(accession=asked.accession, modality=asked.modality, patient_id=asked.patient_id)
+    )
+    return step_values(rows[0], site.node)["StudyInstanceUID"] if rows else ""
 
 
 def _by(told: Mapping[str, Any]) -> str:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from safelight.core.errors import UsageError
+from safelight.downtime.exam import UnknownExam
 from safelight.downtime.number import Block, NumberFact, NumberFor, Numbers, Range, UnknownBlock, allot, reserve
-from safelight.site.downtime import deciding, signed
 from safelight.site.exams import exams_of, numbers_of
 from safelight.site.home import Home
+from safelight.site.saying import deciding, signed
 from safelight.site.status import looked_at
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ def print_labels(home: Home, block_number: int, to: Path, each: int) -> dict[str
     """
     from safelight.downtime.labels import labels_html, labels_pdf
 
-    if not 1 <= each <= LABELS_EACH_MAX:
-        raise TooManyLabels(each=each)
+    _judge_each(each)
     with looked_at(home) as (_, journal):
         numbers = numbers_of(journal)
     block = numbers.blocks.get(block_number)
@@ -84,6 +84,29 @@ def print_labels(home: Home, block_number: int, to: Path, each: int) -> dict[str
         raise UnknownBlock(block=block_number)
     to.write_bytes(labels_pdf(labels_html(numbers, block, each)))
     return {"block": block.number, "labels": (block.last - block.first + 1) * each, "file": str(to)}
+
+
+def print_exam_labels(home: Home, accession: str, to: Path, each: int) -> dict[str, Any]:
+    """Write an exam's labels as PDF.
+
+    Raises:
+        UnknownExam: there is none of this number.
+        TooManyLabels: too many.
+    """
+    from safelight.downtime.labels import exam_labels_html, labels_pdf
+
+    _judge_each(each)
+    with looked_at(home) as (_, journal):
+        exam = exams_of(journal).get(accession)
+    if exam is None:
+        raise UnknownExam(accession=accession)
+    to.write_bytes(labels_pdf(exam_labels_html(exam.registered, each)))
+    return {"accession": accession, "labels": each, "file": str(to)}
+
+
+def _judge_each(each: int) -> None:
+    if not 1 <= each <= LABELS_EACH_MAX:
+        raise TooManyLabels(each=each)
 
 
 def _record(site: "Site", fact: NumberFact, *, dry_run: bool) -> None:

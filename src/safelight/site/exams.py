@@ -5,6 +5,7 @@ from typing import Any
 from safelight.core.clock import to_text
 from safelight.downtime.exam import EXAM_KINDS, Exam, Happened, Registered, happen
 from safelight.downtime.number import NUMBER_KINDS, NumberFact, Numbers, fold_numbers
+from safelight.journal.entry import Entry
 from safelight.journal.journal import Journal
 
 
@@ -24,13 +25,19 @@ def exams_of(journal: Journal) -> dict[str, Exam]:
     """Return the downtime exams by accession number, in the order in which they were registered."""
     exams: dict[str, Exam] = {}
     for entry in journal.entries(kinds=EXAM_KINDS):
-        if entry.kind == Registered.kind:
-            registered = Registered.from_body(entry.facts)
-            exams[registered.accession] = Exam(registered)
-        else:
-            happened = Happened.from_entry(entry.kind, entry.facts)
-            exams[happened.accession] = happen(exams, happened)
+        fold_exam(exams, entry)
     return exams
+
+
+def fold_exam(exams: dict[str, Exam], entry: Entry) -> str:
+    """Take one fact of an exam in, and return its accession number."""
+    if entry.kind == Registered.kind:
+        registered = Registered.from_body(entry.facts)
+        exams[registered.accession] = Exam(registered)
+        return registered.accession
+    happened = Happened.from_entry(entry.kind, entry.facts)
+    exams[happened.accession] = happen(exams, happened)
+    return happened.accession
 
 
 def exam_document(exam: Exam) -> dict[str, Any]:

@@ -3,23 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from safelight.catalog.catalog import Catalog
 from safelight.catalog.rows import StudyRow
 from safelight.catalog.search import StudySearch
 from safelight.core.clock import to_text
 from safelight.site.home import Home
-from safelight.site.settled import settled
+from safelight.site.status import looked_at
 
 
 def find_studies(home: Home, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return matching studies as JSON. Names of patients are shown: the one who asks has the home's keys."""
     told = {name: value for name, value in asked.items() if value is not None}
-    settled(home)
-    catalog = Catalog.open(home.catalog, read_only=True)
-    try:
+    with looked_at(home) as (catalog, _):
         return [_document(row) for row in catalog.find(StudySearch(**told))]
-    finally:
-        catalog.close()
 
 
 def _document(row: StudyRow) -> dict[str, Any]:

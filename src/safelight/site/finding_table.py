@@ -1,7 +1,7 @@
 """What to do about each finding."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from safelight.protection.finding import HINTS
 
@@ -33,9 +33,16 @@ HINT_OF: Final[Mapping[str, str]] = {
     "gateway.hl7-not-folded": "It is kept and forwarded. Tell where this sender puts things in order_mapping.toml.",
     "gateway.hl7-dead-letter": "See: safelight gateway queue list DESTINATION; then gateway queue replay or skip it.",
     "gateway.commitment-undelivered": "Name the modality: safelight gateway peer add AET HOST:PORT; it is tried again.",
+    "gateway.commitment-not-given": "It does not vouch for these: safelight gateway commitment list; refill them.",
+    "gateway.step-refused": "See why in the RIS; then: safelight gateway procedure-steps forward --to AET --retry",
+    "gateway.worklist-shrunk": "The list stays as it was. If it is right: gateway worklist mirror --accept",
+    "gateway.worklist-source-failed": "The list stays as it was. Try: safelight gateway worklist mirror --dry-run",
+    "gateway.worklist-rows-unreadable": "These steps are not mirrored; ask the RIS's owner what they hold.",
+    "gateway.worklist-may-be-cut": "Ask the RIS's owner whether its worklist has a limit on answers, and raise it.",
     "console.certificate-expiring": "Run: safelight console certificate renew; tell people the new fingerprint.",
     "console.certificate-expired": "Run: safelight console certificate renew. It is shown all the same; browsers warn.",
     "console.certificate-unreadable": "Mend [console] certificate and key; a stand-in is shown, and browsers warn.",
+    "console.no-accounts": "Before an outage: safelight console account add NAME --name PERSON --role ROLE",
     "console.accounts-unreadable": "Nobody can log in: put accounts.json back, or add accounts anew.",
     "recovery.study-open": "See: safelight recovery status",
 }
@@ -44,3 +51,15 @@ HINT_OF: Final[Mapping[str, str]] = {
 def hint_for(code: str) -> str:
     """Return what to do first about a finding."""
     return HINT_OF.get(code, "Look it up in docs/errors.md.")
+
+
+def computed(code: str, subject: str, severity: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a finding that no fact of the journal opened: it follows from how things are when somebody looks."""
+    return {
+        "code": code,
+        "subject": subject,
+        "severity": severity,
+        "opened_at": None,
+        "hint": hint_for(code),
+        "facts": dict(facts),
+    }

@@ -12,7 +12,6 @@ from safelight.protection.ransomware import Observed, SignSettings, ransomware_s
 from safelight.site.arrivals import KEY_OBJECT_SELECTION
 from safelight.site.holdings import Holdings, NotHeld
 from safelight.site.records import Records
-from safelight.vault.landing import Landing
 from safelight.wire.dicom.elements import BadDataSet
 
 CONFLICT = "protection.version-conflict"
@@ -35,10 +34,9 @@ class _Changes:
 class FollowUp:
     """Notes what an arrival means for other instances."""
 
-    def __init__(self, records: Records, holdings: Holdings, landing: Landing) -> None:
+    def __init__(self, records: Records, holdings: Holdings) -> None:
         self._records = records
         self._holdings = holdings
-        self._landing = landing
         self._changes: dict[str, _Changes] = {}
 
     def __call__(self, arrival: Arrival, standing: Standing) -> None:
@@ -128,7 +126,7 @@ class FollowUp:
         return now.told
 
     def _landed(self, arrival: Arrival) -> ByteSource:
-        return self._landing.read(arrival.place)
+        return self._holdings.landed_data_set(arrival.place, arrival.wrapper.prefix_size, arrival.digest)
 
     def _data_set_of(self, digest: bytes, study: str) -> ByteSource:
         for row in self._records.catalog.landed(study, waiting_only=False):

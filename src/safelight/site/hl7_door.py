@@ -1,6 +1,5 @@
 """The HL7 half of `serve`: listener, message log, journaling, forwarding, folding."""
 
-import sys
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -16,7 +15,6 @@ from safelight.site.hl7_intake import MessageJournaling
 if TYPE_CHECKING:
     from safelight.site.opened import Site
 
-SWITCH_SECONDS: Final = 0.001
 GRACE: Final = timedelta(seconds=5)
 LOG_DAMAGED: Final = "gateway.hl7-message-log-damaged"
 LOG_UNFINISHED: Final = "gateway.hl7-message-log-unfinished"
@@ -64,8 +62,6 @@ class MessageDoor:
         self.forwarding.start()
         self.folding.start()
         if self.listener is not None:
-            # A thread that computes (journaling, folding) hands over sooner: answers wait for a turn after each sync.
-            sys.setswitchinterval(SWITCH_SECONDS)
             self.listener.start()
 
     def stop(self) -> None:

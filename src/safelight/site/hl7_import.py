@@ -38,15 +38,15 @@ class _Nowhere:
 
 
 def import_messages(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, int]:
-    """Keep every message in the files of a folder; known ones are told apart, none is forwarded.
+    """Keep every message in the files of a folder, or in one file; known ones are told apart, none is forwarded.
 
     Raises:
         NoFolder: there is none.
     """
     folder = Path(told["folder"])
-    if not folder.is_dir():
+    if not folder.exists():
         raise NoFolder(folder=str(folder))
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
     journaling = MessageJournaling(
         site.messages, site.large_messages, _Nowhere(), site.clock, site.records.open_finding, site.log.failure
     )

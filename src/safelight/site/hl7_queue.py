@@ -1,13 +1,12 @@
 """What people do with queues of messages: look, hold, release, skip, replay; each act is a fact with a reason."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from safelight.catalog.message_index import MessageIndex
 from safelight.catalog.message_rows import DeliveryRow, DeliveryState, MessageRow, QueueTally
 from safelight.core.clock import to_text
-from safelight.core.errors import StateError, UsageError
+from safelight.core.errors import StateError
 from safelight.core.progress import Report
 from safelight.gateway.hl7.forwarding import is_for
 from safelight.journal.kinds import FactKind
@@ -16,6 +15,7 @@ from safelight.site.hl7_forwarding import DEAD_LETTER
 from safelight.site.hl7_preview import Replayed, net_effect
 from safelight.site.hl7_status import messages_looked_at
 from safelight.site.home import Home
+from safelight.site.moments import moment_told
 
 if TYPE_CHECKING:
     from safelight.site.opened import Site
@@ -38,13 +38,6 @@ class QueueNotHeld(StateError):
 
     code: ClassVar[str] = "gateway.hl7-queue-not-held"
     hint: ClassVar[str] = "Messages go out by themselves; see: safelight gateway queue list."
-
-
-class BadMoment(UsageError):
-    """A moment is not written as date and time with an offset."""
-
-    code: ClassVar[str] = "gateway.hl7-bad-moment"
-    hint: ClassVar[str] = "Write it as 2026-11-24T03:10:00+01:00."
 
 
 def queues_document(home: Home) -> dict[str, Any]:
@@ -155,7 +148,7 @@ def _chosen(index: MessageIndex, destination: Destination, told: Mapping[str, An
             raise MessageNotInQueue(destination=destination.name, message=told["message"])
         yield row
         return
-    since, until, first = _moment(told.get("since")), _moment(told.get("until")), told.get("first")
+    since, until, first = moment_told(told.get("since")), moment_told(told.get("until")), told.get("first")
     while rows := index.messages(since, first, until, REPLAYED_AT_ONCE):
         for row in rows:
             if row.duplicate_of is None and is_for(destination.events, row.event) and is_for(events, row.event):
@@ -178,18 +171,6 @@ def _destination(site: "Site", told: Mapping[str, Any]) -> Destination:
     if told["destination"] not in known:
         raise UnknownDestination(name=told["destination"])
     return known[told["destination"]]
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadMoment(given=text) from error
-    if moment.tzinfo is None:
-        raise BadMoment(given=text)
-    return moment.astimezone(UTC)
 
 
 def _queue_document(known: Destination | None, name: str, tally: QueueTally | None) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """Facts about messages: durable in the journal, then findable in the index of messages."""
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 from safelight.catalog.message_facts import MESSAGE_KINDS
 from safelight.catalog.message_index import MessageIndex
 from safelight.core.errors import IntegrityError
+from safelight.core.gathering import Gathering
 from safelight.journal.entry import Entry
 from safelight.journal.errors import JournalDamaged
 from safelight.journal.journal import Journal
@@ -37,23 +36,6 @@ class PackedMessages(Protocol):
         """Return the message in a pack."""
 
 
-@dataclass(slots=True)
-class _Waiting:
-    facts: Sequence[Told]
-    entries: list[Entry] | None = None
-    failure: BaseException | None = None
-
-    @property
-    def is_settled(self) -> bool:
-        return self.entries is not None or self.failure is not None
-
-    def outcome(self) -> list[Entry]:
-        if self.failure is not None:
-            raise self.failure
-        assert self.entries is not None, "settled"
-        return self.entries
-
-
 class MessageRecords:
     """Records facts about messages, one commit at a time. Used by many threads."""
 
@@ -63,9 +45,7 @@ class MessageRecords:
         """Called when a queue may have got longer, or is not as it was: held, released, skipped."""
         self._records = records
         self._packed = packed
-        self._changed = threading.Condition()
-        self._waiting: list[_Waiting] = []
-        self._is_writing = False
+        self._gathering = Gathering(self._write)
 
     @classmethod
     def open(cls, records: Records, index: Path, packed: PackedMessages) -> "MessageRecords":
@@ -90,38 +70,15 @@ class MessageRecords:
 
     def record_all(self, facts: Sequence[Told]) -> list[Entry]:
         """Record facts; they are durable and findable when this returns. Those who wait together share a commit."""
-        mine = _Waiting(facts)
-        with self._changed:
-            self._waiting.append(mine)
-            while self._is_writing and not mine.is_settled:
-                self._changed.wait()
-            if mine.is_settled:
-                return mine.outcome()
-            self._is_writing = True
-            batch, self._waiting = self._waiting, []
-        try:
-            self._write(batch)
-        finally:
-            with self._changed:
-                self._is_writing = False
-                self._changed.notify_all()
-        return mine.outcome()
+        return list(self._gathering.ask(facts))
 
-    def _write(self, batch: list["_Waiting"]) -> None:
-        try:
-            # One thread at a time: the index takes facts in the journal's order, or a crash could leave one out.
-            entries = self._records.record_all([fact for one in batch for fact in one.facts], MESSAGE_KINDS)
-            self.index.apply([entry for entry in entries if entry.kind in MESSAGE_KINDS])
-        except BaseException as error:
-            for one in batch:
-                one.failure = error
-            raise
-        at = 0
-        for one in batch:
-            one.entries = entries[at : at + len(one.facts)]
-            at += len(one.facts)
+    def _write(self, facts: Sequence[Told]) -> list[Entry]:
+        # One thread at a time: the index takes facts in the journal's order, or a crash could leave one out.
+        entries = self._records.record_all(facts, MESSAGE_KINDS)
+        self.index.apply([entry for entry in entries if entry.kind in MESSAGE_KINDS])
         if any(entry.kind in WAKING for entry in entries):
             self.more_to_send()
+        return entries
 
     def raw(self, position: int) -> bytes:
         """Return the bytes of a message as they came.

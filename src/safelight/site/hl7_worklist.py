@@ -3,10 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from safelight.catalog.catalog import Catalog
+from safelight.catalog.listed_steps import Listing
 from safelight.catalog.order_changes import StepState
 from safelight.catalog.order_search import OPEN_STATES, ReportRow, StepRow, StepSearch
+from safelight.core.clock import to_text
+from safelight.site.archive_reports import archive_reports
 from safelight.site.hl7_status import messages_looked_at
 from safelight.site.home import Home
+from safelight.site.scheduled_steps import ScheduledSteps
+from safelight.site.status import looked_at
+from safelight.site.worklist_mirror import SHRUNK, SOURCE_FAILED
+from safelight.vault.keys import load_public_keys
 
 
 def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,17 +29,43 @@ def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
         states=[StepState(state) for state in asked.get("states") or ()] or OPEN_STATES,
         limit=asked.get("limit") or 200,
     )
-    with messages_looked_at(home) as index:
-        if index is None:
-            return {"as_of_position": 0, "steps": []}
-        return {"as_of_position": index.folded_position, "steps": [_step(row) for row in index.steps(search)]}
+    with looked_at(home) as (catalog, journal), messages_looked_at(home) as index:
+        node = load_public_keys(home.keys).signing.key_id
+        rows = ScheduledSteps(home, journal, catalog, node).find(index, search)
+        frozen = _frozen(catalog)
+        return {
+            "as_of_position": index.folded_position if index is not None else 0,
+            "lists": [_list(one, frozen) for one in index.listings()] if index is not None else [],
+            "steps": [_step(row) for row, _ in rows],
+        }
 
 
 def reports_document(home: Home, patient_id: str, accession: str, study: str, limit: int) -> dict[str, Any]:
     """Return what `safelight catalog reports --json` prints."""
     with messages_looked_at(home) as index:
         rows = index.reports(patient_id, accession, study, limit) if index is not None else []
-    return {"reports": [_report(row) for row in rows]}
+    with looked_at(home) as (catalog, _):
+        held = archive_reports(catalog, patient_id, accession, study, limit)
+    return {"reports": [*(_report(row) for row in rows), *held][:limit]}
+
+
+def lists_document(home: Home) -> dict[str, Any]:
+    """Return what `safelight gateway worklist list --json` prints."""
+    with looked_at(home) as (catalog, _):
+        frozen = _frozen(catalog)
+    with messages_looked_at(home) as index:
+        known = index.listings() if index is not None else []
+        counts = {one.source: len(index.listed(one.source)) for one in known} if index is not None else {}
+    return {"lists": [{**_list(one, frozen), "steps": counts[one.source]} for one in known]}
+
+
+def _frozen(catalog: Catalog) -> dict[str, str]:
+    """Return the lists that stand still because their source fails, and why."""
+    return {one.subject: code for code in (SOURCE_FAILED, SHRUNK) for one in catalog.findings(code=code)}
+
+
+def _list(known: Listing, frozen: Mapping[str, str]) -> dict[str, Any]:
+    return {"source": known.source, "as_of": to_text(known.as_of), "frozen": frozen.get(known.source, "")}
 
 
 def _step(row: StepRow) -> dict[str, Any]:
@@ -43,12 +77,16 @@ def _step(row: StepRow) -> dict[str, Any]:
         "attributes": dict(row.attributes),
         "told_at": row.told_at,
         "journal_position": row.journal_position,
+        "sources": list(row.sources),
+        "as_of": to_text(row.as_of) if row.as_of else None,
     }
 
 
 def _report(row: ReportRow) -> dict[str, Any]:
     return {
         "message": row.message,
+        "instance": "",
+        "form": "message",
         "patient_id": row.patient_id.text,
         "issuer": row.issuer,
         "accession": row.accession,

@@ -6,24 +6,30 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.rows import HoldingRow, LandedRow
 from safelight.core.errors import IntegrityError, ResourceError, SafelightError, UsageError
-from safelight.core.instance import ByteSource, MemorySource
+from safelight.core.instance import ByteSource, LandingPlace, MemorySource
 from safelight.site.packer import FileSource
 from safelight.site.ranged import Place, Ranged
 from safelight.vault.age import Identity
 from safelight.vault.landing import Landing, LandingReleased
 from safelight.vault.pack_format import DigestMismatch
-from safelight.vault.pack_reader import PackReader
+from safelight.vault.pack_reader import PackReader, ReferenceDamaged, ReferenceMissing
 from safelight.vault.placement import Placement
+from safelight.wire.dicom.frames import Undecodable
+from safelight.wire.dicom.transcoding import encapsulated
 
+Read = TypeVar("Read")
 READERS_MAX: Final = 4
 IN_MEMORY_BYTES_MAX: Final = 64 * 2**20
+AT_ONCE_BYTES_MAX: Final = 4 * 2**20
 
 
 class NotHeld(UsageError):
@@ -77,10 +83,10 @@ class Holdings:
 
     def _packed(self, holding: HoldingRow, given: int) -> Iterator[bytes | memoryview]:
         """Give the stored bytes from a pack, without the first ``given``, which the caller has."""
-        for placement, referred in self._ways():
+        for way in self._ways(holding.pack):
             try:
                 passed = 0
-                for piece in self._reader(placement, referred, holding.pack).read(holding.position):
+                for piece in self._reader(way).read(holding.position):
                     # After a bad copy the next one goes on where the first stopped: its bytes were equal so far.
                     skip = min(max(given - passed, 0), len(piece))
                     passed += len(piece)
@@ -89,7 +95,7 @@ class Holdings:
                         given = passed
                 return
             except (IntegrityError, ResourceError) as error:
-                self._bad(placement, holding.pack, error)
+                self._bad(way, error)
                 if given and isinstance(error, DigestMismatch):
                     # Every byte was authentic and yet not what was received: no other copy can go on from here.
                     raise
@@ -99,13 +105,56 @@ class Holdings:
         """Return the data set without its prefix, in memory or, when it is large, in an unnamed file."""
         prefix = holding.prefix_size
         if isinstance(holding, LandedRow):
-            with suppress(LandingReleased):
-                return _Behind(self._landing.read(holding.place), prefix)
-            return self.data_set(self.holding_of(holding.version.digest))
-        if holding.size <= IN_MEMORY_BYTES_MAX:
-            whole = b"".join(self.stored(holding))
-            return MemorySource(memoryview(whole)[prefix:])
-        return _Behind(_spooled(self._spool, self.stored(holding)), prefix)
+            source = self.landed_data_set(holding.place, prefix, holding.version.digest)
+            # A small one is read now: a caller that still waits for an answer to the last one loses no time by it.
+            return source if source.size > AT_ONCE_BYTES_MAX else MemorySource(source.read(0, source.size))
+        return _Behind(self.gathered(self.stored(holding)), prefix)
+
+    def gathered(self, pieces: Iterator[bytes | memoryview]) -> ByteSource:
+        """Return the pieces as one source, in memory or, when they are many, in an unnamed file."""
+        some: list[bytes | memoryview] = []
+        size = 0
+        for piece in pieces:
+            some.append(piece)
+            size += len(piece)
+            if size > IN_MEMORY_BYTES_MAX:
+                return _spooled(self._spool, chain(some, pieces))
+        return MemorySource(b"".join(some))
+
+    def coded(self, holding: HoldingRow | LandedRow) -> Iterator[bytes | memoryview]:
+        """Give the data set around its frames as the pack keeps them, which is HTJ2K: no codec runs.
+
+        Raises:
+            Undecodable: it lies in no pack, or not all of it is kept so.
+            BadDataSet: it cannot be followed as a data set.
+        """
+        stored = holding.version.transfer_syntax
+        if isinstance(holding, LandedRow):
+            raise Undecodable(transfer_syntax=stored, why="not in a pack yet")
+        entry = self._from_pack(holding, lambda reader: reader.coded_entry(holding.position))
+        if entry is None:
+            raise Undecodable(transfer_syntax=stored, why="not every frame is coded so")
+
+        def frames() -> Iterator[bytes | memoryview]:
+            for number in range(len(entry.parts)):
+                yield self._from_pack(holding, partial(_coded_frame, holding.position, number))
+
+        transformed = entry.picture is not None and entry.picture.colour_transform
+        source = self.ranged(holding, pixels=False)
+        return encapsulated(source, stored, frames(), holding.prefix_size, colours_transformed=transformed)
+
+    def _from_pack(self, holding: HoldingRow, read: Callable[[PackReader], Read]) -> Read:
+        """Read from the first placement that gives it."""
+        for way in self._ways(holding.pack):
+            try:
+                return read(self._reader(way))
+            except (IntegrityError, ResourceError) as error:
+                self._bad(way, error)
+        raise Unreadable(pack=holding.pack, position=holding.position)
+
+    def landed_data_set(self, place: LandingPlace, prefix_size: int, digest: bytes) -> ByteSource:
+        """Return a data set that lies in the landing log, and goes on from its pack when it is packed meanwhile."""
+        return _Landed(self._landing, place, prefix_size, lambda: self.data_set(self.holding_of(digest)))
 
     def ranged(self, holding: HoldingRow | LandedRow, *, pixels: bool = True) -> ByteSource:
         """Return the stored bytes for reading in ranges, of which only the frames that are touched are decoded.
@@ -121,27 +170,32 @@ class Holdings:
             # Released means packed meanwhile, which is nobody's fault.
             yield partial(self._landing.read, holding.place), lambda _: None
             holding = self._holding_like(holding)
-        for placement, referred in self._ways():
-            source = partial(self._source, placement, referred, holding, pixels)
-            yield source, partial(self._bad, placement, holding.pack)
+        for way in self._ways(holding.pack):
+            yield partial(self._source, way, holding.position, pixels), partial(self._bad, way)
 
-    def _ways(self) -> Iterator[tuple[Placement, Placement]]:
+    def _ways(self, pack: str) -> Iterator["_Way"]:
         """Give each placement for the pack itself, with each for the packs that it refers to.
 
         One may be damaged here and the other there: then only the two together are whole.
         """
         for placement in self._placements:
-            yield placement, placement
-            for referred in self._placements:
-                if referred is not placement:
-                    yield placement, referred
+            for referred in (placement, *(one for one in self._placements if one is not placement)):
+                way = _Way(pack, placement, referred)
+                yield way
+                if way.is_pack_bad:
+                    break
 
-    def _source(self, placement: Placement, referred: Placement, holding: HoldingRow, pixels: bool) -> ByteSource:
-        return self._reader(placement, referred, holding.pack).source(holding.position, pixels=pixels)
+    def _source(self, way: "_Way", position: int, pixels: bool) -> ByteSource:
+        return self._reader(way).source(position, pixels=pixels)
 
-    def _bad(self, placement: Placement, pack: str, error: SafelightError) -> None:
-        self._forget(placement, pack)
-        self._damaged(pack, placement.name, error)
+    def _bad(self, way: "_Way", error: SafelightError) -> None:
+        self._own.__dict__.get("readers", {}).pop(way.key, None)
+        if isinstance(error, (ReferenceDamaged, ReferenceMissing)):
+            pack = str(error.facts["pack"])
+            self._damaged(pack, way.opened.get(pack, way.referred).name, error)
+        else:
+            way.is_pack_bad = True
+            self._damaged(way.pack, way.placement.name, error)
 
     def holding_of(self, digest: bytes) -> HoldingRow:
         """Return where a version lies in the vault.
@@ -173,26 +227,46 @@ class Holdings:
             # It was packed while we looked: the pack goes on where the log stopped.
             yield from self._packed(self._holding_like(row), given)
 
-    def _reader(self, placement: Placement, referred: Placement, pack: str) -> PackReader:
-        readers: OrderedDict[tuple[str, str, str], PackReader]
+    def _reader(self, way: "_Way") -> PackReader:
+        readers: OrderedDict[tuple[str, str, str], tuple[PackReader, dict[str, Placement]]]
         readers = self._own.__dict__.setdefault("readers", OrderedDict())
-        key = (placement.name, referred.name, pack)
-        if key not in readers:
-            readers[key] = PackReader(placement.open(pack), self._identities, partial(self._open_anywhere, referred))
+        if way.key not in readers:
+            reader = PackReader(way.placement.open(way.pack), self._identities, partial(self._open_referred, way))
+            readers[way.key] = reader, way.opened
             while len(readers) > READERS_MAX:
                 readers.popitem(last=False)
-        readers.move_to_end(key)
-        return readers[key]
+        readers.move_to_end(way.key)
+        reader, way.opened = readers[way.key]
+        return reader
 
-    def _open_anywhere(self, first: Placement, pack: str) -> ByteSource:
-        for placement in (first, *(one for one in self._placements if one is not first)):
+    def _open_referred(self, way: "_Way", pack: str) -> ByteSource:
+        for placement in (way.referred, *(one for one in self._placements if one is not way.referred)):
             with suppress(ResourceError):
-                return placement.open(pack)
-        raise Unreadable(pack=pack)
+                source = placement.open(pack)
+                way.opened[pack] = placement
+                return source
+        raise ReferenceMissing(pack=pack)
 
-    def _forget(self, placement: Placement, pack: str) -> None:
-        for referred in self._placements:
-            self._own.__dict__.get("readers", {}).pop((placement.name, referred.name, pack), None)
+
+@dataclass(slots=True)
+class _Way:
+    """A copy of a pack to read from, and the placement that is asked first for the packs that it refers to."""
+
+    pack: str
+    placement: Placement
+    referred: Placement
+    opened: dict[str, Placement] = field(default_factory=dict)
+    """From where the packs were opened that it refers to."""
+    is_pack_bad: bool = False
+    """This copy could not be read, wherever the packs lie that it refers to."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.placement.name, self.referred.name, self.pack
+
+
+def _coded_frame(position: int, number: int, reader: PackReader) -> bytes | memoryview:
+    return reader.coded_frame(position, number).stored
 
 
 class _Behind:
@@ -210,6 +284,28 @@ class _Behind:
         return self._source.read(self._skipped + offset, length)
 
 
+class _Landed:
+    """A data set in the landing log, until it is released; from then on what ``packed`` gives."""
+
+    def __init__(
+        self, landing: Landing, place: LandingPlace, prefix_size: int, packed: Callable[[], ByteSource]
+    ) -> None:
+        self.size = place.size - prefix_size
+        self._landing = landing
+        self._place = place
+        self._prefix_size = prefix_size
+        self._open_packed = packed
+        self._packed: ByteSource | None = None
+
+    def read(self, offset: int, length: int) -> bytes | memoryview:
+        if self._packed is None:
+            try:
+                return self._landing.read(self._place).read(self._prefix_size + offset, length)
+            except LandingReleased:
+                self._packed = self._open_packed()
+        return self._packed.read(offset, length)
+
+
 class _Spooled(FileSource):
     """An unnamed file that goes when nobody refers to it."""
 
@@ -225,7 +321,11 @@ def _spooled(directory: Path, pieces: Iterator[bytes | memoryview]) -> ByteSourc
     descriptor, name = tempfile.mkstemp(dir=directory)
     Path(name).unlink()
     size = 0
-    for piece in pieces:
-        os.pwrite(descriptor, piece, size)
-        size += len(piece)
+    try:
+        for piece in pieces:
+            os.pwrite(descriptor, piece, size)
+            size += len(piece)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return _Spooled(descriptor, size)

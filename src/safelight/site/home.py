@@ -4,12 +4,17 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from safelight.core.errors import StateError, UsageError
 from safelight.site.settings import FILE_NAME, Settings, read_settings
+
+if TYPE_CHECKING:
+    from safelight.catalog.catalog import Catalog
+    from safelight.catalog.message_index import MessageIndex
+    from safelight.journal.journal import Journal
 
 
 class NoHome(UsageError):
@@ -33,11 +38,29 @@ class HomeInUse(StateError):
     hint: ClassVar[str] = "One `serve` (or one acting command) at a time. Stop the other one, then try again."
 
 
+class OpenRecords(Protocol):
+    """What a process that serves a home has open of it. Used by many threads."""
+
+    @property
+    def catalog(self) -> "Catalog":
+        """What is held, received, claimed and found."""
+
+    @property
+    def journal(self) -> "Journal":
+        """The facts."""
+
+    @property
+    def message_index(self) -> "MessageIndex":
+        """Messages and what they order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """Where things lie in a home."""
 
     directory: Path
+    records: OpenRecords | None = field(default=None, compare=False, repr=False)
+    """What is open already in this process; where nothing is, whoever looks opens it for reading."""
 
     @classmethod
     def at(cls, directory: Path) -> "Home":
@@ -115,6 +138,11 @@ class Home:
     def order_mapping(self) -> Path:
         """What this hospital changed in the field mapping of HL7 messages."""
         return self.directory / "order_mapping.toml"
+
+    @property
+    def extract_mapping(self) -> Path:
+        """What this hospital changed in the mapping of an extract's columns."""
+        return self.directory / "extract_mapping.toml"
 
     @property
     def run(self) -> Path:

@@ -1,44 +1,114 @@
-"""How fast instances come in, so that background work can stand back while they do."""
+"""How fast instances come in and which series senders are busy with, so that packing knows when its time is."""
 
 import threading
+from datetime import timedelta
 from typing import Final
 
 from safelight.core.clock import Clock
 
-WINDOW_SECONDS: Final = 2
-HIGH_BYTES: Final = 8_000_000
-HIGH_INSTANCES: Final = 40
+WINDOW_SPAN: Final = timedelta(seconds=0.25)
+BURST_SPAN: Final = timedelta(seconds=10)
+HIGH_BYTES: Final = 1_000_000
+HIGH_INSTANCES: Final = 5
+SETTLED_AFTER: Final = timedelta(seconds=0.75)
+FORGOTTEN_AFTER: Final = timedelta(minutes=1)
+
+Fed = tuple[str, str]
+"""Study and series."""
 
 
 class Inflow:
-    """Counts arrivals, second by second. Used by many threads."""
+    """Counts arrivals, window by window. Used by many threads."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._seconds: dict[int, tuple[int, int]] = {}
+        self._window = 0
+        self._now = self._before = (0, 0)
+        self._high_since: timedelta | None = None
 
     def count(self, size: int) -> None:
         """Count one instance of so many bytes."""
-        second = self._second()
         with self._lock:
-            if second not in self._seconds:
-                self._forget_before(second)
-            instances, bytes_ = self._seconds.get(second, (0, 0))
-            self._seconds[second] = (instances + 1, bytes_ + size)
+            self._judge()
+            instances, bytes_ = self._now
+            self._now = (instances + 1, bytes_ + size)
 
     @property
     def is_high(self) -> bool:
-        """Whether so much came in just now that receiving needs the machine for itself."""
+        """Whether so much came in just now that receiving needs the machine."""
         with self._lock:
-            self._forget_before(self._second())
-            instances = sum(one for one, _ in self._seconds.values())
-            bytes_ = sum(one for _, one in self._seconds.values())
-        return instances >= HIGH_INSTANCES or bytes_ >= HIGH_BYTES
+            return self._judge() is not None
 
-    def _second(self) -> int:
-        return int(self._clock.elapsed().total_seconds())
+    @property
+    def is_burst(self) -> bool:
+        """Whether that began a moment ago, so that it may soon be over."""
+        with self._lock:
+            since = self._judge()
+            return since is not None and self._clock.elapsed() - since < BURST_SPAN
 
-    def _forget_before(self, second: int) -> None:
-        for old in [one for one in self._seconds if one <= second - WINDOW_SECONDS]:
-            del self._seconds[old]
+    def _judge(self) -> timedelta | None:
+        """Return since when the inflow is high."""
+        elapsed = self._clock.elapsed()
+        window = int(elapsed / WINDOW_SPAN)
+        if window != self._window:
+            self._before = self._now if window == self._window + 1 else (0, 0)
+            self._now = (0, 0)
+            self._window = window
+        instances, bytes_ = self._now[0] + self._before[0], self._now[1] + self._before[1]
+        if instances < HIGH_INSTANCES and bytes_ < HIGH_BYTES:
+            self._high_since = None
+        elif self._high_since is None:
+            self._high_since = elapsed
+        return self._high_since
+
+
+class Feeds:
+    """Knows which series senders have done with: their association went on to another, or ended. Used by many threads.
+
+    A series is done with some time later only, since what its last instances are recorded in is a batch, and a sender
+    that opens an association an instance comes again at once.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: dict[object, Fed] = {}
+        self._left_at: dict[Fed, timedelta] = {}
+
+    def note(self, association: object, study: str, series: str) -> None:
+        """Take note that an association brought an instance of a series."""
+        fed = (study, series)
+        with self._lock:
+            before = self._open.get(association)
+            if before == fed:
+                return
+            self._open[association] = fed
+            self._left_at.pop(fed, None)
+            if before is not None:
+                self._leave(before)
+
+    def end(self, association: object) -> None:
+        """Take note that an association brings nothing any more."""
+        with self._lock:
+            before = self._open.pop(association, None)
+            if before is not None:
+                self._leave(before)
+
+    @property
+    def are_open(self) -> bool:
+        """Whether any association that brought something may bring more."""
+        return bool(self._open)
+
+    def settled(self) -> frozenset[Fed]:
+        """Return study and series of those that were left a while ago and are not under way again."""
+        now = self._clock.elapsed()
+        with self._lock:
+            return frozenset(fed for fed, at in self._left_at.items() if now - at >= SETTLED_AFTER)
+
+    def _leave(self, fed: Fed) -> None:
+        now = self._clock.elapsed()
+        if fed not in self._open.values():
+            self._left_at[fed] = now
+        for old in [one for one, at in self._left_at.items() if now - at >= FORGOTTEN_AFTER]:
+            del self._left_at[old]

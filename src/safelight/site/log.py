@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from safelight.core.clock import Clock, to_text
-from safelight.core.errors import SafelightError
+from safelight.core.errors import foreseen
 
 Log = Callable[..., None]
 
@@ -31,7 +31,5 @@ class EventLog:
 
     def failure(self, error: BaseException) -> None:
         """Write what went wrong where nobody waits for an answer."""
-        if isinstance(error, SafelightError):
-            self._write(error.code, error.facts)
-        else:
-            self._write("core.defect", {"error": f"{type(error).__name__}: {error}"[:500].replace("\n", " ")})
+        told = foreseen(error)
+        self._write(told.code, told.facts)

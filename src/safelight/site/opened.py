@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.errors import CatalogDamaged, CatalogMissing
+from safelight.catalog.message_index import MessageIndex
 from safelight.catalog.rows import LandedRow
 from safelight.core.clock import SystemClock
 from safelight.core.disk import Disk, RealDisk, make_directory, write_file
@@ -28,7 +29,7 @@ from safelight.site.hl7_large import PackedLargeMessages
 from safelight.site.hl7_records import MessageRecords
 from safelight.site.holdings import Holdings
 from safelight.site.home import Home, locked
-from safelight.site.inflow import Inflow
+from safelight.site.inflow import Feeds, Inflow
 from safelight.site.log import EventLog
 from safelight.site.packer import PackerSettings, PixelAnswer, PixelQuestion
 from safelight.site.packing import Answer, Packing
@@ -46,6 +47,7 @@ from safelight.vault.placement import Placement
 from safelight.vault.rescue_files import rescue_files
 
 if TYPE_CHECKING:
+    from safelight.site.commitment_record import CommitmentAsks
     from safelight.site.recovery_door import Awaited
 
 HOME: Final = "home"
@@ -94,7 +96,8 @@ class Site:
         )
         self.copies = Copies(self.records, self.placements, self.clock, self.log.failure)
         self.workers = workers or Workers()
-        make_packing = packing or partial(Packing, workers=self.workers)
+        self.inflow = Inflow(self.clock)
+        make_packing = packing or partial(Packing, workers=self.workers, stand_back=self._stand_back)
         self.packing = make_packing(
             PackerSettings(
                 str(home.vault / "packs"),
@@ -106,7 +109,7 @@ class Site:
             self.settings.vault.packers,
         )
         self.sealed = threading.Event()
-        self.inflow = Inflow(self.clock)
+        self.feeds = Feeds(self.clock)
         self.kept_in_memory: list[Callable[[], None]] = []
         """Each writes down what was only counted so far; called before somebody looks."""
         self.desk = PackingDesk(
@@ -122,17 +125,13 @@ class Site:
                     pack_bytes_max=self.settings.vault.pack_bytes_max,
                 )
             ),
-            self.inflow,
+            self.feeds,
             self._pack_sealed,
             self.log.failure,
         )
-        follow = FollowUp(self.records, self.holdings, self.landing)
+        follow = FollowUp(self.records, self.holdings)
         self.arrivals = Arrivals(self.records, follow, self.inflow, self.log.failure)
         self._catch_up(recovery)
-        self.large_messages = PackedLargeMessages(
-            home.vault / "packs", self.disk, self.public.recipients, self.secret.node, self.records, self.placements
-        )
-        self.messages = MessageRecords.open(self.records, home.messages_index, self.large_messages)
 
     @classmethod
     def open(cls, home: Home, *, quiet: bool = True, workers: Workers | None = None) -> Self:
@@ -158,7 +157,8 @@ class Site:
         self.arrivals.stop()
         self.packing.stop(at_once=at_once)
         self.landing.close()
-        self.messages.close()
+        if "messages" in self.__dict__:
+            self.messages.close()
         self.records.close()
         self._stack.close()
 
@@ -176,10 +176,40 @@ class Site:
 
         return Awaited(self.home.run)
 
+    @cached_property
+    def large_messages(self) -> PackedLargeMessages:
+        """Where messages lie that are too large for the journal."""
+        packs = self.home.vault / "packs"
+        return PackedLargeMessages(
+            packs, self.disk, self.public.recipients, self.secret.node, self.records, self.placements
+        )
+
+    @cached_property
+    def messages(self) -> MessageRecords:
+        """Messages and orders; opened by who asks for it, since most commands are about images."""
+        return MessageRecords.open(self.records, self.home.messages_index, self.large_messages)
+
+    @cached_property
+    def commitment_asks(self) -> "CommitmentAsks":
+        """What other archives were asked to take responsibility for."""
+        from safelight.site.commitment_record import CommitmentAsks
+
+        return CommitmentAsks(self.records.journal)
+
     @property
     def catalog(self) -> Catalog:
         """What is held, received, claimed and found."""
         return self.records.catalog
+
+    @property
+    def journal(self) -> Journal:
+        """The facts."""
+        return self.records.journal
+
+    @property
+    def message_index(self) -> MessageIndex:
+        """Messages and what they order."""
+        return self.messages.index
 
     def reopen_catalog(self) -> None:
         """Go on with the catalog that lies in the home now, and add what the landing log holds."""
@@ -306,6 +336,11 @@ class Site:
 
     def _answer(self, question: PixelQuestion) -> PixelAnswer:
         return self.desk.answer(question)
+
+    def _stand_back(self, *, second: bool) -> bool:
+        """All packers leave the machine to a burst, half of them to a stream that goes on, none when landing fills."""
+        must = self.inflow.is_high if second else self.inflow.is_burst
+        return must and self.feeds.are_open and not self.desk.is_pressed
 
     def _pack_sealed(self, pack: str) -> None:
         self.log("vault.pack-sealed", pack=pack)

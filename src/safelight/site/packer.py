@@ -11,13 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from safelight.core.disk import Disk
 from safelight.core.errors import ResourceError, SafelightError
-from safelight.core.instance import ByteSource, Head, LayoutKind, MemorySource, PixelLayout, Receipt
+from safelight.core.instance import ByteSource, Head, LayoutKind, MemorySource, PixelLayout, Receipt, Wrapper
 from safelight.protection.seed_bytes import SourceChanged, digest_of
-from safelight.site.heads import read_head
+from safelight.site.heads import head_of, read_head
+from safelight.site.order_memory import IN_MEMORY_BYTES_MAX, OrderMemory
 from safelight.vault.age import Recipient
 from safelight.vault.anatomy import CutLimits, pixel_digest
 from safelight.vault.coding import Profile
@@ -26,7 +27,15 @@ from safelight.vault.pack_format import PackItem, PixelReference, SealedPack
 if TYPE_CHECKING:
     from safelight.vault.pack_writer import PackWriter
 
-IN_MEMORY_BYTES_MAX: Final = 64 * 2**20
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """An instance in the landing log, of which the packer reads the head."""
+
+    digest: bytes
+    wrapper: Wrapper
+    transfer_syntax: str
+    receipt: Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,7 @@ class PackTask:
     path: str
     offset: int
     size: int
-    item: PackItem | Unread
+    item: PackItem | Landed | Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,7 @@ class _Ready:
     source: ByteSource
     layout: PixelLayout
     pixels: bytes | None
+    """Digest of its pixel bytes, if it has any."""
 
 
 class Packer:
@@ -127,6 +137,7 @@ class Packer:
         self._connection = connection
         self._disk = disk
         self._recipients = [Recipient.parse(text) for text in settings.recipients]
+        self._memory = OrderMemory()
 
     def work(self) -> None:
         """Take orders until the other end closes."""
@@ -136,26 +147,22 @@ class Packer:
                 self._connection.send(self._do(order))
 
     def _do(self, order: PackOrder) -> PackOutcome:
-        descriptors: list[int] = []
         failed: dict[int, str] = {}
         writer = self._new_writer()
         try:
-            ready = [
-                one for number in range(len(order.tasks)) if (one := self._prepare(number, order, descriptors, failed))
-            ]
+            ready = [one for number in range(len(order.tasks)) if (one := self._prepare(number, order, failed))]
             held = self._ask([one.pixels for one in ready if one.pixels])
             packed = self._fill(writer, ready, held, failed)
             if not packed:
                 writer.abandon()
                 return PackOutcome(None, failed=failed)
-            heads = {one.number: one.item.head for one in ready if isinstance(order.tasks[one.number].item, Unread)}
+            heads = {one.number: one.item.head for one in ready if one.item is not order.tasks[one.number].item}
             return PackOutcome(writer.seal(), packed, failed, heads)
         except SafelightError as error:
             writer.abandon()
             return PackOutcome(None, failed=failed, error=error.code)
         finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
+            self._memory.clear()
 
     def _new_writer(self) -> "PackWriter":
         # Imported here: who orders packs knows this module too, and needs no codec.
@@ -166,15 +173,11 @@ class Packer:
             Path(self._settings.packs), self._disk, self._recipients, Profile(self._settings.profile), limits
         )
 
-    def _prepare(self, number: int, order: PackOrder, descriptors: list[int], failed: dict[int, str]) -> _Ready | None:
+    def _prepare(self, number: int, order: PackOrder, failed: dict[int, str]) -> _Ready | None:
         task = order.tasks[number]
         try:
-            descriptor = os.open(task.path, os.O_RDONLY | os.O_CLOEXEC)
-            descriptors.append(descriptor)
-            source: ByteSource = FileSource(descriptor, task.offset, task.size)
-            if task.size <= IN_MEMORY_BYTES_MAX:
-                source = MemorySource(source.read(0, task.size))
-            item = task.item if isinstance(task.item, PackItem) else _read_item(task.item, source, task.size)
+            source = self._source(task)
+            item = _item_of(task, source)
             layout = self._layout(item, source, plain=order.plain)
             digest = pixel_digest(source, layout) if layout.kind is not LayoutKind.NONE else None
         except OSError:
@@ -184,6 +187,15 @@ class Packer:
             failed[number] = error.code
             return None
         return _Ready(number, item, source, layout, digest)
+
+    def _source(self, task: PackTask) -> ByteSource:
+        path = Path(task.path)
+        if task.size <= IN_MEMORY_BYTES_MAX:
+            held = self._memory.read(path, task.offset, task.size, direct=isinstance(task.item, Landed))
+            if held is not None:
+                return held
+        source = FileSource(self._memory.descriptor(path), task.offset, task.size)
+        return MemorySource(source.read(0, task.size)) if task.size <= IN_MEMORY_BYTES_MAX else source
 
     def _layout(self, item: PackItem, source: ByteSource, *, plain: bool) -> PixelLayout:
         from safelight.wire.dicom.layout import find_layout
@@ -212,7 +224,7 @@ class Packer:
         for one in ready:
             known = (held.get(one.pixels) or here.get(one.pixels)) if one.pixels else None
             try:
-                position = writer.add(one.item, one.source, one.layout, known).position
+                position = writer.add(one.item, one.source, one.layout, known, _hashed(one)).position
             except ResourceError:
                 # Space, access, device: the whole pack is in doubt, not this instance.
                 raise
@@ -223,6 +235,22 @@ class Packer:
             if one.pixels and known is None:
                 here[one.pixels] = PixelReference("", position)
         return tuple(packed)
+
+
+def _hashed(one: _Ready) -> bytes | None:
+    """Return the digest of pixel bytes that lie in memory, where they cannot have changed since."""
+    return one.pixels if isinstance(one.source, MemorySource) else None
+
+
+def _item_of(task: PackTask, source: ByteSource) -> PackItem:
+    match task.item:
+        case Unread() as unread:
+            return _read_item(unread, source, task.size)
+        case Landed() as landed:
+            head = head_of(source, landed.wrapper, landed.transfer_syntax)
+            return PackItem(landed.digest, landed.wrapper, head, landed.receipt)
+        case item:
+            return item
 
 
 def _read_item(unread: Unread, source: ByteSource, size: int) -> PackItem:

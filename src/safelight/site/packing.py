@@ -1,21 +1,34 @@
 """Packer processes and the threads that keep them busy."""
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol
 
 from safelight.core.errors import StateError
 from safelight.site.packer import PackerSettings, PackOrder, PackOutcome, PixelAnswer, PixelQuestion
 from safelight.site.workers import Worker, Workers
 
 ORDERS_WAITING_MAX: Final = 2
+STAND_BACK_SECONDS: Final = 0.1
 DIED: Final = "vault.packer-died"
 
 Answer = Callable[[PixelQuestion], PixelAnswer]
 Tell = Callable[[PackOrder, PackOutcome], None]
+
+
+class StandBack(Protocol):
+    """Says whether packers have to wait, because receiving needs the machine."""
+
+    def __call__(self, *, second: bool) -> bool:
+        """Say it for the first half of the packers, or for the second half, which waits longer."""
+
+
+def _never(*, second: bool) -> bool:
+    del second
+    return False
 
 
 class PackingStopped(StateError):
@@ -79,15 +92,23 @@ class _Waiting:
 class Packing:
     """Makes packs, several at a time. Used by many threads."""
 
-    def __init__(self, settings: PackerSettings, answer: Answer, packers: int, workers: Workers) -> None:
+    def __init__(
+        self,
+        settings: PackerSettings,
+        answer: Answer,
+        packers: int,
+        workers: Workers,
+        stand_back: StandBack = _never,
+    ) -> None:
         self._answer = answer
-        self._orders: queue.Queue[_Waiting | None] = queue.Queue(ORDERS_WAITING_MAX)
-        self._idle = threading.Condition()
-        self._under_way = 0
+        self._stand_back = stand_back
+        self._changed = threading.Condition()
+        self._orders: deque[_Waiting] = deque()
+        self._untaken = self._under_way = 0
         self._stopping = False
         self._packers = [_Packer(settings, workers) for _ in range(packers)]
         self._threads = [
-            threading.Thread(target=self._work, args=(packer,), name=f"packing-{number}", daemon=True)
+            threading.Thread(target=self._work, args=(packer, number), name=f"packing-{number}", daemon=True)
             for number, packer in enumerate(self._packers)
         ]
 
@@ -104,11 +125,14 @@ class Packing:
         Raises:
             PackingStopped: after `stop`.
         """
-        with self._idle:
+        with self._changed:
             if self._stopping:
                 raise PackingStopped
             self._under_way += 1
-        self._orders.put(_Waiting(order, tell))
+            self._untaken += 1
+            self._changed.wait_for(lambda: len(self._orders) < ORDERS_WAITING_MAX)
+            self._orders.append(_Waiting(order, tell))
+            self._changed.notify_all()
 
     @property
     def under_way(self) -> int:
@@ -117,40 +141,52 @@ class Packing:
 
     def wait(self) -> None:
         """Return when every order was told of."""
-        with self._idle:
-            self._idle.wait_for(lambda: self._under_way == 0)
+        with self._changed:
+            self._changed.wait_for(lambda: self._under_way == 0)
 
     def stop(self, *, at_once: bool = False) -> None:
         """Finish what was taken (``at_once``: break it off; nothing is lost) and end the packers."""
-        with self._idle:
+        with self._changed:
             self._stopping = True
+            self._changed.notify_all()
         if at_once:
             for packer in self._packers:
                 packer.kill()
-        for _ in self._threads:
-            self._orders.put(None)
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
         for packer in self._packers:
             packer.stop()
 
-    def _work(self, packer: _Packer) -> None:
-        waiting = self._begun(packer, self._orders.get())
+    def _work(self, packer: _Packer, number: int) -> None:
+        second = 0 < number >= len(self._packers) // 2
+        waiting = self._begun(packer, self._next(second))
         while waiting is not None:
             outcome = self._outcome(packer, waiting.order)
             # The packer goes on while we record what it made.
-            try:
-                following, is_known = self._begun(packer, self._orders.get_nowait()), True
-            except queue.Empty:
-                following, is_known = None, False
+            following = self._begun(packer, self._next(second, wait=False))
             try:
                 waiting.tell(waiting.order, outcome)
             finally:
-                with self._idle:
+                with self._changed:
                     self._under_way -= 1
-                    self._idle.notify_all()
-            waiting = following if is_known else self._begun(packer, self._orders.get())
+                    self._changed.notify_all()
+            waiting = following or self._begun(packer, self._next(second))
+
+    def _next(self, second: bool, *, wait: bool = True) -> _Waiting | None:
+        """Return the next order, once packers of this half may work; None when there is none, or will be none."""
+        with self._changed:
+            while not (self._orders and self._may_work(second)):
+                if not wait or (self._stopping and not self._untaken):
+                    return None
+                # How much comes in changes by itself, so who stands back looks again.
+                self._changed.wait(STAND_BACK_SECONDS if self._orders else None)
+            self._untaken -= 1
+            self._changed.notify_all()
+            return self._orders.popleft()
+
+    def _may_work(self, second: bool) -> bool:
+        return self._stopping or not self._stand_back(second=second)
 
     def _begun(self, packer: _Packer, waiting: _Waiting | None) -> _Waiting | None:
         if waiting is not None:

@@ -3,9 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import Final
 
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.rows import CopyState, LandedRow, PackRow
@@ -14,17 +12,13 @@ from safelight.core.errors import ResourceError, SafelightError
 from safelight.core.instance import Head, Holding, LandingPlace, Receipt, Wrapper
 from safelight.journal.kinds import FactKind
 from safelight.protection.packing import PackingSettings, SeriesGroup, Urgency, cut_packs, decide_packing
-from safelight.site.heads import head_of
-from safelight.site.inflow import Inflow
-from safelight.site.packer import PackOrder, PackOutcome, PackTask, PixelAnswer, PixelQuestion
+from safelight.site.inflow import Feeds
+from safelight.site.packer import Landed, PackOrder, PackOutcome, PackTask, PixelAnswer, PixelQuestion, Unread
 from safelight.site.packing import Packing
 from safelight.site.records import Records
 from safelight.vault.landing import Landing
 from safelight.vault.pack_format import PackItem, PixelReference, SealedPack
 from safelight.vault.placement import Placement
-
-LOOK_WHEN_BUSY: Final = timedelta(seconds=5)
-"""How often to look for what has waited too long while instances stream in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +42,7 @@ class PackingDesk:
         packing: Packing,
         clock: Clock,
         settings: DeskSettings,
-        inflow: Inflow,
+        feeds: Feeds,
         sealed: Callable[[str], None],
         failed: Callable[[BaseException], None],
     ) -> None:
@@ -59,13 +53,12 @@ class PackingDesk:
         self._packing = packing
         self._clock = clock
         self._settings = settings
-        self._inflow = inflow
+        self._feeds = feeds
         self._sealed = sealed
         self._failed = failed
         self._lock = threading.Lock()
         self._in_hand: set[LandingPlace] = set()
         self._passed_over: set[LandingPlace] = set()
-        self._looked_at: timedelta | None = None
 
     @property
     def catalog(self) -> Catalog:
@@ -75,11 +68,17 @@ class PackingDesk:
     def turn(self, *, flush: bool = False) -> int:
         """Look once at what waits and have packed what is due; return how many orders that made."""
         urgency = self._urgency(flush=flush)
-        if urgency is Urgency.BUSY and self._looked_lately():
-            return 0
-        self._looked_at = self._clock.elapsed()
+        settled = self._feeds.settled()
         groups = [
-            SeriesGroup(one.study, one.series, one.count, one.bytes, one.oldest_at, one.newest_at)
+            SeriesGroup(
+                one.study,
+                one.series,
+                one.count,
+                one.bytes,
+                one.oldest_at,
+                one.newest_at,
+                settled=(one.study, one.series) in settled,
+            )
             for one in self.catalog.landed_waiting()
         ]
         orders = 0
@@ -96,13 +95,13 @@ class PackingDesk:
     def _urgency(self, *, flush: bool) -> Urgency:
         if flush:
             return Urgency.FLUSH
-        usage = self._landing.usage()
-        if usage.bytes_held > self._settings.landing_pressure * usage.bytes_max:
-            return Urgency.PRESSURE
-        return Urgency.BUSY if self._inflow.is_high else Urgency.CALM
+        return Urgency.PRESSURE if self.is_pressed else Urgency.CALM
 
-    def _looked_lately(self) -> bool:
-        return self._looked_at is not None and self._clock.elapsed() - self._looked_at < LOOK_WHEN_BUSY
+    @property
+    def is_pressed(self) -> bool:
+        """Whether landing fills, so that packing is what receiving needs most."""
+        usage = self._landing.usage()
+        return usage.bytes_held > self._settings.landing_pressure * usage.bytes_max
 
     def release_settled(self) -> None:
         """Let go of segments of which everything was packed, as by an equal instance that came another way."""
@@ -163,12 +162,10 @@ class PackingDesk:
 
     def _task(self, row: LandedRow) -> PackTask:
         version, place = row.version, row.place
-        source = self._landing.read(place)
-        wrapper = Wrapper(row.prefix_size, version.opaque)
-        head = head_of(source, wrapper, version.transfer_syntax)
         receipt = Receipt(row.received_at, version.way, version.calling, version.called, version.sender)
+        item = Landed(version.digest, Wrapper(row.prefix_size, version.opaque), version.transfer_syntax, receipt)
         path = self._landing_directory / f"{place.segment:06d}.log"
-        return PackTask(str(path), place.offset, place.size, PackItem(version.digest, wrapper, head, receipt))
+        return PackTask(str(path), place.offset, place.size, item)
 
     def _settle(self, places: Sequence[LandingPlace], order: PackOrder, outcome: PackOutcome) -> None:
         try:
@@ -221,7 +218,8 @@ def holdings_of(sealed: SealedPack, order: PackOrder, outcome: PackOutcome) -> l
 
 def _subject(task: PackTask) -> str:
     """Name the version that could not be packed."""
-    return task.item.digest.hex() if isinstance(task.item, PackItem) and task.item.digest else task.path
+    digest = None if isinstance(task.item, Unread) else task.item.digest
+    return digest.hex() if digest else task.path
 
 
 def _head(task: PackTask, read: Head | None) -> Head:

@@ -1,7 +1,7 @@
 """Journal and catalog together: a fact becomes durable, then findable."""
 
 import threading
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -47,7 +47,9 @@ class Records:
         """Record one fact; it is durable and applied to the catalog when this returns."""
         return self.record_all([(kind, facts)])[0]
 
-    def record_all(self, facts: list[tuple[str, Mapping[str, Any]]], passed_over: Container[str] = ()) -> list[Entry]:
+    def record_all(
+        self, facts: Sequence[tuple[str, Mapping[str, Any]]], passed_over: Container[str] = ()
+    ) -> list[Entry]:
         """Record several facts in one commit.
 
         Of kinds that are ``passed_over``, as the catalog does not answer from them, it takes no more than the position.

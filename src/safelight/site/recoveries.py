@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.rows import StudyRow
-from safelight.core.clock import from_text, to_text
+from safelight.core.clock import to_text
 from safelight.core.errors import StateError, UsageError
 from safelight.core.names import AETitle, Personal
 from safelight.core.progress import Progress, Report
@@ -28,6 +28,7 @@ from safelight.recovery.recipes import CALLING_TITLE, QUESTIONS, RECIPES, open_q
 from safelight.recovery.refill import Refill
 from safelight.recovery.state import SETTLED, RecoveryState, Stage, estimates, fold
 from safelight.site.home import Home
+from safelight.site.moments import moment_told
 from safelight.site.opened import Site
 from safelight.site.peers import find_peer
 from safelight.site.recovery_crew import Crew, JournalRecorder
@@ -73,12 +74,17 @@ class NotRunning(StateError):
     hint: ClassVar[str] = "See: safelight recovery status"
 
 
-class BadMoment(UsageError):
-    """A moment is not written with its offset."""
+class OrderNotOnRecord(StateError):
+    """A recovery was cut off before its order was on record, and that order followed from lists that were given."""
 
-    code: ClassVar[str] = "recovery.bad-moment"
-    hint: ClassVar[str] = "Write it like 2026-11-24T03:10:00+01:00"
+    code: ClassVar[str] = "recovery.order-not-on-record"
+    hint: ClassVar[str] = (
+        "Nothing was sent yet. Give the same --patients and --pin again with: safelight recovery resume"
+    )
 
+
+ORDERING: Final = ("patients", "pins")
+"""What a person may give that says who goes first, and that is not kept: it names patients."""
 
 _running: set[str] = set()
 _running_lock = threading.Lock()
@@ -98,9 +104,16 @@ def start(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]
 
 
 def resume(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Go on with a recovery that was paused or cut off."""
+    """Go on with a recovery that was paused or cut off.
+
+    Raises:
+        OrderNotOnRecord: the lists that say who goes first are needed once more.
+    """
     state = state_of(site.records.journal, told.get("number"))
     assert state.settings is not None
+    missing = [name for name in state.settings.ordered_by if not told.get(name)]
+    if missing and not state.planned:
+        raise OrderNotOnRecord(recovery=state.recovery, missing=" ".join(missing))
     resumed = Resumed(state.recovery, site.clock.now(), str(told["reason"]), str(told["by"]))
     site.records.record(resumed.kind, to_body(resumed))
     state = fold(state, resumed)
@@ -205,8 +218,8 @@ def _settings(site: Site, told: Mapping[str, Any]) -> Settings:
         calling=site_recovery.calling_ae_title or CALLING_TITLE.text,
         reason=str(told["reason"]),
         by=str(told["by"]),
-        as_of=_moment(told.get("as_of")),
-        broke_at=_moment(told.get("broke_at")),
+        as_of=moment_told(told.get("as_of")),
+        broke_at=moment_told(told.get("broke_at")),
         limit=told.get("limit"),
         accepted=accepted,
         side_effects="none" if folder else "accepted" if accepted else UNANSWERED,
@@ -214,16 +227,8 @@ def _settings(site: Site, told: Mapping[str, Any]) -> Settings:
         associations_max=int(told.get("associations") or site_recovery.associations),
         bytes_per_second_max=int(rate * 1e6) if rate else None,
         backoff_seconds=1,
+        ordered_by=tuple(name for name in ORDERING if told.get(name)),
     )
-
-
-def _moment(text: object) -> datetime | None:
-    if not text:
-        return None
-    try:
-        return from_text(str(text))
-    except ValueError as error:
-        raise BadMoment(given=str(text)) from error
 
 
 def _drive(site: Site, number: str, state: RecoveryState, told: Mapping[str, Any], report: Report) -> dict[str, Any]:

@@ -123,6 +123,10 @@ def _document(row: CallerRow) -> dict[str, Any]:
         "transfer_syntaxes": list(row.transfer_syntaxes),
         "first_seen": to_text(row.first_seen_at),
         "last_seen": to_text(row.last_seen_at),
+        "by_called": {
+            title: {act.value: {"count": seen.count, "last": to_text(seen.last)} for act, seen in acts.items()}
+            for title, acts in row.by_called.items()
+        },
         "stores": row.counts.get(CallerAct.STORE, 0),
         **last,
         **counts,

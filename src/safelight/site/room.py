@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from safelight.site.finding_table import hint_for
+from safelight.site.finding_table import computed
 from safelight.site.home import Home
 from safelight.site.settings import Settings
 from safelight.vault.landing import LandingFull
@@ -25,14 +25,4 @@ def full_disk_findings(home: Home, settings: Settings) -> list[dict[str, Any]]:
     reserve = free_bytes_min(home.landing, settings)
     if free >= reserve:
         return []
-    code = LandingFull.code
-    return [
-        {
-            "code": code,
-            "subject": "home",
-            "severity": "critical",
-            "opened_at": None,
-            "hint": hint_for(code),
-            "facts": {"free_bytes": free, "free_bytes_min": reserve},
-        }
-    ]
+    return [computed(LandingFull.code, "home", "critical", {"free_bytes": free, "free_bytes_min": reserve})]

@@ -149,7 +149,7 @@ class _SitePacker:
         self._label = label
         self._results: queue.SimpleQueue[SeedResult] = queue.SimpleQueue()
         self._under_way = 0
-        self._follow = FollowUp(site.records, site.holdings, site.landing)
+        self._follow = FollowUp(site.records, site.holdings)
 
     def submit(self, job: SeedJob) -> None:
         receipt = Receipt(self._site.clock.now(), Way.SEED, "", "", self._label)

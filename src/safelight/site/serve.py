@@ -1,5 +1,6 @@
 """`serve`: the listener, the workers and the control door, until somebody says stop."""
 
+import gc
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from safelight.gateway.dicom.ports import Refusal
 from safelight.gateway.dicom.server import Listener, ListenerSettings
 from safelight.journal.kinds import FactKind
 from safelight.site.acts import act
+from safelight.site.cutover import Aliases
 from safelight.site.dicom_services import ArchiveServices
 from safelight.site.hl7_door import MessageDoor
 from safelight.site.home import Home
@@ -25,6 +27,8 @@ from safelight.site.peers import BadPeers, read_peers
 from safelight.site.recovery_door import AwaitedAdmission, AwaitedIntake, AwaitedObserver
 from safelight.site.register import CallerBook
 from safelight.site.upkeep import Upkeep
+from safelight.site.workers import Workers
+from safelight.site.worklist_mirror import MirrorSchedule
 from safelight.wire.dicom.limits import Limits
 
 if TYPE_CHECKING:
@@ -43,6 +47,7 @@ class KnownCallers:
         self._stamp: tuple[int, int] | None = None
         self._titles: frozenset[str] = frozenset()
         self._lock = threading.Lock()
+        self._aliases = Aliases(site)
 
     def accept(self, calling: AETitle, called: AETitle, host: str) -> Refusal | None:
         """Say whether this caller may open an association; the peers are read again when their file changed."""
@@ -50,7 +55,7 @@ class KnownCallers:
         dicom = self._site.settings.dicom
         if dicom.accept_any_ae:
             return None
-        if called != dicom.ae_title:
+        if called != dicom.ae_title and not self._aliases.answers(called):
             return Refusal.CALLED_NOT_RECOGNIZED
         return None if calling.text in self._known() else Refusal.CALLING_NOT_RECOGNIZED
 
@@ -111,7 +116,9 @@ def make_door(site: Site, book: CallerBook) -> DicomDoor:
         service=ServiceSettings(limits=limits, idle=timedelta(seconds=dicom.idle_seconds)),
     )
     known = KnownCallers(site)
-    intake = AwaitedIntake(site.awaited, LandingIntake(site.landing, site.clock, site.arrivals.put), known)
+    intake = AwaitedIntake(
+        site.awaited, LandingIntake(site.landing, site.clock, site.arrivals.put, feeds=site.feeds), known
+    )
     seen = AwaitedObserver(site.awaited, book)
     services = ArchiveServices(site, known, limits.identifier_bytes_max)
     house = House(
@@ -133,11 +140,16 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with Site.open(home, quiet=False) as site:
+    # Packers load their codecs while the home is opened, and are there when the first series is whole.
+    with (
+        Workers(ahead=home.settings().vault.packers) as workers,
+        Site.open(home, quiet=False, workers=workers) as site,
+    ):
         book = CallerBook(site.records, site.clock)
         site.kept_in_memory.append(book.flush)
         door = make_door(site, book)
         messages = MessageDoor(site)
+        mirror = MirrorSchedule(site)
         web = _web_door(site)
         upkeep = Upkeep(site, book)
         control = ControlServer(home.control_socket, lambda name, told, report: _do(site, name, told, report))
@@ -146,9 +158,12 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
         control.start()
         door.start()
         messages.start()
+        mirror.start()
         if web is not None:
             web.start()
         site.log("gateway.ready", port=door.port)
+        # What is there now stays: looking for garbage among it would hold up the receiving threads for nothing.
+        gc.freeze()
         ready()
         try:
             stop.wait()
@@ -156,6 +171,7 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
             site.log("gateway.stopping")
             if web is not None:
                 web.stop()
+            mirror.stop()
             door.stop(GRACE)
             messages.stop()
             control.stop()

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 from safelight.core.errors import UsageError
-from safelight.core.names import AETitle
+from safelight.core.names import AETitle, Peer
+from safelight.downtime.alias import Alias
 
 FILE_NAME: Final = "safelight.toml"
 LOCAL_ADDRESSES: Final = ("127.0.0.1", "::1")
@@ -17,11 +18,13 @@ Section = TypeVar(
     "SiteSettings",
     "DicomSettings",
     "Hl7Settings",
+    "WorklistSettings",
     "ConsoleSettings",
     "VaultSettings",
     "ProtectionSettings",
     "RecoverySettings",
     "DowntimeSettings",
+    "ReconciliationSettings",
 )
 
 
@@ -47,6 +50,7 @@ class DicomSettings:
     port: int = 11112
     bind: str = "0.0.0.0"  # noqa: S104 - modalities are on other hosts; unknown callers are refused
     accept_any_ae: bool = False
+    aliases: list[str] = field(default_factory=list)
     associations_max: int = 64
     associations_per_host_max: int = 32
     idle_seconds: int = 60
@@ -67,6 +71,18 @@ class Hl7Settings:
     message_bytes_max: int = 64 * 2**20
     application: str = "SAFELIGHT"
     facility: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistSettings:
+    """What stands under ``[gateway.worklist]``."""
+
+    source: str = ""
+    minutes: float = 5.0
+    days_back: int = 1
+    days_ahead: int = 7
+    shrink_percent_max: float = 50.0
+    rows_max: int = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +110,7 @@ class VaultSettings:
     landing_segment_bytes: int = 64 * 2**20
     landing_bytes_max: int = 8 * 2**30
     free_bytes_min: int = 512 * 2**20
-    packers: int = 2
+    packers: int = 3
     quiet_seconds: float = 2.0
     scrub_days: int = 30
     opaque_bytes_max: int = 2**30
@@ -133,17 +149,29 @@ class DowntimeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReconciliationSettings:
+    """What stands under ``[reconciliation]``."""
+
+    target: str = ""
+    identities_to: list[str] = field(default_factory=list)
+    reports_to: str = ""
+    steps_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that safelight.toml says."""
 
     site: SiteSettings = field(default_factory=SiteSettings)
     dicom: DicomSettings = field(default_factory=DicomSettings)
     hl7: Hl7Settings = field(default_factory=Hl7Settings)
+    worklist: WorklistSettings = field(default_factory=WorklistSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     vault: VaultSettings = field(default_factory=VaultSettings)
     protection: ProtectionSettings = field(default_factory=ProtectionSettings)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
     downtime: DowntimeSettings = field(default_factory=DowntimeSettings)
+    reconciliation: ReconciliationSettings = field(default_factory=ReconciliationSettings)
 
 
 def read_settings(path: Path) -> Settings:
@@ -163,11 +191,13 @@ def read_settings(path: Path) -> Settings:
         site=_section(SiteSettings(), document.pop("site", {}), "site"),
         dicom=_section(DicomSettings(), gateway.pop("dicom", {}), "gateway.dicom"),
         hl7=_section(Hl7Settings(), gateway.pop("hl7", {}), "gateway.hl7"),
+        worklist=_section(WorklistSettings(), gateway.pop("worklist", {}), "gateway.worklist"),
         console=_section(ConsoleSettings(), document.pop("console", {}), "console"),
         vault=_section(VaultSettings(), document.pop("vault", {}), "vault"),
         protection=_section(ProtectionSettings(), document.pop("protection", {}), "protection"),
         recovery=_section(RecoverySettings(), document.pop("recovery", {}), "recovery"),
         downtime=_section(DowntimeSettings(), document.pop("downtime", {}), "downtime"),
+        reconciliation=_section(ReconciliationSettings(), document.pop("reconciliation", {}), "reconciliation"),
     )
     for unknown in (*document, *(f"gateway.{key}" for key in gateway)):
         raise BadSettings(key=unknown, why="no such section")
@@ -204,6 +234,12 @@ def _judge(settings: Settings) -> None:
         raise BadSettings(key="vault.profile", why="default or small is expected")
     if settings.hl7.port > 65535 or not all(isinstance(one, str) for one in settings.hl7.senders):
         raise BadSettings(key="gateway.hl7", why="port is 0 to 65535, senders are addresses")
+    _judge_aliases(settings)
+    worklist = settings.worklist
+    if not worklist.minutes > 0 or not 0 < worklist.shrink_percent_max <= 100 or worklist.days_ahead > 366:
+        raise BadSettings(key="gateway.worklist", why="minutes over 0, shrink_percent_max to 100, days_ahead to 366")
+    if worklist.source:
+        Peer.parse(worklist.source)
     console = settings.console
     if console.port > 65535 or not min(console.idle_minutes, console.session_hours, console.board_hours) > 0:
         raise BadSettings(key="console", why="port is 0 to 65535, minutes and hours are more than 0")
@@ -214,7 +250,19 @@ def _judge(settings: Settings) -> None:
     downtime = settings.downtime
     if not downtime.give_up_seconds > 0 or not all(isinstance(one, str) for one in downtime.probes):
         raise BadSettings(key="downtime", why="give_up_seconds is more than 0, probes are texts")
+    if not all(isinstance(one, str) for one in settings.reconciliation.identities_to):
+        raise BadSettings(key="reconciliation.identities_to", why="names of destinations are expected")
     if not 1 <= settings.dicom.port <= 65535:
         raise BadSettings(key="gateway.dicom.port", why="1 to 65535 is expected")
     if settings.vault.copies_min < 1 or settings.vault.packers < 1:
         raise BadSettings(key="vault", why="copies_min and packers are at least 1")
+
+
+def _judge_aliases(settings: Settings) -> None:
+    dicom = settings.dicom
+    if not all(isinstance(one, str) for one in dicom.aliases):
+        raise BadSettings(key="gateway.dicom.aliases", why="a list of texts is expected")
+    titles = [Alias.parse(one).title.text for one in dicom.aliases]
+    own = {dicom.ae_title.text, settings.recovery.calling_ae_title}
+    if len(set(titles)) < len(titles) or own.intersection(titles):
+        raise BadSettings(key="gateway.dicom.aliases", why="each title once, and none of our own")

@@ -32,7 +32,10 @@ FINDINGS_SHOWN: Final = 1000
 
 @contextmanager
 def looked_at(home: Home) -> Iterator[tuple[Catalog, Journal]]:
-    """Open a home's records for reading; a running `serve` is not disturbed."""
+    """Open a home's records for reading; a running `serve` is not disturbed, and uses what it has open."""
+    if home.records is not None:
+        yield home.records.catalog, home.records.journal
+        return
     clock = SystemClock()
     settled(home)
     catalog = Catalog.open(home.catalog, read_only=True)
@@ -54,7 +57,7 @@ def status_document(home: Home) -> dict[str, Any]:
         tally = catalog.tally()
         exposure = exposure_of(home, settings, catalog, journal)
         late = [*exposure.findings, *scrubs_overdue(home, settings, catalog)]
-        of_console = [*certificate_findings(home, settings), *account_findings(home)]
+        of_console = [*certificate_findings(home, settings), *account_findings(home, settings)]
         computed = [*full_disk_findings(home, settings), *of_console]
         findings = [*computed, *findings_document(catalog, late)]
         phase, outages = phase_of(journal), outages_document(journal)

@@ -72,6 +72,9 @@ def write_whole(path: Path, pieces: Iterable[bytes | memoryview]) -> int:
         try:
             for some in _several(pieces):
                 size += _write_all(descriptor, some)
+            # The kernel begins to write now, while the next file is decoded, and not when all are there.
+            with suppress(OSError):
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(descriptor)
         draft.replace(path)

@@ -110,7 +110,7 @@ def _strangers(site: Site, placement: Placement) -> list[Damage]:
 
 def _decode(site: Site, placement: Placement, pack: str) -> list[Damage]:
     try:
-        reader = PackReader(placement.open(pack), [site.secret.node], _opener(site))
+        reader = PackReader(placement.open(pack), [site.secret.node], _opener(site, placement))
         checks = list(verify_deep(reader))
     except (IntegrityError, ResourceError) as error:
         return [Damage("pack", pack, placement.name, error.code, healed=False)]
@@ -121,8 +121,10 @@ def _decode(site: Site, placement: Placement, pack: str) -> list[Damage]:
     ]
 
 
-def _opener(site: Site) -> Callable[[str], ByteSource]:
-    return lambda name: open_pack(site.placements, name)
+def _opener(site: Site, first: Placement) -> Callable[[str], ByteSource]:
+    """Return what opens the packs that a copy refers to: beside it, where they are there."""
+    placements = [first, *(one for one in site.placements if one is not first)]
+    return lambda name: open_pack(placements, name)
 
 
 def _verify_landing(site: Site, report: Report, damaged: list[Damage]) -> int:

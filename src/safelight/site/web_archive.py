@@ -34,6 +34,15 @@ class HeldInstance:
         """Give the stored bytes in order; all of them were compared when the last piece came."""
         return self.holdings.stored(self.row)
 
+    @property
+    def work_bytes(self) -> int:
+        """How many bytes are decrypted and decoded before it can be given."""
+        return self.row.size if isinstance(self.row, HoldingRow) else 0
+
+    def coded(self) -> Iterator[bytes | memoryview]:
+        """Give the data set around its frames as HTJ2K, where the pack keeps them so."""
+        return self.holdings.coded(self.row)
+
     def ranged(self, *, pixels: bool = True) -> ByteSource:
         """Return the stored bytes for reading in ranges."""
         return self.holdings.ranged(self.row, pixels=pixels)

@@ -13,7 +13,7 @@ from safelight.console.role import Right
 from safelight.console.session import SessionLimits, Sessions
 from safelight.console.web_application import Guarded, web_application
 from safelight.console.web_server import WebServer, WebServerSettings
-from safelight.core.errors import foreseen
+from safelight.gateway.ahead import Ahead
 from safelight.gateway.dicomweb.faults import refused
 from safelight.gateway.dicomweb.routes import dicomweb_routes
 from safelight.gateway.dicomweb.streaming import Threads
@@ -59,10 +59,11 @@ class WebDoor:
         house = ServedHouse(site, accounts, self._changes, has_viewer=bool(folders.viewer))
         self._api = Api(house, guard, self._events, site.clock, has_viewer=bool(folders.viewer))
         self._threads = Threads(refused, self._failed)
+        self._ahead = Ahead()
         dicom = site.settings.dicom
         title, bytes_max = dicom.ae_title.text, dicom.data_set_bytes_max
-        intake = StowIntake(site.landing, site.clock, title, bytes_max, site.arrivals.put)
-        dicomweb = dicomweb_routes(WebArchive(site), intake, self._threads)
+        intake = StowIntake(site.landing, site.clock, title, bytes_max, site.arrivals.put, site.feeds)
+        dicomweb = dicomweb_routes(WebArchive(site), intake, self._threads, self._ahead)
         others = [Guarded(PREFIX, dicomweb, reading=Right.FIND, writing=Right.STORE)]
         application = web_application(self._api, guard, others, folders)
         self._server = WebServer(self._server_settings(), application)
@@ -85,6 +86,7 @@ class WebDoor:
         self._server.stop(GRACE)
         self._changes.stop()
         self._threads.stop()
+        self._ahead.stop()
         if not self._is_open:
             self._kept.write()
 
@@ -100,7 +102,7 @@ class WebDoor:
         return WebServerSettings(console.port, console.bind, str(shown.certificate), str(shown.key))
 
     def _failed(self, error: BaseException) -> None:
-        self._site.log.failure(foreseen(error))
+        self._site.log.failure(error)
 
 
 def _built(what: str) -> str:

@@ -5,13 +5,16 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+from urllib.parse import quote
 
 from safelight.console.account import Accounts
-from safelight.core.errors import SafelightError, foreseen
+from safelight.core.errors import ResourceError, SafelightError, foreseen
 from safelight.core.progress import silent
+from safelight.downtime.exam import UnknownExam
 from safelight.downtime.number import UnknownBlock
 from safelight.site.account_file import AccountFile
 from safelight.site.accounts import password_set
@@ -20,22 +23,35 @@ from safelight.site.devices import devices_document
 from safelight.site.downtime import downtime_document, log_document
 from safelight.site.downtime_exams import exams_document
 from safelight.site.downtime_numbers import numbers_document
+from safelight.site.exams import exams_of
 from safelight.site.finding_studies import find_studies
 from safelight.site.hl7_worklist import reports_document
 from safelight.site.probing import advice_document
+from safelight.site.settled import SETTLE
 from safelight.site.status import status_document
 from safelight.site.web_changes import Changes, Mark
+from safelight.site.web_memory import Memory
 from safelight.site.web_worklist import merged_worklist
 
 if TYPE_CHECKING:
     from safelight.site.opened import Site
 
+ROWS_MAX: Final = 1000
 ADVICE_KEPT: Final = timedelta(seconds=10)
-LABEL_SECONDS_MAX: Final = 300
+WITH_ARRIVALS: Final = frozenset({"catalog/worklist", "catalog/find", "catalog/reports"})
+"""Documents that change with what comes in; the others with the facts of the journal alone."""
+PRINTING_SECONDS_MAX: Final = 120
 NO_IMAGES: Final = frozenset(
     {"SR", "KO", "PR", "DOC", "AU", "REG", "PLAN", "FID", "RWV", "ECG", "HD", "SEG", "RTSTRUCT"}
 )
 """Modalities of what a viewer cannot show by itself."""
+
+
+class NotPrinted(ResourceError):
+    """Labels could not be printed as PDF, or not in time."""
+
+    code: ClassVar[str] = "console.not-printed"
+    hint: ClassVar[str] = "Print fewer at once; or on this machine: safelight downtime numbers labels, exam labels."
 
 
 class ServedHouse:
@@ -48,16 +64,17 @@ class ServedHouse:
         self._has_viewer = has_viewer
         self._asking = threading.Lock()
         self._printing = threading.Lock()
+        self._memory = Memory(site.clock)
         self._advice: tuple[timedelta, Mapping[str, Any]] | None = None
-        home = site.home
+        home = self._home = replace(site.home, records=site)
         self._documents: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
             "status": lambda _: status_document(home),
             "downtime/status": lambda _: downtime_document(home),
-            "downtime/log": lambda _: log_document(home),
-            "downtime/exam/list": lambda asked: exams_document(home, only_open=asked["open"]),
+            "downtime/log": lambda _: newest(log_document(home), "said"),
+            "downtime/exam/list": lambda asked: newest(exams_document(home, only_open=asked["open"]), "exams"),
             "downtime/advise": lambda _: self._advised(),
-            "downtime/device/list": lambda _: devices_document(home),
-            "downtime/numbers/list": lambda _: numbers_document(home),
+            "downtime/device/list": lambda _: newest(devices_document(home), "devices"),
+            "downtime/numbers/list": lambda _: newest(numbers_document(home), "blocks"),
             "catalog/worklist": lambda asked: merged_worklist(home, asked),
             "catalog/find": self._found,
             "catalog/reports": lambda asked: reports_document(
@@ -80,27 +97,46 @@ class ServedHouse:
         password_set(self._site, {"account": account, "password": password, "reason": "by its owner", "by": by})
 
     def document(self, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the document that the command of this name prints with ``--json``."""
-        return self._documents[name](asked)
+        """Return the document that the command of this name prints with ``--json``.
+
+        When something changed every screen asks at once: one answer is made for all that ask the same. Whatever was
+        answered at a door is recorded before anybody looks for it.
+        """
+        if name in WITH_ARRIVALS:
+            self.act(SETTLE, {})
+        mark_of = self._changes.mark if name in WITH_ARRIVALS else self._site.journal.last_position
+        return self._memory.remembered((name, repr(asked)), mark_of, lambda: self._documents[name](asked))
 
     def act(self, name: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do an act as the command line does."""
         return act(self._site, name, told, silent)
 
-    def labels(self, block: int, each: int) -> bytes:
-        """Return the labels of a block as PDF, made by a program of its own that gives way to receiving.
+    def sheet(self, name: str, asked: Mapping[str, Any]) -> bytes:
+        """Return what the command of this name prints as PDF, printed by a program that gives way to receiving.
 
         Raises:
-            UnknownBlock: no such block was allotted.
+            UnknownBlock, UnknownExam: there is nothing to print.
+            NotPrinted: it took too long, or failed.
         """
-        home = self._site.home
-        if not any(one["block"] == block for one in numbers_document(home)["blocks"]):
-            raise UnknownBlock(block=block)
+        home, told = self._home, {**asked}
+        if "block" in told and not any(one["block"] == told["block"] for one in numbers_document(home)["blocks"]):
+            raise UnknownBlock(block=told["block"])
+        if "accession" in told and told["accession"] not in exams_of(self._site.records.journal):
+            raise UnknownExam(accession=told["accession"])
+        named = [told.pop("accession")] if "accession" in told else []
+        options = [f"--{option}={value}" for option, value in told.items()]
         with self._printing, tempfile.TemporaryDirectory(dir=home.run) as folder:
-            file = Path(folder) / "labels.pdf"
-            program = ["nice", sys.executable, "-m", "safelight", "downtime", "numbers", "labels", "--home"]
-            told = [str(home.directory), "--block", str(block), "--each", str(each), "--to", str(file)]
-            subprocess.run([*program, *told], check=True, capture_output=True, timeout=LABEL_SECONDS_MAX)
+            file = Path(folder) / "sheet.pdf"
+            command = ["nice", sys.executable, "-m", "safelight", *name.split("/"), f"--home={home.directory}"]
+            try:
+                subprocess.run(
+                    [*command, *options, f"--to={file}", "--", *named],
+                    check=True,
+                    capture_output=True,
+                    timeout=PRINTING_SECONDS_MAX,
+                )
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+                raise NotPrinted(sheet=name, error=type(error).__name__) from error
             return file.read_bytes()
 
     def mark(self) -> str:
@@ -124,16 +160,25 @@ class ServedHouse:
         with self._asking:
             now = self._site.clock.elapsed()
             if self._advice is None or now - self._advice[0] >= ADVICE_KEPT:
-                document = advice_document(self._site.home, (), None)
+                document = advice_document(self._home, (), None)
                 self._advice = (self._site.clock.elapsed(), document)
             return self._advice[1]
 
     def _found(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         limit = int(asked["limit"])
-        rows = find_studies(self._site.home, {**asked, "limit": limit + 1})
-        shown = [{**row, "viewer": self._viewer(row)} for row in rows[:limit]]
+        rows = find_studies(self._home, {**asked, "limit": limit + 1})
+        link = viewer_link if self._has_viewer else lambda *_: None
+        shown = [{**row, "viewer": link(row["study"], row["modalities"])} for row in rows[:limit]]
         return {"studies": shown, "is_more": len(rows) > limit, "offset": asked["offset"]}
 
-    def _viewer(self, row: Mapping[str, Any]) -> str | None:
-        has_images = not row["modalities"] or not NO_IMAGES.issuperset(row["modalities"])
-        return f"/viewer/viewer?StudyInstanceUIDs={row['study']}" if self._has_viewer and has_images else None
+
+def newest(document: dict[str, Any], of: str) -> dict[str, Any]:
+    """Return a document with no more rows than a page can show: the last ones, and whether there are more."""
+    rows = document[of]
+    return {**document, of: rows[-ROWS_MAX:], "is_more": len(rows) > ROWS_MAX}
+
+
+def viewer_link(study: str, modalities: Sequence[str]) -> str | None:
+    """Return where the viewer opens a study; nothing where none of it is an image."""
+    has_images = not modalities or not NO_IMAGES.issuperset(modalities)
+    return f"/viewer/viewer?StudyInstanceUIDs={quote(study, safe='')}" if has_images else None

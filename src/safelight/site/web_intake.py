@@ -1,16 +1,20 @@
 """From the DICOMweb door into the landing log: Part 10 files become durable arrivals."""
 
-from collections.abc import Callable
 from typing import ClassVar, Final
 
 from safelight.core.clock import Clock
 from safelight.core.errors import PeerError
-from safelight.core.instance import Arrival, MemorySource, Receipt, Way, Wrapper
+from safelight.core.instance import MemorySource, Receipt, Way, Wrapper
 from safelight.gateway.dicomweb.ports import TakenIn
-from safelight.site.intake import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT_MATCH, DataSetMismatch, DataSetUnreadable
+from safelight.site.inflow import Feeds
+from safelight.site.landing_batch import (
+    CANNOT_UNDERSTAND,
+    DATA_SET_DOES_NOT_MATCH,
+    Arrived,
+    DataSetMismatch,
+    LandingBatch,
+)
 from safelight.vault.landing import Landing
-from safelight.wire.dicom.dataset import scan_head
-from safelight.wire.dicom.elements import BadDataSet
 from safelight.wire.dicom.part10 import NotDicom, Part10Prefix, read_prefix
 
 CALLING: Final = "STOW-RS"
@@ -39,34 +43,38 @@ class StowIntake:
     """Takes in what messages bring. ``arrived`` is told of each instance once it is durable."""
 
     def __init__(
-        self, landing: Landing, clock: Clock, called: str, bytes_max: int, arrived: Callable[[Arrival], None]
+        self,
+        landing: Landing,
+        clock: Clock,
+        called: str,
+        bytes_max: int,
+        arrived: Arrived,
+        feeds: Feeds | None = None,
     ) -> None:
         self._landing = landing
         self._clock = clock
         self._called = called
         self._bytes_max = bytes_max
         self._arrived = arrived
+        self._feeds = feeds or Feeds(clock)
 
     def open(self, host: str, study: str) -> "LandingStow":
         """Begin to take in one message; ``study`` is where it must belong, or empty."""
         receipt = Receipt(self._clock.now(), Way.STORE, CALLING, self._called, host)
-        return LandingStow(self._landing, receipt, study, self._bytes_max, self._arrived)
+        batch = LandingBatch(self._landing, self._arrived, self._feeds)
+        return LandingStow(batch, receipt, study, self._bytes_max)
 
 
 class LandingStow:
     """One message's way into the landing log."""
 
-    def __init__(
-        self, landing: Landing, receipt: Receipt, study: str, bytes_max: int, arrived: Callable[[Arrival], None]
-    ) -> None:
-        self._writer = landing.writer()
+    def __init__(self, batch: LandingBatch, receipt: Receipt, study: str, bytes_max: int) -> None:
+        self._batch = batch
         self._receipt = receipt
         self._study = study
         self._bytes_max = bytes_max
-        self._arrived = arrived
         self._opening = bytearray()
         self._prefix: Part10Prefix | None = None
-        self._undurable: list[Arrival] = []
 
     @property
     def named(self) -> tuple[str, str]:
@@ -102,36 +110,25 @@ class LandingStow:
             self._open_file(is_whole=True)
         prefix = self._prefix
         assert prefix is not None, "a whole file is opened or refused"
-        try:
-            head = scan_head(MemorySource(self._writer.first_bytes()), prefix.transfer_syntax)
-        except BadDataSet as error:
-            raise DataSetUnreadable(instance=prefix.sop_instance) from error
-        if not (head.sop_instance and head.study and head.series):
-            raise DataSetUnreadable(instance=prefix.sop_instance)
+        head = self._batch.head(prefix.transfer_syntax, prefix.sop_instance)
         if prefix.sop_instance not in ("", head.sop_instance):
             raise DataSetMismatch(instance=prefix.sop_instance, found=head.sop_instance)
         if self._study not in ("", head.study):
             raise WrongStudy(instance=head.sop_instance, study=self._study[:64])
-        self._undurable.append(self._writer.finish(head, self._receipt, Wrapper(prefix.prefix_size)))
+        self._batch.finish(head, self._receipt, Wrapper(prefix.prefix_size))
         return TakenIn(head.sop_class, head.sop_instance, head.study, head.series)
 
     def commit(self) -> None:
         """Return when everything finished so far is durable; tell of each arrival."""
-        arrived, self._undurable = self._undurable, []
-        self._writer.sync()
-        for arrival in arrived:
-            self._arrived(arrival)
+        self._batch.commit()
 
     def abandon(self) -> None:
         """Drop the unfinished file."""
-        self._writer.abandon()
+        self._batch.writer.abandon()
 
     def close(self) -> None:
         """Leave the log. What was finished and not answered is durable all the same, so it is told of."""
-        finished, self._undurable = self._undurable, []
-        self._writer.close()
-        for arrival in finished:
-            self._arrived(arrival)
+        self._batch.close()
 
     def _open_file(self, *, is_whole: bool) -> None:
         """Read what stands before the data set; where that is not all here yet, wait for more."""
@@ -148,16 +145,16 @@ class LandingStow:
             return
         self._prefix = prefix
         self._opening.clear()
-        self._writer.begin(opening[: prefix.prefix_size])
+        self._batch.writer.begin(opening[: prefix.prefix_size])
         self._write(opening[prefix.prefix_size :])
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
-        if self._writer.size + len(rest) > self._bytes_max:
+        if self._batch.writer.size + len(rest) > self._bytes_max:
             raise TooLong(instance=self.named[1][:64])
         while rest:
-            room = self._writer.room()
+            room = self._batch.writer.room()
             count = min(len(room), len(rest))
             room[:count] = rest[:count]
-            self._writer.filled(count)
+            self._batch.writer.filled(count)
             rest = rest[count:]

@@ -8,6 +8,7 @@ from safelight.core.clock import SystemClock
 from safelight.downtime.exam import Exam
 from safelight.downtime.outage import Scope
 from safelight.downtime.phase import QUIET
+from safelight.site.downtime_steps import BY_HAND
 from safelight.site.exams import exam_document, exams_of
 from safelight.site.hl7_worklist import worklist_document
 from safelight.site.home import Home
@@ -20,8 +21,9 @@ EXAMS_MAX: Final = 1000
 def merged_worklist(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the worklist; a step that an exam took names it."""
     limit, offset = int(asked["limit"]), int(asked["offset"])
-    document = worklist_document(home, {**asked, "limit": offset + limit + 1})
-    steps = document["steps"][offset:]
+    document = worklist_document(home, {**asked, "limit": offset + limit + 1 + EXAMS_MAX})
+    # What people registered and nobody ordered stands among the exams.
+    steps = [one for one in document["steps"] if one["sources"] != [BY_HAND]][offset:]
     exams, taken = _exams(home, asked)
     accessions = {one["attributes"].get("AccessionNumber", "") for one in steps[:limit]}
     for step in steps[:limit]:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -13,6 +14,9 @@ from safelight.site.unpacker import Unpacker, UnpackerSettings
 
 def main() -> None:
     """Load the codecs, become as many workers as there are descriptors, and work until the other end closes."""
+    # Ctrl-C and a service manager reach us, too. Whoever started us decides what becomes of our work.
+    for stopping in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stopping, signal.SIG_IGN)
     os.nice(int(sys.argv[1]))
     _load_codecs()
     others: list[int] = []

@@ -20,10 +20,9 @@ from safelight.vault.landing_format import (
     moment_of,
     page_border,
 )
-from safelight.vault.landing_segment import Segment
+from safelight.vault.landing_segment import SMALL_BYTES_MAX, Segment
 
 _ZERO_PAGE: Final = bytes(PAGE_BYTES)
-_SMALL_BYTES: Final = 64 * 1024
 
 
 class NothingBegun(StateError):
@@ -229,7 +228,7 @@ class LandingWriter:
         padded = page_border(self._filled)
         self._start[:HEADER_BYTES] = encode_header(header)
         self._start[self._filled : padded] = _ZERO_PAGE[: padded - self._filled]
-        if padded <= _SMALL_BYTES:
+        if padded <= SMALL_BYTES_MAX:
             segment.lay_ground(header.start, self._segment_bytes)
         segment.write(self._start[:padded], header.start)
         self._pool.count(segment, header)

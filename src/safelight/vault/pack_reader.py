@@ -32,6 +32,15 @@ class ReferenceMissing(IntegrityError):
     hint: ClassVar[str] = "Delete nothing. Bring back the pack that is named, from any placement; then read again."
 
 
+class ReferenceDamaged(IntegrityError):
+    """A pack keeps its pixels in another pack, and that one is damaged."""
+
+    code: ClassVar[str] = "vault.reference-damaged"
+    hint: ClassVar[str] = (
+        "Delete nothing. Run: safelight vault verify; it heals the pack that is named from another copy."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class CodedFrame:
     """A frame as it is stored, for a file written without running a codec."""
@@ -53,7 +62,8 @@ class Checked:
 class PackReader:
     """One pack, opened with a key. For one thread.
 
-    ``open_pack`` gives the ciphertext of another pack by its name, for instances whose pixels lie there.
+    ``open_pack`` gives the ciphertext of another pack by its name, for instances whose pixels lie there. A pack
+    that was opened so is ``referred_as`` its name, and whatever is wrong with it is told of it.
     """
 
     def __init__(
@@ -61,9 +71,11 @@ class PackReader:
         source: ByteSource,
         identities: Sequence[Identity],
         open_pack: Callable[[str], ByteSource] | None = None,
+        referred_as: str | None = None,
     ) -> None:
         self._identities = identities
         self._open_pack = open_pack
+        self._referred_as = referred_as
         self._plain = AgeReader(source, identities)
         tail_size = min(_TAIL_BYTES, self._plain.size)
         self._tail_offset = self._plain.size - tail_size
@@ -92,7 +104,7 @@ class PackReader:
 
         Raises:
             DigestMismatch: the bytes are not those that were received.
-            PackDamaged, AgeDamaged, FrameDamaged, ReferenceMissing: they cannot be had at all.
+            PackDamaged, AgeDamaged, FrameDamaged, ReferenceMissing, ReferenceDamaged: they cannot be had at all.
         """
         entry = self._entry(position)
         prefix, data_set = hashlib.sha256(), hashlib.sha256()
@@ -133,6 +145,13 @@ class PackReader:
             raise FrameDamaged(coding=entry.parts[number].coding.value, position=position, frame=number)
         return before
 
+    def coded_entry(self, position: int) -> PackEntry | None:
+        """Return where the frames of an image lie if each of them is stored as HTJ2K, else None."""
+        _, entry = self._owner(position)
+        picture = entry.picture
+        is_whole = picture is not None and all(part.length == picture.size for part in entry.parts)
+        return entry if is_whole and {part.coding for part in entry.parts} == {Coding.HTJ2K} else None
+
     def coded_frame(self, position: int, number: int) -> CodedFrame:
         """Return one frame (or fragment) as it is stored."""
         owner, entry = self._owner(position)
@@ -164,7 +183,10 @@ class PackReader:
 
     def stored(self, part: Part) -> bytes | memoryview:
         """Return a member of pixel bytes as it is stored."""
-        return self._read_plain(part.offset, part.stored)
+        try:
+            return self._read_plain(part.offset, part.stored)
+        except IntegrityError as error:
+            raise self._blamed(error) from error
 
     def decoded(self, part: Part, picture: Picture | None, before: memoryview | None) -> memoryview:
         """Return the pixel bytes of a part; ``before`` are those of the part before it."""
@@ -173,7 +195,15 @@ class PackReader:
             from safelight.vault.codec import Decoder
 
             self._decoder = Decoder()
-        return self._decoder.decode(part.coding, self.stored(part), part.length, picture, before)
+        stored = self.stored(part)
+        try:
+            return self._decoder.decode(part.coding, stored, part.length, picture, before)
+        except IntegrityError as error:
+            raise self._blamed(error) from error
+
+    def _blamed(self, error: IntegrityError) -> IntegrityError:
+        """Return the error that names this pack, where another one refers to it."""
+        return error if self._referred_as is None else ReferenceDamaged(pack=self._referred_as, error=error.code)
 
     def _entry(self, position: int) -> PackEntry:
         if not 0 <= position < len(self.index.entries):
@@ -215,11 +245,16 @@ class PackReader:
 
         Raises:
             ReferenceMissing: it cannot be had.
+            ReferenceDamaged: it is not what was written.
         """
         if name not in self._referred:
             if self._open_pack is None:
                 raise ReferenceMissing(pack=name)
-            self._referred[name] = PackReader(self._open_pack(name), self._identities, self._open_pack)
+            source = self._open_pack(name)
+            try:
+                self._referred[name] = PackReader(source, self._identities, self._open_pack, referred_as=name)
+            except IntegrityError as error:
+                raise ReferenceDamaged(pack=name, error=error.code) from error
         return self._referred[name]
 
     def source(self, position: int, *, pixels: bool = True) -> PackSource:

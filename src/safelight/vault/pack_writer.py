@@ -75,12 +75,18 @@ class PackWriter:
         return self._draft.size_bytes
 
     def add(
-        self, item: PackItem, source: ByteSource, layout: PixelLayout, same_pixels: PixelReference | None = None
+        self,
+        item: PackItem,
+        source: ByteSource,
+        layout: PixelLayout,
+        same_pixels: PixelReference | None = None,
+        pixels: bytes | None = None,
     ) -> Packed:
         """Put one instance into the pack, streaming from ``source``.
 
         ``same_pixels`` names an entry that is known to hold the same pixel bytes (by `pixel_digest`);
-        then only the header bytes are stored. After an error the pack can still be used; the bytes
+        then only the header bytes are stored. ``pixels`` is the `pixel_digest` of these bytes, where it is known and
+        they cannot have changed since: it is not taken again. After an error the pack can still be used; the bytes
         already written for the failed instance are waste.
 
         Raises:
@@ -89,7 +95,7 @@ class PackWriter:
         anatomy = take_apart(layout, source.size, self._limits)
         if not anatomy.has_pixels:
             same_pixels = None
-        hashes = _InstanceHashes(item.wrapper.prefix_size)
+        hashes = _InstanceHashes(item.wrapper.prefix_size, pixels)
         header_offset = self._headers_length
         parts: list[Part] = []
         for number, (start, end) in enumerate(anatomy.ranges):
@@ -236,8 +242,9 @@ class _Cine:
 class _InstanceHashes:
     """The digests of one instance, over the bytes as they will come back."""
 
-    def __init__(self, prefix_size: int) -> None:
+    def __init__(self, prefix_size: int, pixels: bytes | None) -> None:
         self._prefix_left = prefix_size
+        self._known_pixels = pixels
         self._prefix = hashlib.sha256()
         self._data_set = hashlib.sha256()
         self._pixels = blake3()
@@ -252,10 +259,11 @@ class _InstanceHashes:
 
     def take_pixels(self, piece: bytes | memoryview) -> None:
         self.take(piece)
-        self._pixels.update(piece)
+        if self._known_pixels is None:
+            self._pixels.update(piece)
 
     def digests(self) -> tuple[bytes, bytes]:
         return self._data_set.digest(), self._prefix.digest()
 
     def pixel_digest(self) -> bytes:
-        return self._pixels.digest()
+        return self._known_pixels or self._pixels.digest()

@@ -22,6 +22,7 @@ from safelight.gateway.dicom.ports import (
 )
 from safelight.gateway.dicom.reception import DroppingSink, Reception
 from safelight.gateway.dicom.statuses import SUCCESS, UNRECOGNIZED_OPERATION
+from safelight.gateway.dicom.storage_classes import carries_instances
 from safelight.wire.dicom.dimse import ANSWER_BIT, Command, CommandField
 from safelight.wire.dicom.events import (
     Aborted,
@@ -39,31 +40,15 @@ from safelight.wire.dicom.negotiation import ChooseTransferSyntax, answer_reques
 from safelight.wire.dicom.pdu import AssociateReject, AssociateRequest, PresentationContext
 from safelight.wire.dicom.uids import (
     APPLICATION_CONTEXT,
+    COMMITMENT_PUSH,
     EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
 )
 from safelight.wire.dicom.upper_layer_table import State
 
-# Services that carry no instances: query and retrieve, worklist and procedure step, storage commitment, printing.
-# Where the house does not serve one, saying so in the negotiation lets a peer's operator see it at once.
-_NO_INSTANCES: Final = (
-    "1.2.840.10008.5.1.4.1.2.",
-    "1.2.840.10008.5.1.4.31",
-    "1.2.840.10008.5.1.4.32.",
-    "1.2.840.10008.3.1.2.",
-    "1.2.840.10008.1.20.",
-    "1.2.840.10008.1.40",
-    "1.2.840.10008.5.1.1.",
-)
-# Stored Print and the hardcopy images, which lie among the printing classes, are instances.
-_INSTANCES_NEVERTHELESS: Final = (
-    "1.2.840.10008.5.1.1.27",
-    "1.2.840.10008.5.1.1.29",
-    "1.2.840.10008.5.1.1.30",
-)
 _TIDINGS_EVERY: Final = timedelta(seconds=0.25)
-_IDENTIFIER_SYNTAXES: Final = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN)
+IDENTIFIER_SYNTAXES: Final = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN)
 
 
 class UnexpectedAnswer(PeerError):
@@ -71,11 +56,6 @@ class UnexpectedAnswer(PeerError):
 
     code: ClassVar[str] = "gateway.unexpected-answer"
     hint: ClassVar[str] = "The peer mixed up its associations; look at its log at this moment."
-
-
-def carries_instances(sop_class: str) -> bool:
-    """Whether to accept a SOP class: everything that may be stored, private ones too, and verification."""
-    return sop_class in _INSTANCES_NEVERTHELESS or not sop_class.startswith(_NO_INSTANCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +216,10 @@ class ServedAssociation:
             limits=settings.limits,
             choose=self._choose,
             # Whoever retrieves by C-GET takes the instances that we store over its own association.
-            scp_role=lambda sop_class: bool(self._services) and carries_instances(sop_class),
+            # An archive that answers our request for commitment is its SCP.
+            scp_role=lambda sop_class: (
+                bool(self._services) and (carries_instances(sop_class) or sop_class == COMMITMENT_PUSH)
+            ),
             window_max=settings.window_max,
             supports=lambda sop_class: sop_class in self._services or settings.supports(sop_class),
         )
@@ -251,7 +234,7 @@ class ServedAssociation:
     def _choose(self, context: PresentationContext) -> str | None:
         if context.abstract_syntax not in self._services:
             return self._settings.choose(context)
-        return next((one for one in context.transfer_syntaxes if one in _IDENTIFIER_SYNTAXES), None)
+        return next((one for one in context.transfer_syntaxes if one in IDENTIFIER_SYNTAXES), None)
 
     def _refusal(self, request: AssociateRequest) -> Refusal | None:
         if request.application_context != APPLICATION_CONTEXT:

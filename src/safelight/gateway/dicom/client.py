@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
@@ -13,13 +14,18 @@ from safelight.core.errors import PeerError
 from safelight.core.instance import ByteSource, MemorySource
 from safelight.core.names import AETitle, Peer
 from safelight.gateway.dicom import retrieval
+from safelight.gateway.dicom.commitment_asking import ask_commitment
 from safelight.gateway.dicom.connection import Connection
 from safelight.gateway.dicom.contexts import CONTEXTS_MAX, ContextProposal
 from safelight.gateway.dicom.exchange import CallSettings, Exchange, UnexpectedMessage, status_in
 from safelight.gateway.dicom.ports import IntakeSession, MoveOriginator
+from safelight.gateway.dicom.procedure_step_asking import StepAnswer, tell_step
+from safelight.gateway.dicom.procedure_step_service import StepNotice
 from safelight.gateway.dicom.retrieval import Cancel, Counts, RetrieveOutcome, never, unwatched
 from safelight.gateway.dicom.statuses import Status
+from safelight.wire.dicom.commitment import CommitmentRequest, Reported
 from safelight.wire.dicom.dimse import Command, CommandField, Priority
+from safelight.wire.dicom.faults import MalformedIdentifier
 from safelight.wire.dicom.identifier import encode_identifier
 from safelight.wire.dicom.negotiation import AgreedContext
 from safelight.wire.dicom.pdu import AssociateRequest, PresentationContext
@@ -180,9 +186,11 @@ class ClientAssociation:
         while outstanding:
             yield self._settle(outstanding)
 
-    def find(self, model: str, identifier: Dataset) -> Iterator[Dataset]:
+    def find(
+        self, model: str, identifier: Dataset, unreadable: Callable[[MalformedIdentifier], None] | None = None
+    ) -> Iterator[Dataset]:
         """Give the matches of a query as they come (C-FIND); see `retrieval.find`."""
-        return retrieval.find(self._exchange, model, identifier)
+        return retrieval.find(self._exchange, model, identifier, unreadable)
 
     def get(
         self,
@@ -228,6 +236,14 @@ class ClientAssociation:
         if command.field != CommandField.N_EVENT_REPORT_RSP or command.responding_to != request.message_id:
             raise UnexpectedMessage(peer=str(exchange.peer), command=command.field)
         return status_in(command)
+
+    def ask_commitment(self, request: CommitmentRequest, wait: timedelta, clock: Clock) -> Reported | None:
+        """Ask for storage commitment; see `commitment_asking.ask_commitment`."""
+        return ask_commitment(self._exchange, request, wait, clock)
+
+    def tell_step(self, notice: StepNotice, *, is_new: bool) -> StepAnswer:
+        """Tell what a modality said of a procedure step; see `procedure_step_asking.tell_step`."""
+        return tell_step(self._exchange, notice, is_new=is_new)
 
     def release(self) -> None:
         """End the association in good order, and close the connection."""

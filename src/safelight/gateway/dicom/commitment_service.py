@@ -12,9 +12,16 @@ from safelight.gateway.dicom.client import connect
 from safelight.gateway.dicom.contexts import ContextProposal
 from safelight.gateway.dicom.conversation import Conversation
 from safelight.gateway.dicom.exchange import CallSettings
-from safelight.gateway.dicom.ports import AssociationFacts, Occasion
+from safelight.gateway.dicom.ports import AssociationFacts, Occasion, SpeaksAs
 from safelight.gateway.dicom.statuses import SUCCESS, UNRECOGNIZED_OPERATION, Status, status_of
-from safelight.wire.dicom.commitment import CommitmentReport, CommitmentRequest, read_request, write_report
+from safelight.wire.dicom.commitment import (
+    CommitmentReport,
+    CommitmentRequest,
+    Reported,
+    read_report,
+    read_request,
+    write_report,
+)
 from safelight.wire.dicom.dimse import CommandField
 from safelight.wire.dicom.identifier import decode_identifier, encode_identifier
 from safelight.wire.dicom.uids import (
@@ -42,6 +49,13 @@ class Commitments(Protocol):
     def delivered(self, caller: AssociationFacts, transaction: str, status: int) -> None:
         """Know that the caller took the answer."""
 
+    def reported(self, caller: AssociationFacts, report: Reported) -> None:
+        """Keep what another archive answers to a request of ours; it is durable when this returns.
+
+        Raises:
+            SafelightError: its ``status`` is what the archive is told.
+        """
+
     def let_go(self, caller: AssociationFacts, transaction: str) -> None:
         """Know that the association of the request is over: an answer not delivered must go another way."""
 
@@ -49,14 +63,17 @@ class Commitments(Protocol):
 class CommitmentService:
     """Answers N-ACTION, and reports over the same association while it stands."""
 
-    def __init__(self, commitments: Commitments, title: AETitle, identifier_bytes_max: int) -> None:
+    def __init__(self, commitments: Commitments, speaks_as: SpeaksAs, identifier_bytes_max: int) -> None:
         self._commitments = commitments
-        self._title = title
+        self._speaks_as = speaks_as
         self._identifier_bytes_max = identifier_bytes_max
 
     def perform(self, conversation: Conversation) -> None:
         """Take one request."""
         command = conversation.command
+        if command.field == CommandField.N_EVENT_REPORT_RQ:
+            self._hear(conversation)
+            return
         if command.field != CommandField.N_ACTION_RQ:
             conversation.answer(UNRECOGNIZED_OPERATION)
             return
@@ -74,9 +91,22 @@ class CommitmentService:
             except SafelightError as failure:
                 status, error, request = status_of(failure), str(failure), None
         if request is not None:
-            conversation.later.append(_Answer(self._commitments, conversation, request.transaction, self._title))
+            title = self._speaks_as(conversation.caller.called)
+            conversation.later.append(_Answer(self._commitments, conversation, request.transaction, title))
         conversation.answer(status)
         conversation.note(Occasion.COMMITMENT_ASKED, status, error)
+
+    def _hear(self, conversation: Conversation) -> None:
+        """Take an answer to a request of ours that comes over an association of the other's own."""
+        status, error = SUCCESS, ""
+        try:
+            syntax = conversation.context.transfer_syntax
+            told = decode_identifier(conversation.data, syntax, self._identifier_bytes_max)
+            self._commitments.reported(conversation.caller, read_report(told))
+        except SafelightError as failure:
+            status, error = status_of(failure), str(failure)
+        conversation.answer(status)
+        conversation.note(Occasion.COMMITMENT_REPORTED, status, error)
 
 
 class _Answer:

@@ -16,7 +16,7 @@ from safelight.wire.dicom.dimse import ANSWER_BIT, Command, CommandField, encode
 from safelight.wire.dicom.events import Aborted, CommandReceived, DataSetReceived, Happening
 from safelight.wire.dicom.faults import AssociationLost
 from safelight.wire.dicom.negotiation import AgreedContext
-from safelight.wire.dicom.outbound import command_pdus, data_set_pdus
+from safelight.wire.dicom.outbound import command_pdus, data_set_pdus, short_data_set_pdus
 from safelight.wire.dicom.upper_layer_table import State
 
 _GATHERED_BYTES: Final = 65_536
@@ -100,10 +100,7 @@ class Conversation:
 
     def pending(self, answer: bytes, data: bytes) -> None:
         """Send one pending answer, encoded by `prepared`, with its identifier; several go out together."""
-        pieces: list[bytes | memoryview] = [answer]
-        for batch in data_set_pdus(self.context.context_id, MemorySource(data), self._machine.send_bytes_max):
-            pieces += batch
-        self._gather(pieces)
+        self._gather([answer + short_data_set_pdus(self.context.context_id, data, self._machine.send_bytes_max)])
 
     def prepared(self, status: int) -> bytes:
         """Encode an answer that announces an identifier, to be sent many times."""
@@ -115,6 +112,10 @@ class Conversation:
         answer = self._answer(status, has_data_set=data is not None, **more)
         self._send(self.context, answer, None if data is None else MemorySource(data))
         self.flush()
+
+    def progress(self, status: int, **counts: int | str | None) -> None:
+        """Say how far it is, together with whatever is sent next."""
+        self._send(self.context, self._answer(status, has_data_set=False, **counts), None)
 
     def store(self, context: AgreedContext, sop_instance: str, data: ByteSource) -> int:
         """Send one instance as a sub-operation (C-STORE); return its message identifier."""

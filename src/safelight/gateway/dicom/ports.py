@@ -1,6 +1,6 @@
 """What the DICOM door asks of the house: where instances go, who may call, who wants to know."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Protocol
@@ -83,6 +83,10 @@ class Refusal(Enum):
     LOCAL_LIMIT_EXCEEDED = (2, 3, 2)
 
 
+SpeaksAs = Callable[[AETitle], AETitle]
+"""Says as whom we answer somebody who called this title: ours, or that of a system that we stand in for."""
+
+
 class Admission(Protocol):
     """Who may open an association."""
 
@@ -101,6 +105,7 @@ class Occasion(StrEnum):
     QUERIED = "queried"
     RETRIEVED = "retrieved"
     COMMITMENT_ASKED = "commitment-asked"
+    COMMITMENT_REPORTED = "commitment-reported"
     STEP_TOLD = "step-told"
     RELEASED = "released"
     ABORTED = "aborted"

@@ -89,13 +89,14 @@ class ProcedureStepService:
         command = conversation.command
         # Whoever leaves it to us is told the UID in the answer. Source: PS3.7 section 10.1.5.1.4.
         instance = (command.sop_instance if is_new else command.requested_instance) or f"2.25.{uuid.uuid4().int}"
-        status, error = SUCCESS, ""
+        status, error, error_id = SUCCESS, "", None
         try:
             notice = self._notice(conversation, instance, is_new=is_new)
             (self._steps.begin if is_new else self._steps.change)(conversation.caller, notice)
         except SafelightError as failure:
             status, error = status_of(failure), str(failure)
-        conversation.answer(status, sop_instance=instance)
+            error_id = getattr(failure, "error_id", None)
+        conversation.answer(status, sop_instance=instance, error_id=error_id)
         conversation.note(Occasion.STEP_TOLD, status, error)
 
     def _notice(self, conversation: Conversation, instance: str, *, is_new: bool) -> StepNotice:

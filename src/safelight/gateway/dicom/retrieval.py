@@ -19,6 +19,7 @@ from safelight.gateway.dicom.reception import Reception
 from safelight.gateway.dicom.statuses import Status
 from safelight.wire.dicom.dimse import Command, CommandField, Priority
 from safelight.wire.dicom.events import CommandReceived, DataSetReceived
+from safelight.wire.dicom.faults import MalformedIdentifier
 from safelight.wire.dicom.identifier import decode_identifier, encode_identifier
 from safelight.wire.dicom.inbound import MemorySink
 from safelight.wire.dicom.negotiation import AgreedContext
@@ -75,8 +76,12 @@ def unwatched(counts: Counts) -> None:
     del counts
 
 
-def find(exchange: Exchange, model: str, identifier: Dataset) -> Iterator[Dataset]:
+def find(
+    exchange: Exchange, model: str, identifier: Dataset, unreadable: Callable[[MalformedIdentifier], None] | None = None
+) -> Iterator[Dataset]:
     """Give the matches of a query as they come. Leaving the loop early cancels the query.
+
+    A match that cannot be read is told to ``unreadable`` and passed over; without that it ends the query.
 
     Raises:
         QueryFailed: the peer ended the query with a failure, or cancelled it itself.
@@ -88,7 +93,13 @@ def find(exchange: Exchange, model: str, identifier: Dataset) -> Iterator[Datase
     is_over = False
     try:
         while True:
-            command, match = _answer(exchange, message_id, CommandField.C_FIND_RSP)
+            try:
+                command, match = _answer(exchange, message_id, CommandField.C_FIND_RSP)
+            except MalformedIdentifier as error:
+                if unreadable is None:
+                    raise
+                unreadable(error)
+                continue
             status = status_in(command)
             if not status.is_pending:
                 is_over = True

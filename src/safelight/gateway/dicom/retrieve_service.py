@@ -3,7 +3,7 @@
 Source: PS3.4 sections C.4.2 and C.4.3.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -12,11 +12,12 @@ from pydicom.dataset import Dataset
 from safelight.core.errors import SafelightError
 from safelight.core.instance import ByteSource
 from safelight.core.names import AETitle, Peer
+from safelight.gateway.ahead import Ahead
 from safelight.gateway.dicom.client import Outgoing, connect
 from safelight.gateway.dicom.contexts import CONTEXTS_MAX, ContextProposal
 from safelight.gateway.dicom.conversation import Conversation
 from safelight.gateway.dicom.exchange import CallSettings, status_in
-from safelight.gateway.dicom.ports import MoveOriginator, Occasion
+from safelight.gateway.dicom.ports import MoveOriginator, Occasion, SpeaksAs
 from safelight.gateway.dicom.query_service import Inquiry
 from safelight.gateway.dicom.statuses import (
     CANCELLED,
@@ -51,6 +52,10 @@ class Held(Protocol):
     @property
     def encodings(self) -> Sequence[str]:
         """Transfer syntaxes in which it can be given: the stored one first, then what it is losslessly turned into."""
+
+    @property
+    def work_bytes(self) -> int:
+        """How many bytes must be worked on before it can be given; 0 where they only need to be read."""
 
     def open(self, transfer_syntax: str) -> ByteSource:
         """Return its data set in one of these.
@@ -110,10 +115,16 @@ class RetrieveService:
     """Answers C-GET and C-MOVE."""
 
     def __init__(
-        self, retrievals: Retrievals, title: AETitle, identifier_bytes_max: int, call: CallSettings | None = None
+        self,
+        retrievals: Retrievals,
+        ahead: Ahead,
+        speaks_as: SpeaksAs,
+        identifier_bytes_max: int,
+        call: CallSettings | None = None,
     ) -> None:
         self._retrievals = retrievals
-        self._title = title
+        self._ahead = ahead
+        self._speaks_as = speaks_as
         self._identifier_bytes_max = identifier_bytes_max
         self._call = call or CallSettings()
 
@@ -135,9 +146,11 @@ class RetrieveService:
             return
         tally = _Tally(len(wanted))
         if peer is None:
-            cancelled, problem = _Get(conversation, tally).run(wanted), ""
+            cancelled, problem = _Get(conversation, tally, self._ahead).run(wanted), ""
         else:
-            cancelled, problem = _Move(conversation, tally, peer, self._title, self._call).run(wanted)
+            title = self._speaks_as(conversation.caller.called)
+            sending = _Move(conversation, tally, self._ahead, peer, title, self._call)
+            cancelled, problem = sending.run(wanted)
         status = CANCELLED if cancelled else tally.status
         self._finish(conversation, tally, status)
         conversation.note(Occasion.RETRIEVED, status, problem)
@@ -160,9 +173,10 @@ class RetrieveService:
 class _Get:
     """One C-GET: instances are stored over the association that asked for them."""
 
-    def __init__(self, conversation: Conversation, tally: _Tally) -> None:
+    def __init__(self, conversation: Conversation, tally: _Tally, ahead: Ahead) -> None:
         self._conversation = conversation
         self._tally = tally
+        self._ahead = ahead
         self._window = min(conversation.window or _WINDOW_MAX, _WINDOW_MAX)
         self._contexts: dict[str, dict[str, AgreedContext]] = {}
         for context in conversation.contexts.values():
@@ -173,7 +187,7 @@ class _Get:
         """Store everything that is wanted; return whether the peer cancelled."""
         conversation, tally = self._conversation, self._tally
         outstanding: dict[int, str] = {}
-        for held, opened in self._opened(wanted):
+        for held, opened in _opened(self._ahead, wanted, lambda held: self._contexts.get(held.sop_class, {})):
             if conversation.is_cancelled:
                 break
             if opened is None:
@@ -183,19 +197,12 @@ class _Get:
             # The next instance is read before the answer to this one is waited for.
             while len(outstanding) >= self._window:
                 self._settle(outstanding)
-            outstanding[conversation.store(opened[0], held.sop_instance, opened[1])] = held.sop_instance
+            syntax, data = opened
+            context = self._contexts[held.sop_class][syntax]
+            outstanding[conversation.store(context, held.sop_instance, data)] = held.sop_instance
         while outstanding:
             self._settle(outstanding)
         return conversation.is_cancelled
-
-    def _opened(self, wanted: Sequence[Held]) -> Iterator[tuple[Held, tuple[AgreedContext, ByteSource] | None]]:
-        for held in wanted:
-            contexts = self._contexts.get(held.sop_class, {})
-            try:
-                given = _first_that_opens(held, contexts.keys())
-            except SafelightError:
-                given = None
-            yield held, None if given is None else (contexts[given[0]], given[1])
 
     def _settle(self, outstanding: dict[int, str]) -> None:
         answer = self._conversation.next_answer()
@@ -206,17 +213,24 @@ class _Get:
 
     def _tell(self) -> None:
         if self._tally.remaining:
-            self._conversation.answer(PENDING, **self._tally.counts(with_remaining=True))
+            self._conversation.progress(PENDING, **self._tally.counts(with_remaining=True))
 
 
 class _Move:
     """One C-MOVE: instances are sent to a peer over associations that we open."""
 
     def __init__(
-        self, conversation: Conversation, tally: _Tally, peer: Peer, title: AETitle, call: CallSettings
+        self,
+        conversation: Conversation,
+        tally: _Tally,
+        ahead: Ahead,
+        peer: Peer,
+        title: AETitle,
+        call: CallSettings,
     ) -> None:
         self._conversation = conversation
         self._tally = tally
+        self._ahead = ahead
         self._peer = peer
         self._title = title
         self._call = call
@@ -241,17 +255,14 @@ class _Move:
         conversation = self._conversation
         originator = MoveOriginator(conversation.caller.calling.text, conversation.command.message_id)
         with connect(self._peer, self._title, _proposals(some), settings=self._call) as association:
-            agreed = {(one.abstract_syntax, one.transfer_syntax) for one in association.contexts}
+            agreed: dict[str, set[str]] = {}
+            for one in association.contexts:
+                agreed.setdefault(one.abstract_syntax, set()).add(one.transfer_syntax)
 
             def outgoing() -> Iterator[Outgoing]:
-                for held in some:
+                for held, given in _opened(self._ahead, some, lambda held: agreed.get(held.sop_class, ())):
                     if conversation.is_cancelled:
                         return
-                    offered = [syntax for syntax in held.encodings if (held.sop_class, syntax) in agreed]
-                    try:
-                        given = _first_that_opens(held, offered)
-                    except SafelightError:
-                        given = None
                     if given is not None:
                         yield Outgoing(held.sop_class, held.sop_instance, *given, originator)
 
@@ -265,16 +276,33 @@ class _Move:
             self._conversation.answer(PENDING, **self._tally.counts(with_remaining=True))
 
 
-def _first_that_opens(held: Held, taken: Iterable[str]) -> tuple[str, ByteSource] | None:
+_Given = tuple[str, ByteSource]
+"""A transfer syntax, and the data set in it."""
+
+
+def _opened(
+    ahead: Ahead, wanted: Iterable[Held], taken: Callable[[Held], Collection[str]]
+) -> Iterator[tuple[Held, _Given | None]]:
+    """Open instances in order; None stands for one that does not open in any transfer syntax that is taken."""
+
+    def open_one(held: Held) -> tuple[Held, _Given | None]:
+        try:
+            return held, _first_that_opens(held, taken(held))
+        except SafelightError:
+            return held, None
+
+    return ahead.each(wanted, lambda held: held.work_bytes, open_one)
+
+
+def _first_that_opens(held: Held, taken: Collection[str]) -> _Given | None:
     """Open an instance in the first of its encodings that the receiver takes; None where it takes none.
 
     Raises:
         SafelightError: it does not open in any of them.
     """
-    offered = set(taken)
     failure: SafelightError | None = None
     for syntax in held.encodings:
-        if syntax in offered:
+        if syntax in taken:
             try:
                 return syntax, held.open(syntax)
             except SafelightError as error:

@@ -1,6 +1,5 @@
 """The listener of the DICOM door: one thread accepts, one thread an association runs it to its end."""
 
-import contextlib
 import socket
 import threading
 from collections import Counter
@@ -12,10 +11,9 @@ from safelight.core.clock import Clock
 from safelight.core.errors import ResourceError
 from safelight.gateway.dicom.association import House, ServedAssociation, ServiceSettings
 from safelight.gateway.dicom.connection import Connection
+from safelight.gateway.doorway import Doorway
 from safelight.wire.dicom.upper_layer import Side, UpperLayer
 
-_ACCEPT_SECONDS: Final = 0.5
-_PAUSE_SECONDS: Final = 0.1
 _UNADMITTED_MAX: Final = 16
 """Connections past the limit that we still read a request from, so that they get a proper rejection."""
 
@@ -47,16 +45,17 @@ class Listener:
         self._house = house
         self._clock = clock
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
         self._running: dict[ServedAssociation, threading.Thread] = {}
         self._places: Counter[str] = Counter()
-        self._accepting = threading.Thread(target=self._accept, name="dicom-listener", daemon=True)
-        self._socket = _listening_socket(settings)
+        try:
+            self._doorway = Doorway(settings.bind, settings.port, "dicom-listener", self._begin)
+        except OSError as error:
+            raise CannotListen(bind=settings.bind, port=settings.port, error=error.strerror or "") from error
 
     @property
     def port(self) -> int:
         """The port we listen at."""
-        return int(self._socket.getsockname()[1])
+        return self._doorway.port
 
     @property
     def associations(self) -> int:
@@ -66,16 +65,11 @@ class Listener:
 
     def start(self) -> None:
         """Begin to accept."""
-        self._accepting.start()
+        self._doorway.open()
 
     def stop(self, grace: timedelta) -> None:
         """Accept nobody any more, let messages under way finish for as long as ``grace``, then abort."""
-        self._stopping.set()
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        if self._accepting.is_alive():
-            self._accepting.join()
-        self._socket.close()
+        self._doorway.close()
         running = self._snapshot()
         for association in running:
             association.stop_after_message()
@@ -85,19 +79,6 @@ class Listener:
         for association, thread in self._snapshot().items():
             association.connection.interrupt()
             thread.join()
-
-    def _accept(self) -> None:
-        self._socket.settimeout(_ACCEPT_SECONDS)
-        while not self._stopping.is_set():
-            try:
-                connected, address = self._socket.accept()
-            except TimeoutError:
-                continue
-            except OSError:
-                # Out of descriptors, or a peer that was gone at once: neither closes the door.
-                self._stopping.wait(_PAUSE_SECONDS)
-                continue
-            self._begin(connected, str(address[0]))
 
     def _begin(self, connected: socket.socket, host: str) -> None:
         service = self._settings.service
@@ -139,16 +120,3 @@ class Listener:
     def _snapshot(self) -> dict[ServedAssociation, threading.Thread]:
         with self._lock:
             return dict(self._running)
-
-
-def _listening_socket(settings: ListenerSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.bind else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((settings.bind, settings.port))
-        listening.listen(128)
-    except OSError as error:
-        listening.close()
-        raise CannotListen(bind=settings.bind, port=settings.port, error=error.strerror or "") from error
-    return listening

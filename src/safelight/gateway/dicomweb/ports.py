@@ -20,6 +20,17 @@ class OpenInstance(Protocol):
     def prefix_size(self) -> int:
         """How many of its stored bytes stand before the data set."""
 
+    @property
+    def work_bytes(self) -> int:
+        """How many bytes must be worked on before it can be given; 0 where they only need to be read."""
+
+    def coded(self) -> Iterator[bytes | memoryview]:
+        """Give the data set, stored without compression, around its frames as HTJ2K.
+
+        Raises:
+            Undecodable: it is not kept so.
+        """
+
     def stored(self) -> Iterator[bytes | memoryview]:
         """Give the stored bytes in order; all of them were compared when the last piece came."""
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 from uuid import uuid4
 
 from safelight.catalog.rows import VersionRow
+from safelight.core.errors import SafelightError
+from safelight.gateway.ahead import AHEAD_BYTES_MAX, Ahead
 from safelight.gateway.dicomweb.addresses import Addresses
 from safelight.gateway.dicomweb.faults import NothingThere
 from safelight.gateway.dicomweb.ports import Archive, OpenInstance
@@ -28,8 +30,13 @@ from safelight.wire.dicom.frames import (
     plain_bytes,
 )
 from safelight.wire.dicom.part10 import write_prefix
-from safelight.wire.dicom.transcoding import transcoded
-from safelight.wire.dicom.uids import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from safelight.wire.dicom.transcoding import NATIVE, transcoded
+from safelight.wire.dicom.uids import (
+    EXPLICIT_BIG_ENDIAN,
+    EXPLICIT_LITTLE_ENDIAN,
+    HTJ2K_LOSSLESS,
+    IMPLICIT_LITTLE_ENDIAN,
+)
 from safelight.wire.dicomweb.faults import NotAcceptable
 from safelight.wire.dicomweb.json_model import data_set_json, find_value
 from safelight.wire.dicomweb.media import ANY, MULTIPART, MediaRange
@@ -42,7 +49,7 @@ STORED: Final = "*"
 _NATIVE: Final = frozenset(
     {IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, GE_PRIVATE_SWAPPED, *DEFLATED}
 )
-_MEDIA_OF_SYNTAX: Final = {
+MEDIA_OF_SYNTAX: Final = {
     "1.2.840.10008.1.2.4.50": "image/jpeg",
     "1.2.840.10008.1.2.4.51": "image/jpeg",
     "1.2.840.10008.1.2.4.57": "image/jpeg",
@@ -66,8 +73,10 @@ _MEDIA_OF_SYNTAX: Final = {
 _CHUNK: Final = 2**20
 
 
-def retrieve_instances(archive: Archive, versions: Sequence[VersionRow], accept: Sequence[MediaRange]) -> WebAnswer:
-    """Return instances as Part 10 files, as they are stored or in Explicit VR Little Endian.
+def retrieve_instances(
+    archive: Archive, versions: Sequence[VersionRow], accept: Sequence[MediaRange], ahead: Ahead
+) -> WebAnswer:
+    """Return instances as Part 10 files: as they are stored, in Explicit VR Little Endian, or in HTJ2K from a pack.
 
     Without a transfer syntax the standard means Explicit VR Little Endian; what cannot be decoded then goes as it is
     stored rather than not at all. ``*`` means as stored.
@@ -80,12 +89,13 @@ def retrieve_instances(archive: Archive, versions: Sequence[VersionRow], accept:
         raise NotAcceptable(media=DICOM)
     wanted = [one.transfer_syntax for one in ranges]
     for version in versions:
-        _form_of(version, wanted)
+        if not _forms_of(version, wanted):
+            raise NotAcceptable(instance=version.sop_instance, transfer_syntax=version.transfer_syntax)
     if len(versions) == 1 and not ranges[0].is_multipart and ranges[0].name != ANY:
         (opened,) = archive.opened(versions)
         syntax, pieces = _file(opened, wanted)
         return WebAnswer(200, f"{DICOM}; transfer-syntax={syntax}", pieces)
-    parts = (_part_of(opened, wanted) for opened in archive.opened(versions))
+    parts = ahead.each(archive.opened(versions), lambda one: one.work_bytes, lambda one: _part_of(one, wanted))
     return _multipart(DICOM, parts)
 
 
@@ -205,35 +215,47 @@ def retrieve_bulk(opened: OpenInstance, path: str, accept: Sequence[MediaRange])
     return WebAnswer(200, OCTETS, pieces)
 
 
-def _form_of(version: VersionRow, wanted: Sequence[str]) -> str:
-    """Return ``*`` for the stored form or the syntax to turn it into."""
+def _forms_of(version: VersionRow, wanted: Sequence[str]) -> list[str]:
+    """Return the transfer syntaxes to give it in, the one wanted first; ``*`` stands for the stored form."""
     stored = version.transfer_syntax
+    forms: list[str] = []
     for syntax in wanted:
         if syntax in (STORED, stored):
-            return STORED
-        if syntax in ("", EXPLICIT_LITTLE_ENDIAN):
+            forms.append(STORED)
+        elif syntax in ("", EXPLICIT_LITTLE_ENDIAN):
             if stored in _NATIVE or is_decodable(stored):
-                return EXPLICIT_LITTLE_ENDIAN if stored != EXPLICIT_LITTLE_ENDIAN else STORED
+                forms.append(EXPLICIT_LITTLE_ENDIAN if stored != EXPLICIT_LITTLE_ENDIAN else STORED)
             if not syntax:
-                return STORED
-    raise NotAcceptable(instance=version.sop_instance, transfer_syntax=stored)
+                forms.append(STORED)
+        elif syntax == HTJ2K_LOSSLESS and stored in NATIVE:
+            forms.append(HTJ2K_LOSSLESS)
+    return forms
 
 
 def _part_of(opened: OpenInstance, wanted: Sequence[str]) -> tuple[str, Iterator[bytes | memoryview]]:
     syntax, pieces = _file(opened, wanted)
+    if 0 < opened.work_bytes <= AHEAD_BYTES_MAX:
+        # In one of the threads that open ahead: the work is to be done there.
+        pieces = iter(list(pieces))
     return f"{DICOM}; transfer-syntax={syntax}", pieces
 
 
 def _file(opened: OpenInstance, wanted: Sequence[str]) -> tuple[str, Iterator[bytes | memoryview]]:
+    """Give the file in the first form that it can be written in."""
     version = opened.version
-    if _form_of(version, wanted) != STORED:
+    failure: SafelightError = NotAcceptable(instance=version.sop_instance, transfer_syntax=version.transfer_syntax)
+    for form in _forms_of(version, wanted):
         try:
-            return EXPLICIT_LITTLE_ENDIAN, _explicit_file(opened)
-        except (Undecodable, BadDataSet):
-            if "" not in wanted and STORED not in wanted:
-                raise
-    prefix = [] if opened.prefix_size else [_prefix(version, version.transfer_syntax)]
-    return version.transfer_syntax, chain(prefix, opened.stored())
+            if form == HTJ2K_LOSSLESS:
+                return form, chain([_prefix(version, form)], opened.coded())
+            if form == EXPLICIT_LITTLE_ENDIAN:
+                return form, _explicit_file(opened)
+        except (Undecodable, BadDataSet) as error:
+            failure = error
+            continue
+        prefix = [] if opened.prefix_size else [_prefix(version, version.transfer_syntax)]
+        return version.transfer_syntax, chain(prefix, opened.stored())
+    raise failure
 
 
 def _explicit_file(opened: OpenInstance) -> Iterator[bytes | memoryview]:
@@ -250,7 +272,7 @@ def _prefix(version: VersionRow, syntax: str) -> bytes:
 def _frame_form(pixels: Pixels, accept: Sequence[MediaRange]) -> tuple[MediaRange, str, bool]:
     """Choose a form: the range that it serves, its media type, and whether frames go as they are coded."""
     stored = pixels.transfer_syntax
-    coded = _MEDIA_OF_SYNTAX.get(stored, OCTETS) if pixels.encapsulated else ""
+    coded = MEDIA_OF_SYNTAX.get(stored, OCTETS) if pixels.encapsulated else ""
     for one in accept:
         if coded:
             named = one.transfer_syntax in (STORED, stored)
@@ -292,7 +314,9 @@ def _multipart(media: str, parts: Iterator[tuple[str, Iterator[bytes | memoryvie
 
 
 def _woven(boundary: str, parts: Iterator[tuple[str, Iterator[bytes | memoryview]]]) -> Iterator[bytes | memoryview]:
+    is_first = True
     for content, pieces in parts:
-        yield part_head(boundary, {"Content-Type": content})
+        yield part_head(boundary, {"Content-Type": content}, is_first=is_first)
         yield from pieces
+        is_first = False
     yield closing(boundary)

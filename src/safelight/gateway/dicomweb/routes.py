@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from safelight.catalog.rows import VersionRow
 from safelight.core.query import QueryLevel
+from safelight.gateway.ahead import Ahead
 from safelight.gateway.dicomweb.addresses import addresses_for
 from safelight.gateway.dicomweb.faults import NothingThere
 from safelight.gateway.dicomweb.ports import Archive, OpenInstance, StowIntake
@@ -93,7 +94,7 @@ def accept_of(request: Request) -> Sequence[MediaRange]:
     return read_accept(request.query_params.get("accept") or request.headers.get("accept", ""))
 
 
-def dicomweb_routes(archive: Archive, intake: StowIntake, threads: Threads) -> APIRouter:
+def dicomweb_routes(archive: Archive, intake: StowIntake, threads: Threads, ahead: Ahead) -> APIRouter:
     """Return the routes of DICOMweb."""
     router = APIRouter()
 
@@ -105,7 +106,7 @@ def dicomweb_routes(archive: Archive, intake: StowIntake, threads: Threads) -> A
         return InThread(threads, handler)
 
     async def instances(request: Request) -> Response:
-        return answered(request, lambda one: retrieve_instances(archive, one.versions(), one.accept))
+        return answered(request, lambda one: retrieve_instances(archive, one.versions(), one.accept, ahead))
 
     async def metadata(request: Request) -> Response:
         return answered(request, lambda one: retrieve_metadata(archive, one.versions(), one.accept, one.addresses))

@@ -14,6 +14,7 @@ from typing import ClassVar, Final
 
 from safelight.core.clock import Clock
 from safelight.core.errors import PeerError, ResourceError
+from safelight.gateway.doorway import Doorway
 from safelight.gateway.hl7.ports import MessageIntake, Received, Reception, SenderWatch
 from safelight.wire.hl7.acknowledgment import ErrorCode, Identity, Verdict, answer, refusal_without_header
 from safelight.wire.hl7.header import Header, UnreadableHeader, read_header
@@ -28,8 +29,6 @@ from safelight.wire.hl7.mllp import (
 )
 
 _READ_BYTES: Final = 256 * 1024
-_ACCEPT_SECONDS: Final = 0.5
-_PAUSE_SECONDS: Final = 0.1
 _PROBE_AFTER_SECONDS: Final = 60
 
 
@@ -73,15 +72,16 @@ class MessageListener:
         self._watch = watch
         self._clock = clock
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
         self._running: dict[socket.socket, threading.Thread] = {}
-        self._accepting = threading.Thread(target=self._accept, name="hl7-listener", daemon=True)
-        self._socket = _listening_socket(settings)
+        try:
+            self._doorway = Doorway(settings.bind, settings.port, "hl7-listener", self._begin)
+        except OSError as error:
+            raise CannotListenForMessages(bind=settings.bind, port=settings.port, error=error.strerror or "") from error
 
     @property
     def port(self) -> int:
         """The port we listen at."""
-        return int(self._socket.getsockname()[1])
+        return self._doorway.port
 
     @property
     def connections(self) -> int:
@@ -91,16 +91,11 @@ class MessageListener:
 
     def start(self) -> None:
         """Begin to accept."""
-        self._accepting.start()
+        self._doorway.open()
 
     def stop(self, grace: timedelta) -> None:
         """Read no more; what was read is still made durable and answered, for as long as ``grace``."""
-        self._stopping.set()
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        if self._accepting.is_alive():
-            self._accepting.join()
-        self._socket.close()
+        self._doorway.close()
         with self._lock:
             running = dict(self._running)
         for connected in running:
@@ -112,19 +107,6 @@ class MessageListener:
             with contextlib.suppress(OSError):
                 connected.shutdown(socket.SHUT_RDWR)
             thread.join()
-
-    def _accept(self) -> None:
-        self._socket.settimeout(_ACCEPT_SECONDS)
-        while not self._stopping.is_set():
-            try:
-                connected, address = self._socket.accept()
-            except TimeoutError:
-                continue
-            except OSError:
-                # Out of descriptors, or a peer that was gone at once: neither closes the door.
-                self._stopping.wait(_PAUSE_SECONDS)
-                continue
-            self._begin(connected, str(address[0]))
 
     def _begin(self, connected: socket.socket, host: str) -> None:
         settings = self._settings
@@ -219,16 +201,3 @@ def _keep_alive(connected: socket.socket) -> None:
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _PROBE_AFTER_SECONDS)
-
-
-def _listening_socket(settings: MessageListenerSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.bind else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((settings.bind, settings.port))
-        listening.listen(128)
-    except OSError as error:
-        listening.close()
-        raise CannotListenForMessages(bind=settings.bind, port=settings.port, error=error.strerror or "") from error
-    return listening

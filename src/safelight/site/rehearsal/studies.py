@@ -38,7 +38,7 @@ FULL_DETAIL_BYTES: Final = 240_000_000
 _PATIENTS_MIN: Final = 10
 _YEARS_DAYS: Final = 3 * 365
 _KINDS: Final = ("CT", "CR", "MR", "US", "DX", "MG", "CR", "CT", "DX", "MR")
-_DESCRIPTIONS: Final = {
+DESCRIPTIONS: Final = {
     "CT": ("CT chest", "CHEST"),
     "MR": ("MR head", "HEAD"),
     "CR": ("Chest bedside", "CHEST"),
@@ -126,7 +126,7 @@ def _visits(patient_number: int, seed: int, today: date) -> Iterator[tuple[str, 
 def _plan(
     patient: RehearsalPatient, kind: str, when: datetime | None, *, number: int, seed: int, scale: float
 ) -> StudyPlan:
-    description, body_part = _DESCRIPTIONS[kind]
+    description, body_part = DESCRIPTIONS[kind]
     uid = invent_uid(seed, patient.birth, when, "study", number)
     frame = StudyFrame(number, uid, patient, when, description, body_part)
     folder = "vendor" if kind == "OT" else "hospital"
@@ -139,29 +139,39 @@ def write_study(root: Path, plan: StudyPlan) -> WrittenStudy:
     folder.mkdir(parents=True)
     instances = size_bytes = 0
     rejected: tuple[str, ...] = ()
-    kept: list[Dataset] = []
-    for made in _instances(plan, kept):
-        data = _encoded(made, plan.kind)
+    first = ""
+    for made in study_instances(plan):
+        first = first or str(made.SOPInstanceUID)
+        transfer_syntax, data_set = encoded(made, plan.kind)
+        data = write_prefix(made.SOPClassUID, made.SOPInstanceUID, transfer_syntax, f"{made.Modality}_REHEARSAL")
+        data += data_set
         (folder / f"{instances + 1:04d}.dcm").write_bytes(data)
         instances += 1
         size_bytes += len(data)
-        if "PixelData" in made:
-            del made.PixelData
-            kept.append(made)
     if plan.rejects:
-        rejected = (str(kept[0].SOPInstanceUID),)
+        rejected = (first,)
     return WrittenStudy(instances, size_bytes, rejected)
 
 
-def _encoded(made: Dataset, kind: str) -> bytes:
+def study_instances(plan: StudyPlan) -> Iterator[Dataset]:
+    """Give the instances of a study one after the other; whoever takes one may change its identity."""
+    kept: list[Dataset] = []
+    for made in _instances(plan, kept):
+        yield made
+        if "PixelData" in made:
+            del made.PixelData
+            kept.append(made)
+
+
+def encoded(made: Dataset, kind: str) -> tuple[str, bytes]:
+    """Return the transfer syntax in which a study of this kind is written, and the data set in it."""
     transfer_syntax = {"MR": IMPLICIT_LITTLE_ENDIAN, "OT": PRIVATE_TRANSFER_SYNTAX}.get(kind, EXPLICIT_LITTLE_ENDIAN)
     if kind == "OT" and made.InstanceNumber == 1:
         transfer_syntax = EXPLICIT_LITTLE_ENDIAN
     stream = DicomBytesIO()
     stream.is_implicit_VR, stream.is_little_endian = transfer_syntax == IMPLICIT_LITTLE_ENDIAN, True
     write_dataset(stream, made)
-    prefix = write_prefix(made.SOPClassUID, made.SOPInstanceUID, transfer_syntax, f"{made.Modality}_REHEARSAL")
-    return prefix + bytes(stream.getvalue())
+    return transfer_syntax, bytes(stream.getvalue())
 
 
 def _instances(plan: StudyPlan, kept: list[Dataset]) -> Iterator[Dataset]:

@@ -17,7 +17,7 @@ _ITEM_ELEMENT: Final = 0xE000
 _LONG: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"))
 _SHORT_BYTES_MAX: Final = 0xFFFE
 _LONG_BYTES_MAX: Final = 0xFFFFFFFE
-_PYTHON_NAMES: Final = {
+CHARACTER_SETS: Final = {
     "ISO_IR 100": "iso8859-1",
     "ISO_IR 101": "iso8859-2",
     "ISO_IR 109": "iso8859-3",
@@ -53,7 +53,7 @@ class AnswerShape:
     def __init__(self, attributes: Sequence[AnswerAttribute], transfer_syntax: str, character_set: str = "") -> None:
         """Take attributes ascending by tag; ``character_set`` is one that the asker can read."""
         self._item = _Item(attributes, transfer_syntax)
-        self._character_set = character_set if character_set in _PYTHON_NAMES else UNICODE
+        self._character_set = character_set if character_set in CHARACTER_SETS else UNICODE
         self._charset_head = _Head(CHARACTER_SET, "CS", transfer_syntax)
 
     def encode(self, values: Sequence[Value]) -> bytes:
@@ -67,7 +67,7 @@ class AnswerShape:
             pass
         if self._character_set != UNICODE:
             try:
-                body = self._item.written(values, _PYTHON_NAMES[self._character_set])
+                body = self._item.written(values, CHARACTER_SETS[self._character_set])
                 return self._charset_head.written(self._character_set.encode()) + body
             except UnicodeEncodeError:
                 pass

@@ -3,6 +3,7 @@
 Source: PS3.4 Annex J.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Final
@@ -88,6 +89,42 @@ def read_request(told: Dataset) -> CommitmentRequest:
     if not references or not all(0 < len(uid) <= _UID_MAX for uid in uids):
         raise CommitmentRefused(references=len(references))
     return CommitmentRequest(transaction, tuple(dict.fromkeys(references)))
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What another archive answers to a request of ours."""
+
+    transaction: str
+    committed: tuple[str, ...]
+    """SOP Instance UIDs that it takes responsibility for."""
+    failed: Mapping[str, int]
+    """Those that it does not, and why, in its own number."""
+
+
+def write_request(request: CommitmentRequest) -> Dataset:
+    """Write the action information of a request."""
+    told = Dataset()
+    told.TransactionUID = request.transaction
+    told.ReferencedSOPSequence = [_item(one) for one in request.references]
+    return told
+
+
+def read_report(told: Dataset) -> Reported:
+    """Read the event information of an answer; what is odd in it commits to nothing.
+
+    Raises:
+        CommitmentRefused: it names no transaction.
+    """
+    transaction = str(told.get("TransactionUID") or "")
+    if not 0 < len(transaction) <= _UID_MAX:
+        raise CommitmentRefused(references=0)
+    failed = {}
+    for item in told.get("FailedSOPSequence") or []:
+        reason = item.get("FailureReason")
+        failed[str(item.get("ReferencedSOPInstanceUID") or "")] = reason if isinstance(reason, int) else 0
+    listed = [str(item.get("ReferencedSOPInstanceUID") or "") for item in told.get("ReferencedSOPSequence") or []]
+    return Reported(transaction, tuple(uid for uid in listed if uid not in failed), failed)
 
 
 def write_report(report: CommitmentReport, title: str) -> Dataset:

@@ -64,6 +64,8 @@ class Command:
     priority: int | None = None
     status: int | None = None
     error_comment: str = ""
+    error_id: int | None = None
+    """What a service says of a failure beside its status."""
     move_destination: str = ""
     move_originator: str = ""
     move_originator_id: int | None = None
@@ -99,6 +101,7 @@ _ELEMENTS: Final = (
     (0x0800, "has_data_set", _NUMBER),
     (0x0900, "status", _NUMBER),
     (0x0902, "error_comment", _TEXT),
+    (0x0903, "error_id", _NUMBER),
     (0x1000, "sop_instance", _UID),
     (0x1001, "requested_instance", _UID),
     (0x1002, "event_type", _NUMBER),

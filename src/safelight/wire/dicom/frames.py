@@ -51,6 +51,8 @@ _CODECS: Final[dict[str, Callable[[bytes], NDArray[Any]]]] = {
     "1.2.840.10008.1.2.4.202": imagecodecs.htj2k_decode,
     "1.2.840.10008.1.2.4.203": imagecodecs.htj2k_decode,
 }
+DECODABLE: Final = (*sorted(_CODECS), _RLE)
+"""Compressed transfer syntaxes that we have a decoder for."""
 
 
 class Undecodable(PeerError):
@@ -169,7 +171,7 @@ def decoded_frame(pixels: Pixels, number: int) -> Frame:
 
 def is_decodable(transfer_syntax: str) -> bool:
     """Whether there is a decoder for encapsulated pixels of this transfer syntax."""
-    return transfer_syntax in _CODECS or transfer_syntax == _RLE
+    return transfer_syntax in DECODABLE
 
 
 def _frame_bytes(pixels: Pixels) -> int:

@@ -6,7 +6,7 @@ Source: PS3.8 section 9.3.5 and Annex E.
 from collections.abc import Iterator
 from typing import Final
 
-from safelight.core.instance import ByteSource
+from safelight.core.instance import ByteSource, MemorySource
 from safelight.wire.dicom.pdu import COMMAND_FLAG, DATA_HEADER, LAST_FLAG, PduType
 
 PDU_BYTES_MIN: Final = 8
@@ -27,6 +27,13 @@ def command_pdus(context_id: int, command_set: bytes, pdu_bytes_max: int) -> byt
         last = LAST_FLAG if start + payload >= len(command_set) else 0
         parts.append(_header(context_id, len(piece), COMMAND_FLAG | last) + piece)
     return b"".join(parts)
+
+
+def short_data_set_pdus(context_id: int, data: bytes, pdu_bytes_max: int) -> bytes:
+    """Write a data set that is short enough to be copied, as the answers to a query are."""
+    if 0 < len(data) <= _payload(pdu_bytes_max):
+        return _header(context_id, len(data), LAST_FLAG) + data
+    return b"".join(piece for batch in data_set_pdus(context_id, MemorySource(data), pdu_bytes_max) for piece in batch)
 
 
 def data_set_pdus(context_id: int, source: ByteSource, pdu_bytes_max: int) -> Iterator[list[bytes | memoryview]]:

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from safelight.core.instance import ByteSource, MemorySource
+from safelight.core.instance import ByteSource
 from safelight.wire.dicom.attributes import DecodedSet, read_set, settled_vr
 from safelight.wire.dicom.element_table import (
     BITS_ALLOCATED,
@@ -39,7 +39,7 @@ NATIVE: Final = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
 BYTES_MAX: Final = 1 << 30
 _EXTENDED_LENGTHS: Final = 0x7FE00002
 _OF_ENCAPSULATION: Final = frozenset((EXTENDED_OFFSETS, _EXTENDED_LENGTHS))
-_PIXELS: Final = frozenset((PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_PIXEL_DATA))
+_PIXELS: Final = (PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_PIXEL_DATA)
 _SHORT_BYTES_MAX: Final = 0xFFFE
 _CHUNK: Final = 2**20
 _TAG_AND_LENGTH: Final = Struct("<HHL")
@@ -50,27 +50,17 @@ Piece = bytes | memoryview
 
 
 def alternatives(stored: str) -> tuple[str, ...]:
-    """Return the transfer syntaxes that `transcode` may write what is stored in this one, the better ones first."""
+    """Return the transfer syntaxes that `transcoded` may write what is stored in this one, the better ones first."""
     return tuple(one for one in NATIVE if one != stored)
-
-
-def transcode(source: ByteSource, stored: str, wanted: str) -> MemorySource:
-    """Return the data set, which is stored in one transfer syntax, in one of `NATIVE`.
-
-    Raises:
-        BadDataSet: it cannot be followed as a data set.
-        Undecodable: its pixels cannot be decoded, or it is too long.
-    """
-    if source.size > BYTES_MAX:
-        raise Undecodable(transfer_syntax=stored, why="too long to be written anew")
-    return MemorySource(b"".join(transcoded(source, stored, wanted)))
 
 
 def transcoded(source: ByteSource, stored: str, wanted: str, start: int = 0) -> Iterator[Piece]:
     """Give the data set that begins at ``start`` in one of `NATIVE`, no more than a frame or a megabyte at a time.
 
     Raises:
-        BadDataSet, Undecodable: as for `transcode`; what can be told before the first piece is told then.
+        BadDataSet: it cannot be followed as a data set.
+        Undecodable: its pixels cannot be decoded, or are too long.
+        What can be told before the first piece is told then.
     """
     side = read_set(source, stored, start)
     pixels = find_pixels(side, stored)
@@ -81,7 +71,41 @@ def transcoded(source: ByteSource, stored: str, wanted: str, start: int = 0) -> 
         first = next(frames, None)
         frames = chain(() if first is None else (first,), frames)
     writer = _Writer(side, stored, explicit=wanted != IMPLICIT_LITTLE_ENDIAN)
-    return writer.written(_shown(side, pixels), pixels, frames)
+    pixel_data = iter(()) if pixels is None else writer.plain_pixels(pixels, frames)
+    return writer.written(_shown(side, pixels), pixels, pixel_data)
+
+
+def encapsulated(
+    source: ByteSource, stored: str, frames: Iterator[Piece], start: int = 0, *, colours_transformed: bool = False
+) -> Iterator[Piece]:
+    """Give the data set that begins at ``start``, stored in one of `NATIVE`, around its frames as they are coded.
+
+    What stands in the place of the pixels is not read. Every frame becomes one fragment.
+
+    Raises:
+        BadDataSet: it cannot be followed as a data set.
+        Undecodable: it has no native pixels.
+    """
+    side = read_set(source, stored, start)
+    pixels = find_pixels(side, stored)
+    if pixels is None or stored not in NATIVE or PIXEL_DATA not in side.tree:
+        raise Undecodable(transfer_syntax=stored, why="no native pixels")
+    shown = _Shown()
+    if pixels.samples > 1:
+        # Source: PS3.5 section 8.2.4: the reversible colour transform is told, and colours lie by pixel.
+        shown = _Shown(b"YBR_RCT" if colours_transformed else None, b"\0\0")
+    return _Writer(side, stored, explicit=True).written(shown, pixels, _fragments(frames))
+
+
+def _fragments(frames: Iterator[Piece]) -> Iterator[Piece]:
+    """Give the Pixel Data of coded frames, with an empty offset table. Source: PS3.5 section A.4."""
+    yield _TAG_AND_LONG.pack(PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF, b"OB", 0, UNDEFINED_LENGTH)
+    yield _marker(ITEM, 0)
+    for frame in frames:
+        yield _marker(ITEM, len(frame) + len(frame) % 2)
+        yield frame
+        yield b"\0" * (len(frame) % 2)
+    yield _marker(SEQUENCE_DELIMITATION, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +133,12 @@ class _Writer:
         self._explicit = explicit
         self._swaps = side.encoding.big_endian
 
-    def written(self, shown: _Shown, pixels: Pixels | None, decoded: Iterator[Frame]) -> Iterator[Piece]:
-        """Give the whole data set in pieces."""
+    def written(self, shown: _Shown, pixels: Pixels | None, pixel_data: Iterator[Piece]) -> Iterator[Piece]:
+        """Give the whole data set in pieces, in the place of its pixels what is given as the element of them."""
+        pixel_tag = None if pixels is None else self._pixel_tag()
         for tag, attribute in self._side.tree.items():
-            if pixels is not None and tag in _PIXELS:
-                yield from self._pixel_data(tag, attribute, pixels, decoded)
+            if tag == pixel_tag:
+                yield from pixel_data
             elif pixels is not None and pixels.encapsulated and tag in _OF_ENCAPSULATION:
                 continue
             elif tag == PHOTOMETRIC_INTERPRETATION and shown.photometric is not None:
@@ -147,7 +172,10 @@ class _Writer:
             yield _marker(ITEM_DELIMITATION, 0)
         yield _marker(SEQUENCE_DELIMITATION, 0)
 
-    def _pixel_data(self, tag: int, attribute: Attribute, pixels: Pixels, decoded: Iterator[Frame]) -> Iterator[Piece]:
+    def plain_pixels(self, pixels: Pixels, decoded: Iterator[Frame]) -> Iterator[Piece]:
+        """Give the element of the pixels without any coding: as they lie, or decoded."""
+        tag = self._pixel_tag()
+        attribute = self._side.tree[tag]
         if not pixels.encapsulated and not self._swaps and self._stored != GE_PRIVATE_SWAPPED:
             length = attribute.end - attribute.start
             yield self._head(tag, self._vr(tag, attribute), length + length % 2)
@@ -168,6 +196,9 @@ class _Writer:
         if given != frames:
             raise Undecodable(transfer_syntax=self._stored, why="more or fewer frames than described")
         yield b"\0" * (frames % 2)
+
+    def _pixel_tag(self) -> int:
+        return next(tag for tag in _PIXELS if tag in self._side.tree)
 
     def _vr(self, tag: int, attribute: Attribute) -> bytes:
         """Return the VR to write; where the dictionary leaves a choice, by what the image says of itself.

@@ -160,10 +160,14 @@ class MultipartReader:
         return PartEnded()
 
 
-def part_head(boundary: str, headers: Mapping[str, str]) -> bytes:
-    """Write what stands before the bytes of a part; a value cannot begin another line."""
+def part_head(boundary: str, headers: Mapping[str, str], *, is_first: bool = False) -> bytes:
+    """Write what stands before the bytes of a part; a value cannot begin another line.
+
+    The first border has no line end before it: some clients take what stands there for a part.
+    """
     lines = "".join(f"{name}: {''.join(filter(str.isprintable, value))}\r\n" for name, value in headers.items())
-    return f"\r\n--{boundary}\r\n{lines}\r\n".encode()
+    before = "" if is_first else "\r\n"
+    return f"{before}--{boundary}\r\n{lines}\r\n".encode()
 
 
 def closing(boundary: str) -> bytes:

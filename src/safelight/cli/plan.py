@@ -1,0 +1,367 @@
+"""The plan that IT and radiology sign together: begin, check, show, compare, sign, assess, draw, import, review."""
+
+import json
+import os
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from safelight.cli.options import DIRECTORY, json_option, print_json
+from safelight.cli.plan_impact import impact, impact_arrivals
+from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+COLOURS: Final = {"critical": "red", "high": "yellow", "medium": "cyan", "low": None}
+EXIT_USAGE: Final = 2
+
+folder_argument = click.argument("folder", type=DIRECTORY)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would be written.")
+
+
+@click.group()
+def plan() -> None:
+    """One recovery plan that IT and radiology sign together."""
+
+
+plan.add_command(impact)
+plan.add_command(impact_arrivals)
+
+
+@plan.command("init")
+@folder_argument
+@click.option(
+    "--example", type=click.Choice(["400-bed", "100-bed"]), help="Begin with an example instead of questions."
+)
+@json_option
+def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
+    """Begin a plan in an empty folder: by questions with usual answers, or from an example."""
+    from safelight.plan.interview import QUESTIONS, SERVICE_QUESTIONS, plan_texts
+    from safelight.plan.reading import read_plan
+    from safelight.site.plan_folder import example_texts, refuse_if_taken, write_plan
+
+    refuse_if_taken(folder)
+    if example:
+        texts = example_texts(example, _today())
+    else:
+        answers = {
+            one.key: click.prompt(
+                one.text, default=one.usual, type=click.Choice(one.choices) if one.choices else str, err=as_json
+            )
+            for one in (*QUESTIONS, *SERVICE_QUESTIONS)
+        }
+        texts = plan_texts(answers)
+    read_plan(texts)
+    write_plan(folder, texts)
+    if as_json:
+        print_json({"folder": str(folder), "files": sorted(texts)})
+        return
+    click.echo(f"Written to {folder}: {', '.join(sorted(texts))}")
+    click.echo(f"Next: safelight plan assess {folder}")
+
+
+@plan.command("lint")
+@folder_argument
+@json_option
+def plan_lint(folder: Path, as_json: bool) -> int:
+    """Check the files of a plan; say everything that is wrong, where, and how to mend it. Exit 2 if anything is."""
+    from safelight.plan.errors import BadPlan, Trouble
+    from safelight.plan.estimate import order
+    from safelight.site.plan_folder import PlanFolder
+
+    troubles: tuple[Trouble, ...] = ()
+    try:
+        read = PlanFolder(folder).read()
+        order(read.plan.systems)
+    except BadPlan as error:
+        troubles = error.troubles
+    if as_json:
+        told = [{"where": str(one.place), "what": one.what, "mend": one.mend} for one in troubles]
+        print_json({"sound": not troubles, "troubles": told})
+    for one in () if as_json else troubles:
+        click.secho(f"{one.place}: {one.what}", fg="red")
+        click.echo(f"    {one.mend}")
+    if not as_json and not troubles:
+        click.echo(f"Sound: {len(read.plan.systems)} systems, {len(read.plan.services)} services.")
+    return EXIT_USAGE if troubles else 0
+
+
+@plan.command("show")
+@folder_argument
+@click.option("--path", "with_path", is_flag=True, help="Show of which parts each estimate is the sum.")
+@json_option
+def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
+    """Show the four values of every objective, and who has signed."""
+    from safelight.findings.rules_ownership import SPOKEN
+    from safelight.plan.signature import agreement
+    from safelight.plan.words import Side
+    from safelight.site.plan_assessment import objectives_document
+    from safelight.site.plan_folder import PlanFolder
+
+    on_disk = PlanFolder(folder)
+    read = on_disk.read().plan
+    agreed = agreement(read, on_disk.signatures())
+    rows = objectives_document(read)
+    waiting = {str(side): list(agreed.missing(side)) for side in Side}
+    if as_json:
+        head = {"title": read.plan.title, "hospital": read.plan.hospital, "version": read.plan.version}
+        print_json({**head, "approved": agreed.approved, "unsigned": waiting, "objectives": rows})
+        return
+    click.secho(f"{read.plan.title}, {read.plan.hospital}, version {read.plan.version}", bold=True)
+    state = "approved by both sides" if agreed.approved else "NOT approved: "
+    told = "; ".join(f"{SPOKEN[side]} has {len(parts)} parts to sign" for side, parts in waiting.items() if parts)
+    click.echo(f"{state}{told}")
+    for why in agreed.refused:
+        click.secho(f"A signature does not count: {why}", fg="red")
+    click.echo()
+    line = "{:<24}{:<18}{:>10} {:>12} {:>12} {:>12} {:>14}"
+    click.echo(line.format("service", "disruption", "tolerance", "IT says", "estimate", "measured", "RPO bears/IT"))
+    for one in rows:
+        cells = [one["tolerance"], one["capability"], one["estimate"], one["measurement"]]
+        points = f"{one['rpo_tolerance'] or '?'} / {one['rpo_capability'] or '?'}"
+        shown = line.format(one["name"][:23], one["disruption"], *(cell or "unknown" for cell in cells), points)
+        over = f"   beyond tolerance: {', '.join(one['beyond_tolerance'])}" if one["beyond_tolerance"] else ""
+        click.secho(shown + over, fg="red" if over else None)
+        for part in one["path"] if with_path else ():
+            click.echo(f"        {part['takes']:>10}  {part['system'] or 'everybody'}: {part['what']}")
+        for missing in one["unknown"]:
+            click.echo(f"        estimate unknown: {missing}")
+
+
+@plan.command("assess")
+@folder_argument
+@click.option("--all", "everything", is_flag=True, help="Also what was mitigated or accepted.")
+@click.option("--impact", "impact_file", type=FILE, help="What `safelight plan impact --json` said, as a file.")
+@json_option
+def plan_assess(folder: Path, everything: bool, impact_file: Path | None, as_json: bool) -> int:
+    """Ask all rules where this plan would fail. Exit 1 when anything critical is open."""
+    from safelight.site.plan_assessment import assessment_document, assessment_of
+    from safelight.site.plan_folder import PlanFolder
+    from safelight.site.plan_simulation import impacts
+
+    on_disk = PlanFolder(folder)
+    read = on_disk.read()
+    simulated = impacts(impact_file, read.plan) if impact_file else {}
+    told = assessment_of(read, _today(), on_disk.signatures(), on_disk.rules(), simulated)
+    document = assessment_document(told, read.places)
+    if as_json:
+        print_json(document)
+    else:
+        _show_assessment(document, everything=everything)
+    return EXIT_OBJECTIVE_NOT_MET if document["open"]["critical"] or document["broken_rules"] else 0
+
+
+@plan.command("diff")
+@folder_argument
+@click.argument("other", type=DIRECTORY, required=False)
+@json_option
+def plan_diff(folder: Path, other: Path | None, as_json: bool) -> None:
+    """Show what changed from another plan's folder, or since this one was last signed."""
+    from safelight.plan.document import differences, parts
+    from safelight.site.plan_folder import NeverSigned, PlanFolder
+
+    on_disk = PlanFolder(folder)
+    now = parts(on_disk.read().plan)
+    if other is not None:
+        before = parts(PlanFolder(other).read().plan)
+    elif signatures := on_disk.signatures():
+        before = on_disk.signed_parts(signatures[-1])
+    else:
+        raise NeverSigned(folder=str(folder))
+    changes = differences(before, now)
+    if as_json:
+        told = [{"where": c.where, "field": c.field, "before": c.before, "after": c.after} for c in changes]
+        print_json({"changes": told})
+        return
+    for one in changes:
+        click.secho(f"{one.where} {one.field}".rstrip(), bold=True)
+        click.secho(f"  - {json.dumps(one.before, ensure_ascii=False)}", fg="red")
+        click.secho(f"  + {json.dumps(one.after, ensure_ascii=False)}", fg="green")
+    click.echo(f"{len(changes)} changes")
+
+
+@plan.command("sign")
+@folder_argument
+@click.option("--by", required=True, help="Who signs: the id of a person of the plan.")
+@click.option("--reason", required=True, help="What is agreed to, such as the version that was discussed.")
+@click.option("--key", "key_file", type=FILE, required=True, help="The file with the signer's secret key.")
+@click.option("--make-key", is_flag=True, help="Make the key file first, and say what to put into the plan.")
+@dry_run_option
+@json_option
+def plan_sign(folder: Path, by: str, reason: str, key_file: Path, make_key: bool, dry_run: bool, as_json: bool) -> None:
+    """Sign every part of the plan for the side that a person speaks for."""
+    from safelight.core.clock import SystemClock
+    from safelight.core.signing import SigningKey
+    from safelight.findings.rules_ownership import SPOKEN
+    from safelight.plan.document import parts
+    from safelight.plan.signature import agreement, sign
+    from safelight.site.plan_folder import PlanFolder, read_key
+
+    if make_key:
+        _make_key(by, key_file, as_json=as_json)
+        return
+    on_disk = PlanFolder(folder)
+    read = on_disk.read().plan
+    signature = sign(read, by, SigningKey.load(read_key(key_file)), SystemClock().now(), reason)
+    before = on_disk.signatures()
+    agreed = agreement(read, [*before, signature])
+    if not dry_run:
+        on_disk.add_signature(signature, parts(read))
+    new = len(agreement(read, before).missing(signature.side))
+    told = {
+        "by": by,
+        "side": str(signature.side),
+        "parts": len(signature.covers),
+        "newly_signed": new,
+        "approved": agreed.approved,
+        "recorded": not dry_run,
+    }
+    if as_json:
+        print_json(told)
+        return
+    click.echo(f"{by} signs for {SPOKEN[signature.side]}: {told['parts']} parts, {new} of them not signed before.")
+    click.echo("Nothing was recorded." if dry_run else "Recorded.")
+    click.echo("Approved by both sides." if agreed.approved else "The other side has yet to sign.")
+
+
+@plan.command("map")
+@folder_argument
+@click.option("--to", "to_file", type=FILE, required=True, help="The SVG file to write.")
+@json_option
+def plan_map(folder: Path, to_file: Path, as_json: bool) -> None:
+    """Draw what needs what, as SVG; what IT's plan does not have is dashed."""
+    from safelight.plan.picture import picture
+    from safelight.site.plan_folder import PlanFolder
+
+    read = PlanFolder(folder).read().plan
+    to_file.write_text(picture(read), "utf-8")
+    if as_json:
+        print_json({"file": str(to_file), "systems": len(read.systems)})
+    else:
+        click.echo(f"{len(read.systems)} systems drawn to {to_file}")
+
+
+@plan.command("import")
+@folder_argument
+@click.argument("inventory_file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@dry_run_option
+@json_option
+def plan_import(folder: Path, inventory_file: Path, dry_run: bool, as_json: bool) -> None:
+    """Take systems from an inventory (CSV or XLSX) into a new file of the plan; what is known is left alone."""
+    from safelight.site.plan_folder import PlanFolder
+    from safelight.site.plan_inventory import inventory
+
+    on_disk = PlanFolder(folder)
+    found = inventory(inventory_file, on_disk.read().plan)
+    file = None if dry_run or not found.taken else on_disk.add_file("imported", found.text)
+    told = {"taken": found.taken, "known": found.known, "remarks": found.remarks, "file": file}
+    if as_json:
+        print_json(told)
+        return
+    for one in found.remarks:
+        click.secho(one, fg="yellow")
+    click.echo(f"{len(found.taken)} new systems, {len(found.known)} known. {f'Written to {file}.' if file else ''}")
+    if dry_run:
+        click.echo(found.text.rstrip())
+
+
+@plan.command("review")
+@folder_argument
+@click.option("--record", "name", help="Record a meeting under this short name; without it, print the agenda.")
+@click.option("--at", "at", help="When the meeting was, as 2026-11-24T13:00:00+01:00; now if not given.")
+@click.option("--attended", multiple=True, help="A person of the plan who was there; may be repeated.")
+@click.option("--minutes", default="", help="What was said.")
+@click.option("--discussed", multiple=True, help="A finding that was discussed, as R06; may be repeated.")
+@click.option("--action", "actions", multiple=True, help="PERSON:DAY:WHAT, as ines:2026-12-24:Try the radios.")
+@dry_run_option
+@json_option
+def plan_review(
+    folder: Path,
+    name: str | None,
+    at: str | None,
+    attended: tuple[str, ...],
+    minutes: str,
+    discussed: tuple[str, ...],
+    actions: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Print the agenda of a review from open findings, or record one with attendance, minutes and actions."""
+    from safelight.site.plan_folder import PlanFolder
+    from safelight.site.plan_review import agenda, review_text, without_pacs_administrator
+
+    on_disk = PlanFolder(folder)
+    read = on_disk.read()
+    if name is None:
+        told = agenda(read, _today(), on_disk.signatures(), on_disk.rules())
+        if as_json:
+            print_json(told)
+        else:
+            _show_agenda(told)
+        return
+    moment = at or datetime.now().astimezone().isoformat(timespec="seconds")
+    text = review_text(name, moment, attended, minutes, discussed, actions)
+    on_disk.check_with(text)
+    file = None if dry_run else on_disk.add_file(f"review-{name}", text)
+    missing = without_pacs_administrator(read.plan, attended)
+    if as_json:
+        print_json({"file": file, "text": text, "without_pacs_administrator": missing})
+        return
+    click.echo(f"Recorded in {file}." if file else text.rstrip())
+    if missing:
+        click.secho("No PACS administrator took part: that is finding R06.", fg="red")
+
+
+def _today() -> date:
+    from safelight.core.clock import SystemClock
+
+    return SystemClock().now().astimezone().date()
+
+
+def _make_key(by: str, key_file: Path, *, as_json: bool) -> None:
+    from safelight.core.signing import SigningKey
+
+    key = SigningKey.generate()
+    public = key.verify_key.raw.hex()
+    with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(key.raw.hex() + "\n")
+    if as_json:
+        print_json({"by": by, "public_key": public, "file": str(key_file)})
+        return
+    click.echo(f"Made {key_file}: keep it where only {by} can read it. Put this into the plan, at {by} in `people`:")
+    click.echo(f"    signing_key: {public}")
+
+
+def _show_assessment(document: dict[str, Any], *, everything: bool) -> None:
+    counts = ", ".join(f"{count} {severity}" for severity, count in document["open"].items())
+    click.secho(f"Open: {counts}. Rifts between the sides: {document['rifts']}.", bold=True)
+    for one in document["services"]:
+        first = one["first_blocking"]
+        blocked = f"{first['rule']} {first['title']}" if first else "nothing found"
+        breach = one["first_breach_minutes"]
+        simulated = f"; first patient beyond the limit after {breach:.0f} min" if breach is not None else ""
+        click.echo(f"  {one['service']:<20} first in the way: {blocked}{simulated}")
+    click.echo()
+    for one in document["findings"]:
+        if one["state"] != "open" and not everything:
+            continue
+        state = "" if one["state"] == "open" else f" [{one['state']} by {one['owner']} until {one['until']}]"
+        click.secho(
+            f"{one['rule']} {one['severity']:<8} {one['kind']:<4} {one['what']}{state}", fg=COLOURS[one["severity"]]
+        )
+        click.echo(f"      {one['subject']}  {one['where'] or ''}".rstrip())
+        click.echo(f"      IT: {one['it']}  Radiology: {one['radiology']}")
+    for one in document["broken_rules"]:
+        click.secho(f"Rule {one['rule']} failed: {one['trouble']}", fg="red", err=True)
+
+
+def _show_agenda(told: dict[str, Any]) -> None:
+    click.secho(f"Agenda: {told['title']}", bold=True)
+    click.echo(f"Invited: {', '.join(told['invited'])}")
+    for number, one in enumerate(told["items"], 1):
+        click.echo(f"{number:>3}. {one['rule']} {one['title']} ({one['severity']}, {one['count']} places)")
+        click.echo(f"     IT: {one['it']}")
+        click.echo(f"     Radiology: {one['radiology']}")
+    for one in told["actions"]:
+        click.echo(f"Open action {one['id']}, {one['owner']}, due {one['due_on']}: {one['what']}")

@@ -1,0 +1,64 @@
+"""Opening the next instances while the one at hand is sent: decoding takes longer than sending.
+
+The codecs and digests let other threads run, so that a few threads open instances as fast as the machine can, while
+the thread of the association or request does nothing but send.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, TypeVar
+
+THREADS: Final = min(os.cpu_count() or 1, 4)
+AHEAD_MAX: Final = THREADS + 1
+AHEAD_BYTES_MAX: Final = 64 * 2**20
+"""What one request may have opened ahead. Whatever is larger is opened when its turn comes, and alone."""
+
+Item = TypeVar("Item")
+Opened = TypeVar("Opened")
+
+
+class Ahead:
+    """Threads that open instances. Used by many threads."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="ahead")
+
+    def each(
+        self, items: Iterable[Item], work_bytes: Callable[[Item], int], open_one: Callable[[Item], Opened]
+    ) -> Iterator[Opened]:
+        """Give what ``open_one`` makes of each item, in order; what it raises is raised in its turn.
+
+        ``work_bytes`` says how much memory an opened item takes; 0 means that opening it costs nothing worth a thread.
+        """
+        waiting: deque[tuple[Item, int, Future[Opened] | None]] = deque()
+        held = 0
+        rest = iter(items)
+        is_more = True
+        try:
+            while True:
+                while is_more and len(waiting) < AHEAD_MAX and held < AHEAD_BYTES_MAX:
+                    item = next(rest, None)
+                    if item is None:
+                        is_more = False
+                        break
+                    size = work_bytes(item)
+                    is_ahead = size > 0 and held + size <= AHEAD_BYTES_MAX
+                    waiting.append((item, size, self._pool.submit(open_one, item) if is_ahead else None))
+                    held += size
+                if not waiting:
+                    return
+                item, size, future = waiting.popleft()
+                opened = open_one(item) if future is None else future.result()
+                del future
+                held -= size
+                yield opened
+        finally:
+            for _, _, future in waiting:
+                if future is not None:
+                    future.cancel()
+
+    def stop(self) -> None:
+        """Open nothing any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,1 @@
+"""The one recovery plan that IT and radiology sign together: read, checked, compared, signed, estimated."""

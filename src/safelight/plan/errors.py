@@ -1,0 +1,54 @@
+"""What can be wrong with a plan, said so that whoever wrote it can mend it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from safelight.core.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where something stands in a plan; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Trouble:
+    """One thing that is wrong with a plan, and how to mend it."""
+
+    place: Place
+    what: str
+    mend: str
+
+
+class BadPlan(UsageError):
+    """The plan cannot be used as it is written; nothing of it was taken."""
+
+    code: ClassVar[str] = "plan.bad-plan"
+    hint: ClassVar[str] = "Mend the named line. `safelight plan lint FOLDER` lists everything that is wrong at once."
+
+    def __init__(self, troubles: Sequence[Trouble]) -> None:
+        first = troubles[0]
+        super().__init__(where=str(first.place), what=first.what, mend=first.mend, more=len(troubles) - 1 or None)
+        self.troubles = tuple(troubles)
+
+
+class DependencyCycle(UsageError):
+    """Systems of the plan wait for each other in a circle, so that none could ever be recovered first."""
+
+    code: ClassVar[str] = "plan.dependency-cycle"
+    hint: ClassVar[str] = "Take one of these out of the `needs` of the one before it: which can be started alone?"
+
+
+class UnknownSigner(UsageError):
+    """The plan has no person with this name and this key."""
+
+    code: ClassVar[str] = "plan.unknown-signer"
+    hint: ClassVar[str] = "Add the person's public key to `people` as `signing_key`; `safelight plan sign --help`."

@@ -1,0 +1,259 @@
+"""What is to be done next in consequence of decisions: pure, and the same until it is recorded as done."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from safelight.core.names import Personal
+from safelight.reconciliation.case import Case
+from safelight.reconciliation.facts import Identity
+from safelight.reconciliation.identity import Way, needs_correction, way_to_correct
+from safelight.reconciliation.sides import HeldStudy, Patient, Read, Sides, TargetLook
+from safelight.reconciliation.state import Decision, ReconciliationState
+
+
+@dataclass(frozen=True, slots=True)
+class Correct:
+    """Put the right identity into the instances of a study that no archive has yet; their UIDs stay."""
+
+    decision: int
+    study: str
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        """Under which name it is recorded as done."""
+        return f"correct {self.study}"
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Make corrected instances under UIDs of their own, and a rejection note for those that an archive has."""
+
+    decision: int
+    study: str
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        """Under which name it is recorded as done."""
+        return f"replace {self.study}"
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send what the target lacks of a study, and see that it has it."""
+
+    decision: int
+    study: str
+    instances: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """Under which name it is recorded as done."""
+        return f"send {self.study}"
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Tell a system that a number given out for the outage is this patient's (ADT A40)."""
+
+    decision: int
+    destination: str
+    prior: Personal
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        """Under which name it is recorded as done."""
+        return f"merge {self.prior.text} to {self.destination}"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Tell a system what is right about a patient (ADT A08)."""
+
+    decision: int
+    destination: str
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        """Under which name it is recorded as done."""
+        return f"update to {self.destination}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Give a preliminary read to the system that keeps reports (ORU R01)."""
+
+    decision: int
+    destination: str
+    case: Case
+    read: Read
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        """Under which name it is recorded as done."""
+        return f"report {self.read.number} to {self.destination}"
+
+
+Command = Correct | Replace | Send | Merge | Update | Report
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """Who is told, by the names of destinations of messages."""
+
+    identities: tuple[str, ...] = ()
+    reports: str = ""
+
+
+def decide(
+    state: ReconciliationState,
+    cases: Sequence[Case],
+    sides: Sides,
+    destinations: Destinations,
+    free_slots: int,
+    *,
+    not_again: frozenset[tuple[int, str]] = frozenset(),
+) -> list[Command]:
+    """Return the next commands, at most ``free_slots``; empty when everything decided has been done.
+
+    Of one decision patients go before studies and reports, and an instance is corrected before it is sent. What was
+    tried and failed in this run is ``not_again`` asked for.
+    """
+    found: list[Command] = []
+    for case in cases:
+        decision = state.settled_as(case.name)
+        if decision is None:
+            continue
+        commands = _of_case(state, case, decision, sides, destinations)
+        found += [one for one in commands if (one.decision, one.name) not in not_again]
+        if len(found) >= free_slots:
+            break
+    return found[:free_slots]
+
+
+def _of_case(
+    state: ReconciliationState, case: Case, decision: Decision, sides: Sides, destinations: Destinations
+) -> Iterator[Command]:
+    identity = decision.fact.identity
+    assert identity is not None, "whoever settles a case says whose it is"
+    todo: list[Command] = [*_patients(case, decision, identity, sides, destinations)]
+    for study in case.studies:
+        todo += _studies(state, case, decision, identity, study, sides)
+    if destinations.reports and case.exam is not None and not is_reported(identity, case, sides):
+        todo += [Report(decision.fact.number, destinations.reports, case, read, identity) for read in case.exam.reads]
+    for one in todo:
+        # Whether a study is to be sent again, the look at the target says.
+        if isinstance(one, Send) or one.name not in state.decisions[one.decision].done:
+            yield one
+
+
+def is_reported(identity: Identity, case: Case, sides: Sides) -> bool:
+    """Say whether a final report of the case came, so that a preliminary read is no use any more."""
+    names = {identity.accession, case.exam.accession if case.exam else "", *(one.study for one in case.studies)}
+    return bool((names - {""}) & sides.final_reports)
+
+
+def _patients(
+    case: Case, decision: Decision, identity: Identity, sides: Sides, destinations: Destinations
+) -> Iterator[Command]:
+    number = decision.fact.number
+    for prior in prior_numbers(case, identity, sides):
+        patient = replace(identity.patient, patient_id=Personal(sides.current(identity.patient.patient_id.text)))
+        yield from (Merge(number, one, prior, replace(identity, patient=patient)) for one in destinations.identities)
+    if any(way is Way.UPDATE for _, way in ways_at_target(case, identity, sides)):
+        yield from (Update(number, one, identity) for one in destinations.identities)
+
+
+def prior_numbers(case: Case, identity: Identity, sides: Sides) -> list[Personal]:
+    """Return the numbers that others must learn to be this patient's.
+
+    Those of the downtime box under which the patient went, and one that the hospital merged and the target has still.
+    """
+    known: list[Patient] = [study.patient for study in case.studies]
+    if case.exam is not None:
+        known.insert(0, case.exam.patient)
+    priors = [one.patient_id for one in known if one.patient_id.text in sides.temporary]
+    for study, way in ways_at_target(case, identity, sides):
+        if way is Way.MERGE and sides.target is not None:
+            priors.append(sides.target.studies[study.study].patient.patient_id)
+    return [one for one in dict.fromkeys(priors) if one.text != sides.current(identity.patient.patient_id.text)]
+
+
+def ways_at_target(case: Case, identity: Identity, sides: Sides) -> list[tuple[HeldStudy, Way]]:
+    """Return how those studies of a case get their identity that the target has already."""
+    found = []
+    for study in case.studies:
+        theirs = sides.target.studies.get(study.study) if sides.target is not None else None
+        if theirs is not None:
+            found.append((study, way_to_correct(theirs.patient, theirs.accession, identity, sides)))
+    return found
+
+
+def _studies(
+    state: ReconciliationState,
+    case: Case,
+    decision: Decision,
+    identity: Identity,
+    study: HeldStudy,
+    sides: Sides,
+) -> Iterator[Command]:
+    if sides.target is None or case.waits_for_identity:
+        return
+    replacement = state.replacement(study.study)
+    if replacement is not None:
+        yield from _replaced(replacement, study, sides)
+        return
+    correction = Correct(decision.fact.number, study.study, identity)
+    is_corrected = correction.name in decision.done
+    lacking = lacking_at_target(study, sides)
+    if not lacking:
+        if is_corrected and f"send {study.study}" not in decision.done:
+            # It is there, and nobody recorded that it came back equal: once more is harmless.
+            yield from _send(decision, study.study, study.instances, sides.target)
+        return
+    # The rest of a study that the target has under the number of the outage goes there as it is: a merge moves both.
+    ways = dict(ways_at_target(Case(None, (study,)), identity, sides))
+    is_moved_with_it = ways.get(study, Way.NONE) is not Way.NONE
+    if not is_moved_with_it and needs_correction(study.patient, study.accession, identity):
+        yield correction
+        if not is_corrected:
+            return
+    yield from _send(decision, study.study, lacking, sides.target)
+
+
+def _replaced(replacement: Decision, study: HeldStudy, sides: Sides) -> Iterator[Command]:
+    """Give what follows for a study whose instances are replaced; of it only the rejection note is left to send."""
+    assert replacement.fact.identity is not None, "whoever replaces knows whose it is"
+    assert sides.target is not None, "it was looked at"
+    command = Replace(replacement.fact.number, study.study, replacement.fact.identity)
+    yield command
+    done = replacement.done.get(command.name)
+    if done is None:
+        return
+    # A look from before the note was written cannot say that it is there.
+    lacking = lacking_at_target(study, sides) if sides.target.at > done.at else study.instances
+    if lacking:
+        yield from _send(replacement, study.study, lacking, sides.target)
+
+
+def _send(decision: Decision, study: str, instances: frozenset[str], look: TargetLook) -> Iterator[Send]:
+    """Send what is lacking, unless that was done since the look: then the next look says whether it helped."""
+    send = Send(decision.fact.number, study, instances)
+    done = decision.done.get(send.name)
+    if done is None or look.at > done.at:
+        yield send
+
+
+def lacking_at_target(study: HeldStudy, sides: Sides) -> frozenset[str]:
+    """Return the instances of a study that the target lacks, as far as was looked."""
+    assert sides.target is not None
+    theirs = sides.target.studies.get(study.study)
+    if theirs is None:
+        return study.instances
+    if theirs.instances is None:
+        return study.instances if (theirs.instance_count or 0) < len(study.instances) else frozenset()
+    return study.instances - theirs.instances

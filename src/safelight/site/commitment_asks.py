@@ -1,0 +1,167 @@
+"""Asking a PACS that was refilled whether it takes responsibility for what it was sent: a witness of its own.
+
+It is no proof: an archive may answer from its database alone. What was fetched back and compared counts more.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from safelight.core.clock import to_text
+from safelight.core.errors import StateError, UsageError
+from safelight.core.names import Peer
+from safelight.core.query import Exactly, QueryLevel, Selection
+from safelight.gateway.dicom.client import connect
+from safelight.gateway.dicom.contexts import service_proposal
+from safelight.journal.journal import Journal
+from safelight.journal.kinds import FactKind
+from safelight.site.commitment_record import CommitmentAsks
+from safelight.site.home import Home
+from safelight.site.peers import find_peer
+from safelight.site.saying import signed
+from safelight.site.status import looked_at
+from safelight.wire.dicom.commitment import CommitmentRequest, Reference, Reported
+from safelight.wire.dicom.uids import COMMITMENT_PUSH
+
+if TYPE_CHECKING:
+    from safelight.site.opened import Site
+
+NOT_GIVEN: Final = "gateway.commitment-not-given"
+REFERENCES_AT_ONCE: Final = 1000
+"""Archives limit what they take in one request."""
+INSTANCES_MAX: Final = 1_000_000
+_STUDY: Final = 0x0020000D
+
+
+class NothingToCommit(UsageError):
+    """No instance is held of the studies that commitment is to be asked for."""
+
+    code: ClassVar[str] = "gateway.nothing-to-commit"
+    hint: ClassVar[str] = "Give --study UID of what is held, or --refilled after a recovery."
+
+
+class UnknownTransaction(StateError):
+    """An archive answers a request for commitment that we did not send it."""
+
+    code: ClassVar[str] = "gateway.unknown-transaction"
+    hint: ClassVar[str] = "Nothing is lost. Look whether two archives go by one AE title."
+    status: ClassVar[int] = 0x0110
+
+
+def ask(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask a peer for commitment of studies as they are held here; what was asked is a fact before it is sent.
+
+    Raises:
+        NotSigned, UnknownPeer, NothingToCommit: it is not said by whom, of whom or what.
+        PeerError: it cannot be asked.
+    """
+    reason, by = signed(told)
+    peer = find_peer(site.home.peers, str(told["to"]))
+    studies = list(dict.fromkeys(told.get("studies") or ()))
+    if told.get("refilled"):
+        studies += [one for one in refilled(site.records.journal) if one not in studies]
+    requests = [(study, one) for study in studies for one in _requests(site, study)]
+    count = sum(len(one.references) for _, one in requests)
+    if not requests:
+        raise NothingToCommit(studies=len(studies))
+    if not told.get("dry_run"):
+        wait = timedelta(seconds=float(told.get("wait_seconds") or 0))
+        _ask_all(site, peer, requests, wait, {"reason": reason, "by": by})
+    asks = site.commitment_asks
+    mine = [known for _, one in requests if (known := asks.of(one.transaction)) is not None]
+    return {
+        "to": peer.title.text,
+        "dry_run": bool(told.get("dry_run")),
+        "studies": len(studies),
+        "instances": count,
+        "answered": sum(len(one.instances) for one in mine if one.failed is not None),
+        "failed": sum(len(one.failed) for one in mine if one.failed),
+    }
+
+
+def refilled(journal: Journal) -> list[str]:
+    """Return the studies that the last recovery has compared."""
+    recovery = ""
+    studies: list[str] = []
+    for entry in journal.entries(kinds=[FactKind.RECOVERY_STUDY_COMPARED]):
+        if entry.facts["recovery"] != recovery:
+            recovery, studies = str(entry.facts["recovery"]), []
+        studies.append(str(entry.facts["study"]))
+    return list(dict.fromkeys(studies))
+
+
+def take_report(site: "Site", to: str, reported: Reported) -> None:
+    """Keep an answer; it is durable when this returns.
+
+    Raises:
+        UnknownTransaction: it answers nothing that this peer was asked.
+    """
+    asked = site.commitment_asks.of(reported.transaction)
+    if asked is None or asked.to != to:
+        raise UnknownTransaction(transaction=reported.transaction)
+    if asked.failed is not None:
+        # It had no answer from us and says it again.
+        return
+    committed = set(reported.committed)
+    # What is not named was not promised.
+    failed = {uid: reported.failed.get(uid, 0) for uid in asked.instances if uid not in committed}
+    body = {"to": to, "transaction": reported.transaction, "committed": len(asked.instances) - len(failed)}
+    site.records.record(FactKind.COMMITMENT_REPORTED, {**body, "failed": failed})
+    subject = f"{to} {asked.study}"
+    if failed:
+        site.records.open_finding(NOT_GIVEN, subject, "serious", instances=len(failed))
+    elif site.commitment_asks.is_given(to, asked.study):
+        site.records.close_finding(NOT_GIVEN, subject, "it was given")
+
+
+def asks_document(home: Home, to: str = "") -> dict[str, Any]:
+    """Return what `safelight gateway commitment list --json` prints."""
+    with looked_at(home) as (_, journal):
+        asked = [one for one in CommitmentAsks(journal).all() if to in ("", one.to)]
+    return {
+        "requests": [
+            {
+                "to": one.to,
+                "study": one.study,
+                "transaction": one.transaction,
+                "instances": len(one.instances),
+                "asked_at": to_text(one.asked_at),
+                "answered_at": to_text(one.answered_at) if one.answered_at else None,
+                "failed": {} if one.failed is None else {uid: f"{why:04X}H" for uid, why in one.failed.items()},
+            }
+            for one in asked
+        ],
+        "waiting": sum(one.failed is None for one in asked),
+    }
+
+
+def _requests(site: "Site", study: str) -> Iterator[CommitmentRequest]:
+    matches = Selection(QueryLevel.IMAGE, {_STUDY: Exactly(study)})
+    versions = site.catalog.level_versions(matches, INSTANCES_MAX)
+    withdrawn = {one.sop_instance for one in site.catalog.rejections(study=study)}
+    references = [Reference(one.sop_class, one.sop_instance) for one in versions if one.sop_instance not in withdrawn]
+    for start in range(0, len(references), REFERENCES_AT_ONCE):
+        part = tuple(references[start : start + REFERENCES_AT_ONCE])
+        yield CommitmentRequest(f"2.25.{uuid.uuid4().int}", part)
+
+
+def _ask_all(
+    site: "Site",
+    peer: Peer,
+    requests: Iterable[tuple[str, CommitmentRequest]],
+    wait: timedelta,
+    signature: Mapping[str, str],
+) -> None:
+    proposals = [service_proposal(COMMITMENT_PUSH)]
+    for study, request in requests:
+        instances: dict[str, list[str]] = {}
+        for one in request.references:
+            instances.setdefault(one.sop_class, []).append(one.sop_instance)
+        body = {"to": peer.title.text, "transaction": request.transaction, "study": study, "instances": instances}
+        # An answer may come before the request is answered: it must find what it answers.
+        site.records.record(FactKind.COMMITMENT_REQUESTED, {**body, **signature})
+        with connect(peer, site.settings.dicom.ae_title, proposals, clock=site.clock) as association:
+            reported = association.ask_commitment(request, wait, site.clock)
+        if reported is not None:
+            take_report(site, peer.title.text, reported)

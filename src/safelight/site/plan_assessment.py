@@ -1,0 +1,142 @@
+"""A plan before the rules: its facts, its estimates, the four values of each objective, and what all rules say."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import date, timedelta
+from typing import Any
+
+from safelight.core.span import span_text
+from safelight.findings.assessment import Assessment, Finding, assess
+from safelight.findings.facts import Estimated, Facts, ServiceImpact
+from safelight.findings.rule import Rule, built_in
+from safelight.plan.errors import Place
+from safelight.plan.estimate import Estimate, Measured, estimates, measurements, service_estimate
+from safelight.plan.model import Plan
+from safelight.plan.objectives import Service
+from safelight.plan.reading import Read
+from safelight.plan.signature import Signature, agreement
+from safelight.plan.words import Disruption, Side
+
+
+def facts_of(
+    plan: Plan,
+    today: date,
+    signatures: Iterable[Signature] = (),
+    impact: Mapping[str, ServiceImpact] | None = None,
+) -> Facts:
+    """Return a plan as rules see it."""
+    agreed = agreement(plan, signatures)
+    told = []
+    for disruption in {one.disruption for service in plan.services for one in service.tolerances}:
+        found = estimates(plan, disruption)
+        for service in plan.services:
+            takes = service_estimate(plan, service.systems, found).takes
+            told.append(Estimated(service.id, str(disruption), takes, service.work_recovery))
+    unsigned = {str(side): agreed.missing(side) for side in Side}
+    return Facts(asdict(plan), today, unsigned, tuple(told), impact or {})
+
+
+def assessment_of(
+    read: Read,
+    today: date,
+    signatures: Iterable[Signature] = (),
+    rules: Iterable[Rule] = (),
+    impact: Mapping[str, ServiceImpact] | None = None,
+) -> Assessment:
+    """Ask all rules, ours and the site's."""
+    return assess(facts_of(read.plan, today, signatures, impact), (*built_in(), *rules))
+
+
+def assessment_document(told: Assessment, places: Mapping[str, Place]) -> dict[str, Any]:
+    """Return an assessment for programs."""
+    return {
+        "open": told.counts,
+        "rifts": len(told.rifts),
+        "services": [
+            {
+                "service": one.service,
+                "first_blocking": _finding(one.first, places) if one.first else None,
+                "first_breach_minutes": one.first_breach / timedelta(minutes=1) if one.first_breach else None,
+                "simulated": one.simulated,
+            }
+            for one in told.services
+        ],
+        "findings": [_finding(one, places) for one in told.findings],
+        "broken_rules": [{"rule": rule, "trouble": trouble} for rule, trouble in told.broken],
+    }
+
+
+def objectives_document(plan: Plan) -> list[dict[str, Any]]:
+    """Return tolerance, capability, estimate and measurement of each objective, service by service."""
+    rows = []
+    disruptions = dict.fromkeys(one.disruption for service in plan.services for one in service.tolerances)
+    for disruption in disruptions:
+        found, measured = estimates(plan, disruption), measurements(plan, disruption)
+        for service in plan.services:
+            if any(one.disruption == disruption for one in service.tolerances):
+                rows.append(_four(plan, service, disruption, found, measured))
+    return rows
+
+
+def _four(
+    plan: Plan,
+    service: Service,
+    disruption: Disruption,
+    found: Mapping[str, Estimate],
+    measured: Mapping[str, Measured],
+) -> dict[str, Any]:
+    tolerance = next(one for one in service.tolerances if one.disruption == disruption)
+    estimate = service_estimate(plan, service.systems, found)
+    known = {one.id: one for one in plan.systems}
+    claims = [one for name in service.systems for one in known[name].capabilities if one.disruption == disruption]
+    rto = max((one.rto for one in claims if one.rto is not None), default=None)
+    rpo = max((one.rpo for one in claims if one.rpo is not None), default=None)
+    shown = [measured[name].rto for name in service.systems if name in measured]
+    whole = len(shown) == len(service.systems) and bool(shown)
+    measurement = max((one for one in shown if one is not None), default=None) if whole else None
+    caught_up = estimate.takes + service.work_recovery if estimate.takes is not None else None
+    told = {
+        "service": service.id,
+        "name": service.name,
+        "kind": str(service.kind),
+        "disruption": str(disruption),
+        "mtd": tolerance.mtd,
+        "tolerance": tolerance.rto,
+        "capability": rto,
+        "estimate": estimate.takes,
+        "measurement": measurement,
+        "rpo_tolerance": tolerance.rpo,
+        "rpo_capability": rpo,
+        "caught_up": caught_up,
+    }
+    over = [name for name in ("capability", "estimate", "measurement") if _longer(told[name], tolerance.rto)]
+    over += ["caught-up"] if _longer(caught_up, tolerance.mtd) else []
+    over += ["rpo"] if _longer(rpo, tolerance.rpo) else []
+    path = [{"system": one.system, "what": one.what, "takes": span_text(one.takes)} for one in estimate.path]
+    spans = {name: span_text(one) if isinstance(one, timedelta) else one for name, one in told.items()}
+    return {**spans, "beyond_tolerance": over, "path": path, "unknown": list(estimate.unknown)}
+
+
+def _longer(span: Any, bound: timedelta | None) -> bool:
+    return isinstance(span, timedelta) and bound is not None and span > bound
+
+
+def _finding(one: Finding, places: Mapping[str, Place]) -> dict[str, Any]:
+    place = places.get(one.subject)
+    return {
+        "rule": one.rule.id,
+        "title": one.rule.title,
+        "kind": str(one.rule.kind),
+        "severity": str(one.rule.severity),
+        "subject": one.subject,
+        "what": one.what,
+        "where": str(place) if place else None,
+        "services": list(one.services),
+        "state": str(one.state),
+        "owner": one.owner or None,
+        "until": one.until.isoformat() if one.until else None,
+        "why": one.why or None,
+        "it": one.rule.it,
+        "radiology": one.rule.radiology,
+        "sources": list(one.rule.sources),
+    }

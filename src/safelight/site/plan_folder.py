@@ -1,0 +1,214 @@
+"""A plan's folder: its YAML files, the signatures beside them, the rules of the site, and what was signed before."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from safelight.core.errors import IntegrityError, StateError, UsageError
+from safelight.core.signing import BadSigningKey
+from safelight.findings.rule import Rule, site_rules
+from safelight.plan.model import Plan
+from safelight.plan.reading import Read, read_plan
+from safelight.plan.schema import schema
+from safelight.plan.signature import Signature
+from safelight.plan.source import Limits
+
+EXAMPLES: Final = ("400-bed", "100-bed")
+SIGNATURES: Final = "signatures.json"
+SIGNED: Final = "signed"
+RULES: Final = "rules"
+
+
+class NoPlan(UsageError):
+    """There is no plan in this folder."""
+
+    code: ClassVar[str] = "site.no-plan"
+    hint: ClassVar[str] = "Name a folder with YAML files, or begin one: safelight plan init FOLDER --example 400-bed"
+
+
+class PlanExists(StateError):
+    """Something lies there already; nothing was written."""
+
+    code: ClassVar[str] = "site.plan-exists"
+    hint: ClassVar[str] = "Name a folder that is empty or does not exist."
+
+
+class NeverSigned(StateError):
+    """Nobody has signed this plan yet, so there is nothing to compare it with."""
+
+    code: ClassVar[str] = "site.plan-never-signed"
+    hint: ClassVar[str] = "Name a second folder: safelight plan diff FOLDER OTHER"
+
+
+class BadSignatureFile(IntegrityError):
+    """The file of signatures cannot be read."""
+
+    code: ClassVar[str] = "site.bad-signature-file"
+    hint: ClassVar[str] = "Restore signatures.json from a copy; without it, both sides sign again."
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFolder:
+    """One plan on disk."""
+
+    path: Path
+
+    def texts(self) -> dict[str, str]:
+        """Return the text of each file of the plan.
+
+        Raises:
+            NoPlan: there is none.
+        """
+        found = sorted([*self.path.glob("*.yaml"), *self.path.glob("*.yml")])
+        if not found:
+            raise NoPlan(folder=str(self.path))
+        limit = Limits().file_bytes_max
+        told = {}
+        for one in found:
+            with one.open("rb") as stream:
+                # One byte more than is allowed is enough for the reader to refuse it.
+                told[one.name] = stream.read(limit + 1).decode("utf-8-sig", "surrogateescape")
+        return told
+
+    def read(self) -> Read:
+        """Read the plan."""
+        return read_plan(self.texts())
+
+    def signatures(self) -> tuple[Signature, ...]:
+        """Return what was signed so far.
+
+        Raises:
+            BadSignatureFile: the file is not what we wrote.
+        """
+        file = self.path / SIGNATURES
+        if not file.exists():
+            return ()
+        try:
+            return tuple(Signature.load(one) for one in json.loads(file.read_text("utf-8"))["signatures"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadSignatureFile(file=str(file), trouble=f"{type(error).__name__}: {error}") from error
+
+    def add_signature(self, signature: Signature, parts: Mapping[str, Any]) -> None:
+        """Keep what was signed, then the signature."""
+        before = self.signatures()
+        (self.path / SIGNED).mkdir(exist_ok=True)
+        _replace(self.path / SIGNED / f"{signature.signature[:16]}.json", dict(parts))
+        told = {"signatures": [one.document() for one in (*before, signature)]}
+        _replace(self.path / SIGNATURES, told)
+
+    def signed_parts(self, signature: Signature) -> dict[str, Any]:
+        """Return the plan as it was when somebody signed it.
+
+        Raises:
+            BadSignatureFile: what was signed is not kept.
+        """
+        file = self.path / SIGNED / f"{signature.signature[:16]}.json"
+        try:
+            return dict(json.loads(file.read_text("utf-8")))
+        except (OSError, ValueError) as error:
+            raise BadSignatureFile(file=str(file), trouble=type(error).__name__) from error
+
+    def check_with(self, text: str) -> None:
+        """Read the plan as it would be with one more file.
+
+        Raises:
+            BadPlan: it would not be sound.
+        """
+        read_plan({**self.texts(), "new.yaml": text})
+
+    def add_file(self, name: str, text: str) -> str:
+        """Write one more file of the plan, and return its name; nothing that lies there is written over.
+
+        Raises:
+            BadPlan: the plan would not be sound with it.
+        """
+        self.check_with(text)
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "added"
+        taken = {one.name for one in self.path.iterdir()}
+        number = next(n for n in range(1, len(taken) + 2) if _numbered(stem, n) not in taken)
+        file = self.path / _numbered(stem, number)
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(f"# yaml-language-server: $schema=plan.schema.json\n{text}")
+        return file.name
+
+    def rules(self) -> tuple[Rule, ...]:
+        """Return the rules that the site added."""
+        found: list[Rule] = []
+        for file in sorted((self.path / RULES).glob("*.toml")):
+            found += site_rules(f"{RULES}/{file.name}", file.read_text("utf-8"))
+        return tuple(found)
+
+
+def example_texts(name: str, today: date) -> dict[str, str]:
+    """Return a plan that ships with Safelight, with its days counted from today."""
+    folder = files("safelight.plan") / "examples" / name
+    return {one.name: _dated(one.read_text("utf-8"), today) for one in folder.iterdir() if one.name.endswith(".yaml")}
+
+
+def refuse_if_taken(path: Path) -> None:
+    """Return when a plan may be written to this folder.
+
+    Raises:
+        PlanExists: something lies there.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise PlanExists(folder=str(path))
+
+
+def read_key(file: Path) -> bytes:
+    """Return the bytes of a signer's secret key.
+
+    Raises:
+        BadSigningKey: the file holds none.
+    """
+    try:
+        return bytes.fromhex(file.read_text("ascii").strip())
+    except ValueError as error:
+        raise BadSigningKey(file=str(file)) from error
+
+
+def write_plan(path: Path, texts: Mapping[str, str]) -> None:
+    """Write a new plan, with its schema beside it.
+
+    Raises:
+        PlanExists: the folder is not empty.
+    """
+    refuse_if_taken(path)
+    path.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (path / name).write_text(text, "utf-8")
+    _replace(path / "plan.schema.json", schema())
+
+
+def example_plan(name: str, today: date) -> Plan:
+    """Return a plan that ships with Safelight, read."""
+    return read_plan(example_texts(name, today)).plan
+
+
+def _numbered(stem: str, number: int) -> str:
+    return f"{stem}.yaml" if number == 1 else f"{stem}-{number}.yaml"
+
+
+def _dated(text: str, today: date) -> str:
+    return re.sub(r"TODAY([+-]\d+)", lambda found: (today + timedelta(days=int(found[1]))).isoformat(), text)
+
+
+def _replace(file: Path, document: Mapping[str, Any]) -> None:
+    draft = file.with_name(f"{file.name}.draft")
+    with draft.open("w", encoding="utf-8") as stream:
+        json.dump(document, stream, indent=1, ensure_ascii=True)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

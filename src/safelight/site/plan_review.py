@@ -1,0 +1,70 @@
+"""Reviews of a plan: the agenda that open findings make, and the record of a meeting."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from safelight.findings.assessment import State
+from safelight.findings.rule import Rule
+from safelight.plan.model import Plan
+from safelight.plan.reading import Read
+from safelight.plan.signature import Signature
+from safelight.plan.words import RoleKind
+from safelight.site.plan_assessment import assessment_of
+
+
+def agenda(read: Read, today: date, signatures: Iterable[Signature] = (), rules: Iterable[Rule] = ()) -> dict[str, Any]:
+    """Return what to talk about: open findings by rule, gravest first, and what was promised."""
+    told = assessment_of(read, today, signatures, rules)
+    items: dict[str, dict[str, Any]] = {}
+    for one in told.findings:
+        if one.state == State.OPEN:
+            words = {"title": one.rule.title, "severity": str(one.rule.severity), "kind": str(one.rule.kind)}
+            acts = {"it": one.rule.it, "radiology": one.rule.radiology, "count": 0}
+            items.setdefault(one.rule.id, {"rule": one.rule.id, **words, **acts})["count"] += 1
+    plan = read.plan
+    invited = [one.name for one in plan.people if one.on_committee or one.id in _pacs_administrators(plan)]
+    actions = [
+        {"id": one.id, "what": one.what, "owner": one.owner, "due_on": one.due_on.isoformat()}
+        for one in plan.actions
+        if one.done_on is None
+    ]
+    title = f"{plan.plan.title}, {plan.plan.hospital}, version {plan.plan.version}"
+    return {"title": title, "invited": invited, "items": list(items.values()), "actions": actions}
+
+
+def review_text(
+    name: str, at: str, attended: Sequence[str], minutes: str, discussed: Sequence[str], actions: Sequence[str]
+) -> str:
+    """Return the file that records a meeting, as YAML; whoever writes it has it read first."""
+    lines = ["reviews:", f"  - id: {_quoted(name)}", f"    at: {_quoted(at)}", f"    attended: {_list(attended)}"]
+    if minutes:
+        lines.append(f"    minutes: {_quoted(minutes)}")
+    lines.append(f"    discussed: {_list(discussed)}")
+    if actions:
+        lines += ["", "actions:"]
+    for number, action in enumerate(actions, 1):
+        person, _, rest = action.partition(":")
+        day, _, what = rest.partition(":")
+        told = f"id: {_quoted(f'{name}-{number}')}, what: {_quoted(what.strip())}, owner: {_quoted(person.strip())}"
+        lines.append(f"  - {{{told}, due_on: {_quoted(day.strip())}}}")
+    return "\n".join(lines) + "\n"
+
+
+def without_pacs_administrator(plan: Plan, attended: Iterable[str]) -> bool:
+    """Return whether nobody was there who administers the PACS."""
+    return not _pacs_administrators(plan) & set(attended)
+
+
+def _pacs_administrators(plan: Plan) -> set[str]:
+    roles = [one for one in plan.roles if one.kind == RoleKind.PACS_ADMINISTRATOR]
+    return {one.person for one in roles} | {one.deputy for one in roles if one.deputy}
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=True)
+
+
+def _list(texts: Sequence[str]) -> str:
+    return f"[{', '.join(_quoted(one) for one in texts)}]"

@@ -1,0 +1,363 @@
+"""Reconciling: looking at the target, deciding, taking back, and doing what follows until nothing is left to do."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from safelight.core.errors import IntegrityError, PeerError, StateError, UsageError
+from safelight.core.progress import Progress, Report, silent
+from safelight.reconciliation.case import Case
+from safelight.reconciliation.decision import decide as next_commands
+from safelight.reconciliation.difference import Difference, Kind
+from safelight.reconciliation.facts import RULE, Decided, Done, Undone, Verdict
+from safelight.reconciliation.identity import identity_by_order, identity_without_order
+from safelight.reconciliation.matching import Proposal, propose
+from safelight.reconciliation.sides import Order
+from safelight.reconciliation.state import Decision, fold, judge, judge_undo
+from safelight.site.hl7_folding import Folding, read_mappings
+from safelight.site.hl7_queue import MessageNotInQueue, skip
+from safelight.site.reconciliation_correcting import originals_in_force
+from safelight.site.reconciliation_sides import state_of
+from safelight.site.reconciliation_target import TargetDesk, record_look, target_named
+from safelight.site.reconciliation_view import (
+    Picture,
+    UnknownDifference,
+    decision_document,
+    picture_document,
+    picture_of,
+)
+from safelight.site.reconciliation_work import do
+from safelight.site.saying import deciding, signed
+
+if TYPE_CHECKING:
+    from safelight.site.opened import Site
+
+AT_ONCE: Final = 64
+FOLDED_SECONDS_MAX: Final = 10.0
+_sending = threading.Lock()
+
+
+class UnknownOrder(UsageError):
+    """No order, or more than one, has this number."""
+
+    code: ClassVar[str] = "reconciliation.unknown-order"
+    hint: ClassVar[str] = (
+        "Give its accession, placer or filler number, or the key of: safelight reconciliation show ID --json. "
+        "Orders come by HL7: safelight catalog worklist"
+    )
+
+
+class DoesNotFit(UsageError):
+    """This kind of difference is not decided upon in this way."""
+
+    code: ClassVar[str] = "reconciliation.does-not-fit"
+    hint: ClassVar[str] = (
+        "study-without-order: match, or no-order; order-without-study: not-done; identity-differs of a study at the "
+        "target: replaced; anything: left."
+    )
+
+
+class IdentityUnknown(StateError):
+    """Nobody said yet who this patient is."""
+
+    code: ClassVar[str] = "reconciliation.identity-unknown"
+    hint: ClassVar[str] = "Say it first: safelight downtime exam identify NUMBER --patient-id ID --reason R --by B"
+
+
+class DifferencesOpen(StateError):
+    """Exams, orders, studies or reports of the outage are not reconciled."""
+
+    code: ClassVar[str] = "reconciliation.differences-open"
+    hint: ClassVar[str] = "See: safelight reconciliation list. To close all the same: --leave-open, with the reason."
+
+
+class SendsAlready(StateError):
+    """What was decided is being done already."""
+
+    code: ClassVar[str] = "reconciliation.sends-already"
+    hint: ClassVar[str] = "Wait for it; see how far it is: safelight reconciliation list"
+
+
+def look(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Ask the target what it has, record it, close by rule what is certain, and say what is open.
+
+    Raises:
+        NoTarget, TargetAway: there is nobody to ask.
+        NoOutageToReconcile: no outage is open.
+    """
+    _settle(site)
+    outages = _outages(told)
+    peer = target_named(site, str(told.get("target") or ""))
+    with TargetDesk(site, peer) as desk:
+        _look(site, desk, outages, deep=bool(told.get("deep")), report=report)
+    _close_by_rule(site, outages)
+    return picture_document(picture_of(site, outages))
+
+
+def decide(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
+    """Decide upon differences: all that are named, or none.
+
+    Raises:
+        UnknownDifference, UnknownOrder, DoesNotFit, IdentityUnknown: it cannot be decided so.
+        DecidedAlready, OrderTaken: another decision stands against it.
+    """
+    _settle(site)
+    reason, by = signed(told)
+    verdict, dry_run = Verdict(told["verdict"]), bool(told.get("dry_run"))
+    with deciding:
+        picture = picture_of(site, _outages(told))
+        state, facts = picture.state, []
+        for difference in _meant(picture, told):
+            subject, order, identity = _asked(picture, difference, verdict, str(told.get("order") or ""))
+            fact = Decided(state.next_number, verdict, subject, site.clock.now(), reason, by, order, identity)
+            facts.append(judge(state, fact, also=bool(told.get("also"))))
+            state = fold(state, fact)
+        if not dry_run:
+            site.records.record_all([(fact.kind, fact.to_body()) for fact in facts])
+    return {"dry_run": dry_run, "decisions": [decision_document(state.decisions[fact.number]) for fact in facts]}
+
+
+def undo(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
+    """Take a decision back: what waited goes no more, and what was corrected here counts as it was received.
+
+    Raises:
+        UnknownDecision, UndoneAlready: there is none to take back.
+    """
+    reason, by = signed(told)
+    dry_run = bool(told.get("dry_run"))
+    with deciding:
+        state = state_of(site.records.journal)
+        decision = judge_undo(state, int(told["decision"]))
+        fact = Undone(decision.fact.number, site.clock.now(), reason, by)
+        restored = [
+            one
+            for what in decision.done
+            if what.startswith("correct ")
+            for one in originals_in_force(site, what.removeprefix("correct "))
+        ]
+        if not dry_run:
+            site.records.record_all([(fact.kind, fact.to_body()), *restored])
+            _skip_waiting(site, decision, reason=reason, by=by)
+        state = fold(state, fact)
+    return {"dry_run": dry_run, **decision_document(state.decisions[fact.number])}
+
+
+def _skip_waiting(site: "Site", decision: Decision, *, reason: str, by: str) -> None:
+    """Keep messages of a decision that was taken back from going out, as far as they wait."""
+    for done in decision.done.values():
+        if "message" in done.told:
+            told = {
+                "destination": done.told["destination"],
+                "message": done.told["message"],
+                "reason": reason,
+                "by": by,
+            }
+            with suppress(MessageNotInQueue):
+                skip(site, told, silent)
+
+
+def send(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Do what follows from decisions: messages into their queues, studies corrected, sent and seen to be there.
+
+    Raises:
+        NoTarget: nobody said which PACS is compared with.
+        SendsAlready: another command does it.
+    """
+    _settle(site)
+    outages = _outages(told)
+    peer = target_named(site, str(told.get("target") or ""))
+    if not _sending.acquire(blocking=False):
+        raise SendsAlready
+    away = ""
+    try:
+        with TargetDesk(site, peer) as desk:
+            try:
+                _look(site, desk, outages, deep=False, report=report)
+            except PeerError as error:
+                # Messages go all the same: whoever waits for a report does not wait for the PACS.
+                site.log.failure(error)
+                away = error.code
+            _close_by_rule(site, outages, dry_run=bool(told.get("dry_run")))
+            if told.get("dry_run"):
+                picture = picture_of(site, outages, str(peer))
+                todo = next_commands(picture.state, picture.cases, picture.sides, picture.destinations, 10_000)
+                return {"dry_run": True, "would_do": [_told(one.decision, one.name) for one in todo]}
+            done, failed = _work(site, desk, outages, str(peer), report)
+            if done and not away:
+                _look(site, desk, outages, deep=False, report=report)
+    finally:
+        _sending.release()
+    return {
+        "dry_run": False,
+        "target_error": away or None,
+        "done": [_told(number, what) for number, what in done],
+        "failed": [{**_told(number, what), "error": error} for (number, what), error in failed.items()],
+        **picture_document(picture_of(site, outages, str(peer))),
+    }
+
+
+def look_for_open_differences(site: "Site", outages: Sequence[int]) -> None:
+    """See that nothing of these outages is open before they are closed.
+
+    Raises:
+        DifferencesOpen: something is.
+    """
+    if outages:
+        _settle(site)
+        open_now = picture_of(site, outages).differences
+        if open_now:
+            raise DifferencesOpen(differences=len(open_now), first=open_now[0].identity)
+
+
+Named = tuple[int, str]
+
+
+def _work(
+    site: "Site", desk: TargetDesk, outages: Sequence[int], target: str, report: Report
+) -> tuple[list[Named], dict[Named, str]]:
+    """Ask what is next, do it, record it, ask again; one that fails holds nothing up and is not tried again now."""
+    done: list[Named] = []
+    failed: dict[Named, str] = {}
+    while True:
+        picture = picture_of(site, outages, target)
+        commands = next_commands(
+            picture.state, picture.cases, picture.sides, picture.destinations, AT_ONCE, not_again=frozenset(failed)
+        )
+        if not commands:
+            return done, failed
+        for command in commands:
+            named = (command.decision, command.name)
+            decision = state_of(site.records.journal).decisions[command.decision]
+            if not decision.is_in_force:
+                # Somebody took it back while the commands before this one were done.
+                continue
+            try:
+                brought = do(site, desk, command, decision.fact)
+            except (PeerError, UsageError, IntegrityError) as error:
+                # One study that cannot be read or sent keeps no other waiting.
+                site.log.failure(error)
+                failed[named] = error.code
+                continue
+            fact = Done(command.decision, command.name, site.clock.now(), brought)
+            site.records.record(fact.kind, fact.to_body())
+            done.append(named)
+            report(Progress("send", len(done), len(done) + len(failed), "steps"))
+
+
+def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool, report: Report) -> None:
+    picture = picture_of(site, outages)
+    at = site.clock.now()
+    times = picture.window.local(at)
+    found, cut_short = desk.look(picture.sides.studies, times, deep=deep, report=report)
+    record_look(site, desk.peer, at, found, cut_short)
+
+
+def _close_by_rule(site: "Site", outages: Sequence[int], *, dry_run: bool = False) -> None:
+    """Match what is certain, each match a decision with its reasons."""
+    with deciding:
+        picture = picture_of(site, outages)
+        state, facts = picture.state, []
+        unsettled = [case for case in picture.cases if state.settled_as(case.name) is None]
+        free = [order for order in picture.sides.orders if not state.matched_to(order.key)]
+        undone = {(one.fact.subject, one.fact.order) for one in state.decisions.values() if not one.is_in_force}
+        for name, proposals in propose(unsettled, free, picture.sides.temporary, picture.sides.in_force).items():
+            best = next(iter(proposals), None)
+            # A person took this very match back: a rule does not make it again.
+            if best is not None and best.is_certain and (name, best.order.key) not in undone:
+                fact = _by_rule(site, state.next_number, name, best)
+                facts.append(judge(state, fact))
+                state = fold(state, fact)
+        if facts and not dry_run:
+            site.records.record_all([(fact.kind, fact.to_body()) for fact in facts])
+
+
+def _by_rule(site: "Site", number: int, case: str, best: Proposal) -> Decided:
+    reason = f"{best.score.points} points: " + ", ".join(one.words for one in best.score.reasons)
+    identity = identity_by_order(best.order)
+    return Decided(number, Verdict.MATCHED, case, site.clock.now(), reason, RULE, best.order.key, identity)
+
+
+def _asked(picture: Picture, difference: Difference, verdict: Verdict, order_name: str) -> tuple[str, int | None, Any]:
+    """Return subject, order and identity of a decision."""
+    match difference.kind, verdict:
+        case _, Verdict.LEFT:
+            return difference.identity, None, None
+        case Kind.STUDY_WITHOUT_ORDER, Verdict.MATCHED:
+            order = _order(picture, difference, order_name)
+            return difference.subject, order.key, identity_by_order(order)
+        case Kind.STUDY_WITHOUT_ORDER, Verdict.NO_ORDER:
+            case = _case(picture, difference.subject)
+            if case.waits_for_identity:
+                raise IdentityUnknown(exam=difference.exam)
+            return difference.subject, None, identity_without_order(case)
+        case Kind.ORDER_WITHOUT_STUDY, Verdict.NOT_DONE if difference.order:
+            return difference.subject, None, None
+        case Kind.IDENTITY_DIFFERS, Verdict.REPLACED | Verdict.REPLACED_FOR_SAFETY if difference.study:
+            of_case = next(one for one in picture.cases if difference.study in {study.study for study in one.studies})
+            settled = picture.state.settled_as(of_case.name)
+            assert settled is not None, "whose identity differs is settled"
+            return difference.study, None, settled.fact.identity
+    raise DoesNotFit(kind=difference.kind, verdict=verdict)
+
+
+def _meant(picture: Picture, told: Mapping[str, Any]) -> list[Difference]:
+    """Return what is decided upon: by name, or everything of a kind.
+
+    Raises:
+        UnknownDifference: nothing, or no such thing, is open.
+    """
+    meant = [_difference(picture, str(name)) for name in dict.fromkeys(told.get("differences") or ())]
+    kind = str(told.get("all_of") or "")
+    meant += [one for one in picture.differences if kind and one.kind == kind and one not in meant]
+    if not meant:
+        raise UnknownDifference(difference=kind or None)
+    return meant
+
+
+def _difference(picture: Picture, name: str) -> Difference:
+    """Return what is meant by an id, or by the exam, study or order that has just one open difference to decide."""
+    for one in picture.differences:
+        if one.identity == name:
+            return one
+    meant = [one for one in picture.differences if one.kind is Kind.STUDY_WITHOUT_ORDER and one.subject == name]
+    meant += [one for one in picture.differences if one.kind is Kind.ORDER_WITHOUT_STUDY and one.order == name]
+    if len(meant) != 1:
+        raise UnknownDifference(difference=name)
+    return meant[0]
+
+
+def _case(picture: Picture, name: str) -> Case:
+    return next(one for one in picture.cases if one.name == name)
+
+
+def _order(picture: Picture, difference: Difference, name: str) -> Order:
+    if not name and difference.proposals:
+        return difference.proposals[0].order
+    orders = picture.sides.orders
+    meant = [one for one in orders if name and name in (one.accession, one.placer, one.filler, str(one.key))]
+    if len(meant) != 1:
+        raise UnknownOrder(order=name, found=len(meant))
+    return meant[0]
+
+
+def _outages(told: Mapping[str, Any]) -> list[int]:
+    return [int(one) for one in told.get("outages") or ()]
+
+
+def _told(number: int, what: str) -> dict[str, Any]:
+    return {"decision": number, "what": what}
+
+
+def _settle(site: "Site") -> None:
+    """Return when everything that came is findable: instances, and what messages say."""
+    site.arrivals.settle()
+    if not site.awaited.is_served:
+        mappings = read_mappings(site.home.order_mapping)
+        folding = Folding(site.messages, mappings, lambda: False, site.records.open_finding, site.log.failure)
+        folding.settle()
+        return
+    until = time.monotonic() + FOLDED_SECONDS_MAX
+    while site.messages.index.unfolded(1) and time.monotonic() < until:
+        time.sleep(0.05)

@@ -1,0 +1,314 @@
+"""The restored PACS, as a reconciliation asks it: which studies it has under which identity, and sending it more."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar, Final, Self
+
+from pydicom.dataset import Dataset
+
+from safelight.core.clock import from_text, to_text
+from safelight.core.errors import PeerError, UsageError
+from safelight.core.names import Peer, Personal
+from safelight.core.progress import Progress, Report
+from safelight.gateway.dicom.client import ClientAssociation, PeerUnreachable, connect
+from safelight.gateway.dicom.contexts import service_proposal
+from safelight.gateway.dicom.retrieval import QueryFailed
+from safelight.journal.journal import Journal
+from safelight.journal.kinds import FactKind
+from safelight.reconciliation.sides import HeldStudy, Patient, TargetLook, TargetStudy
+from safelight.recovery.pace import Pace
+from safelight.recovery.ports import HeldInstance, Version, WayShut
+from safelight.site.opened import Site
+from safelight.site.peers import find_peer
+from safelight.site.reconciliation_window import is_between
+from safelight.site.recovery_door import RecoveryDoor
+from safelight.site.recovery_holdings import VaultHoldings, compare_versions
+from safelight.site.refill_target import DicomTarget
+from safelight.site.retrieval import identifier
+from safelight.wire.dicom.comparison import Level
+from safelight.wire.dicom.faults import AssociationRefused
+from safelight.wire.dicom.uids import STUDY_ROOT_FIND
+
+LISTED: Final = "listed"
+STUDIES_A_FACT: Final = 200
+ASKED_KEYS: Final = (
+    "StudyInstanceUID",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyDate",
+    "StudyTime",
+)
+
+
+class NoTarget(UsageError):
+    """Nobody said which PACS is compared with."""
+
+    code: ClassVar[str] = "reconciliation.no-target"
+    hint: ClassVar[str] = "Give --target AET@HOST:PORT or a named peer, or set [reconciliation] target."
+
+
+class TargetAway(PeerError):
+    """The PACS that is compared with cannot be reached."""
+
+    code: ClassVar[str] = "reconciliation.target-away"
+    hint: ClassVar[str] = "See that it runs and knows our AE title: safelight gateway echo. Nothing was changed."
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of sending instances of a study."""
+
+    stored: frozenset[str]
+    level: str
+    """The strongest level at which all of them came back equal; ``listed`` where the target only names them."""
+    lacking: frozenset[str]
+    """Instances that the target did not take, or does not show."""
+
+
+def target_named(site: Site, text: str) -> Peer:
+    """Return the PACS that is compared with.
+
+    Raises:
+        NoTarget: nobody named one.
+    """
+    named = text or site.settings.reconciliation.target
+    if not named:
+        raise NoTarget
+    return find_peer(site.home.peers, named)
+
+
+class TargetDesk:
+    """Speaks to the target over DICOM, under the gateway's own title."""
+
+    def __init__(self, site: Site, peer: Peer) -> None:
+        self._site = site
+        self.peer = peer
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        site = self._site
+        door = self._stack.enter_context(RecoveryDoor(site.awaited, site.settings.dicom, site.clock))
+        self._target = DicomTarget(self.peer, [site.settings.dicom.ae_title], site.home.run, door)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def look(
+        self, studies: Sequence[HeldStudy], times: tuple[str, str], *, deep: bool, report: Report
+    ) -> tuple[list[TargetStudy], list[str]]:
+        """Ask for these studies, and for what else was made between two local times and is not held here.
+
+        Returns:
+            What it has, and the days of which it would not name every study.
+
+        Raises:
+            TargetAway: it cannot be reached.
+        """
+        others, cut_short = self._made_between(times)
+        found = {one.study: one for one in others}
+        with self._open() as association:
+            for number, study in enumerate(studies, 1):
+                if study.study not in found:
+                    for match in self._find(association, {"StudyInstanceUID": study.study}):
+                        found[study.study] = _study(match)
+                theirs = found.get(study.study)
+                if theirs is not None and theirs.instance_count != len(study.instances):
+                    found[study.study] = self._named(association, theirs)
+                report(Progress("compare", number, len(studies), "studies"))
+        named = {study.study: study for study in studies}
+        for name in found.keys() & named.keys() if deep else ():
+            found[name] = self._compared(found[name], named[name])
+        held = self._site.catalog.held_studies(found.keys() - named.keys())
+        return [one for one in found.values() if one.study in named or one.study not in held], cut_short
+
+    def _made_between(self, times: tuple[str, str]) -> tuple[list[TargetStudy], list[str]]:
+        """Ask day by day: an archive that names no more than so many rows is then cut short on that day alone."""
+        found: list[TargetStudy] = []
+        cut_short: list[str] = []
+        for day in days_between(times[0][:8], times[1][:8]):
+            try:
+                with self._open() as association:
+                    matches = list(self._find(association, {"StudyDate": day}))
+            except QueryFailed:
+                cut_short.append(day)
+                continue
+            found += [_study(match) for match in matches if is_between(_started(match), times)]
+        return found, cut_short
+
+    def send(self, study: str, instances: frozenset[str]) -> Sent:
+        """Send these instances of a study in the version in force, and fetch them back.
+
+        Raises:
+            TargetUnreachable: there was no association.
+        """
+        held = [one for one in VaultHoldings(self._site).instances(study, None) if one.sop_instance in instances]
+        # A rejection note goes before what it rejects could be looked at.
+        held.sort(key=lambda one: not one.is_rejection_note)
+        lane = Pace(None, self._site.clock, lambda _: None).lane()
+        stored = {one.sop_instance for one in self._target.send(study, held, lane) if _is_stored(one.status)}
+        levels, is_compared = self._fetched(study, [one for one in held if one.sop_instance in stored])
+        level = min(levels.values(), default=Level.NONE).name.lower() if is_compared else LISTED
+        return Sent(frozenset(stored), level, instances - levels.keys())
+
+    def _compared(self, theirs: TargetStudy, held: HeldStudy) -> TargetStudy:
+        wanted = [
+            one for one in VaultHoldings(self._site).instances(held.study, None) if one.sop_instance in held.instances
+        ]
+        levels, is_compared = self._fetched(held.study, wanted)
+        differing = frozenset(name for name, level in levels.items() if is_compared and level < Level.ATTRIBUTES)
+        return TargetStudy(
+            theirs.study, theirs.patient, theirs.accession, theirs.instances, theirs.instance_count, differing
+        )
+
+    def _fetched(self, study: str, wanted: Sequence[HeldInstance]) -> tuple[dict[str, Level], bool]:
+        """Fetch instances back and say at which level each is equal.
+
+        Where none can be fetched a query says which are there; then nothing was compared, and the second is false.
+        """
+        ours = {one.sop_instance: one for one in wanted}
+        levels: dict[str, Level] = {}
+
+        def receive(theirs: Version) -> None:
+            mine = ours.get(theirs.sop_instance)
+            if mine is not None:
+                version = Version(mine.sop_class, mine.sop_instance, mine.transfer_syntax, mine.open())
+                levels[theirs.sop_instance] = Level(compare_versions(version, theirs).level)
+
+        for way in self._target.traits().ways if wanted else ():
+            try:
+                self._target.fetch_back(study, wanted, way, receive)
+            except WayShut:
+                continue
+            if levels:
+                return levels, True
+        return dict.fromkeys(self._target.claims(study, wanted) if wanted else (), Level.UIDS), False
+
+    def _open(self) -> ClientAssociation:
+        try:
+            return connect(self.peer, self._site.settings.dicom.ae_title, [service_proposal(STUDY_ROOT_FIND)])
+        except (PeerUnreachable, AssociationRefused) as error:
+            raise TargetAway(target=str(self.peer), error=error.code) from error
+
+    def _find(self, association: ClientAssociation, keys: Mapping[str, str]) -> Iterator[Dataset]:
+        asked = identifier("STUDY", **{**dict.fromkeys(ASKED_KEYS, ""), **keys})
+        asked.NumberOfStudyRelatedInstances = None
+        yield from association.find(STUDY_ROOT_FIND, asked)
+
+    def _named(self, association: ClientAssociation, theirs: TargetStudy) -> TargetStudy:
+        named: set[str] = set()
+        series = identifier("SERIES", StudyInstanceUID=theirs.study, SeriesInstanceUID="")
+        for match in list(association.find(STUDY_ROOT_FIND, series)):
+            asked = identifier(
+                "IMAGE",
+                StudyInstanceUID=theirs.study,
+                SeriesInstanceUID=str(match.get("SeriesInstanceUID", "")),
+                SOPInstanceUID="",
+            )
+            named |= {str(one.get("SOPInstanceUID", "")) for one in association.find(STUDY_ROOT_FIND, asked)}
+        return TargetStudy(theirs.study, theirs.patient, theirs.accession, frozenset(named - {""}), len(named))
+
+
+def days_between(first: str, last: str) -> list[str]:
+    """Return the days from one to another, as DICOM writes them."""
+    begin, end = (date(int(text[:4]), int(text[4:6]), int(text[6:8])) for text in (first, last))
+    return [f"{begin + timedelta(days=number):%Y%m%d}" for number in range((end - begin).days + 1)]
+
+
+def record_look(site: Site, peer: Peer, at: datetime, studies: Sequence[TargetStudy], cut_short: Sequence[str]) -> None:
+    """Record what the target answered, in pieces; it counts from the last piece on."""
+    pieces = [studies[place : place + STUDIES_A_FACT] for place in range(0, len(studies), STUDIES_A_FACT)] or [[]]
+    facts = [
+        (
+            FactKind.RECONCILIATION_COMPARED,
+            {
+                "target": str(peer),
+                "at": to_text(at),
+                "piece": number,
+                "pieces": len(pieces),
+                "cut_short": list(cut_short),
+                "studies": [_body(one) for one in piece],
+            },
+        )
+        for number, piece in enumerate(pieces, 1)
+    ]
+    site.records.record_all([(kind.value, body) for kind, body in facts])
+
+
+def last_look(journal: Journal, target: str | None) -> TargetLook | None:
+    """Return what the target answered when it was asked last."""
+    pieces: dict[str, list[Mapping[str, Any]]] = {}
+    found: TargetLook | None = None
+    for entry in journal.entries(kinds=[FactKind.RECONCILIATION_COMPARED]):
+        told: Mapping[str, Any] = entry.facts
+        if target is not None and told["target"] != target:
+            continue
+        listed = pieces.setdefault(str(told["at"]), [])
+        listed += told["studies"]
+        if told["piece"] == told["pieces"]:
+            studies = {one.study: one for one in map(_from_body, listed)}
+            found = TargetLook(str(told["target"]), from_text(told["at"]), studies, tuple(told["cut_short"]))
+            pieces.clear()
+    return found
+
+
+def _is_stored(status: int | None) -> bool:
+    return status is not None and (status == 0 or 0xB000 <= status <= 0xBFFF)
+
+
+def _started(match: Dataset) -> str:
+    return str(match.get("StudyDate") or "") + str(match.get("StudyTime") or "")
+
+
+def _study(match: Dataset) -> TargetStudy:
+    def text(keyword: str) -> str:
+        return str(match.get(keyword, "") or "")
+
+    count = text("NumberOfStudyRelatedInstances")
+    patient = Patient(
+        Personal(text("PatientID")),
+        text("IssuerOfPatientID"),
+        Personal(text("PatientName")),
+        text("PatientBirthDate"),
+        text("PatientSex"),
+    )
+    return TargetStudy(
+        text("StudyInstanceUID"),
+        patient,
+        text("AccessionNumber"),
+        instance_count=int(count) if count.isdigit() else None,
+    )
+
+
+def _body(one: TargetStudy) -> dict[str, Any]:
+    patient = one.patient
+    return {
+        "study": one.study,
+        "patient_id": patient.patient_id.text,
+        "issuer": patient.issuer,
+        "name": patient.name.text,
+        "birth_date": patient.birth_date,
+        "sex": patient.sex,
+        "accession": one.accession,
+        "instances": None if one.instances is None else sorted(one.instances),
+        "instance_count": one.instance_count,
+        "differing": sorted(one.differing),
+    }
+
+
+def _from_body(body: Mapping[str, Any]) -> TargetStudy:
+    names: Iterable[str] | None = body["instances"]
+    return TargetStudy(
+        body["study"],
+        Patient(Personal(body["patient_id"]), body["issuer"], Personal(body["name"]), body["birth_date"], body["sex"]),
+        body["accession"],
+        None if names is None else frozenset(names),
+        body["instance_count"],
+        frozenset(body["differing"]),
+    )

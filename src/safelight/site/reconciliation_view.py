@@ -1,0 +1,225 @@
+"""What a reconciliation looks like now: everything that is compared, what differs, and the same as JSON."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from safelight.catalog.catalog import Catalog
+from safelight.catalog.message_index import MessageIndex
+from safelight.core.clock import SystemClock, to_text
+from safelight.core.errors import UsageError
+from safelight.journal.journal import Journal
+from safelight.reconciliation.case import Case, cases_of
+from safelight.reconciliation.comparison import compare
+from safelight.reconciliation.decision import Destinations
+from safelight.reconciliation.difference import Difference, Kind, Wait
+from safelight.reconciliation.matching import Proposal
+from safelight.reconciliation.sides import Sides
+from safelight.reconciliation.state import Decision, ReconciliationState
+from safelight.site.hl7_status import messages_looked_at
+from safelight.site.home import Home
+from safelight.site.reconciliation_sides import SidesReader, state_of
+from safelight.site.reconciliation_steps import untold_steps
+from safelight.site.reconciliation_window import NoOutageToReconcile, Window, window_of
+from safelight.site.settings import Settings
+from safelight.site.status import looked_at
+from safelight.vault.keys import load_public_keys
+
+if TYPE_CHECKING:
+    from safelight.site.opened import Site
+
+
+class UnknownDifference(UsageError):
+    """Nothing of this name is open."""
+
+    code: ClassVar[str] = "reconciliation.unknown-difference"
+    hint: ClassVar[str] = "See what is open, each with its id: safelight reconciliation list"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All sides of a window, and what was decided."""
+
+    window: Window
+    sides: Sides
+    state: ReconciliationState
+    destinations: Destinations
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """What was done."""
+        return cases_of(self.sides.exams, self.sides.studies, self.sides.replaced)
+
+    @cached_property
+    def differences(self) -> list[Difference]:
+        """What is open."""
+        return compare(self.cases, self.sides, self.state, self.destinations)
+
+
+def picture_of(site: "Site", outages: Sequence[int] = (), target: str | None = None) -> Picture:
+    """Return the picture of an opened home.
+
+    Raises:
+        NoOutageToReconcile: no outage is open, or none has such a number.
+    """
+    return _picture(site.catalog, site.records.journal, site.messages.index, site.settings, site.node, outages, target)
+
+
+def differences_document(home: Home, outages: Sequence[int] = ()) -> dict[str, Any]:
+    """Return what `safelight reconciliation list --json` prints."""
+    with looked_at(home) as (catalog, journal), messages_looked_at(home) as index:
+        node = load_public_keys(home.keys).signing.key_id
+        try:
+            picture = _picture(catalog, journal, index, home.settings(), node, outages, None)
+        except NoOutageToReconcile:
+            if outages:
+                raise
+            return {
+                "outages": [],
+                "since": None,
+                "until": None,
+                "target": None,
+                "compared_at": None,
+                "cut_short": [],
+                **_counted([]),
+            }
+        return picture_document(picture)
+
+
+def difference_named(home: Home, name: str, outages: Sequence[int] = ()) -> dict[str, Any]:
+    """Return what `safelight reconciliation show --json` prints.
+
+    Raises:
+        UnknownDifference: nothing of this name is open.
+    """
+    listed = differences_document(home, outages)["differences"]
+    meant = [one for one in listed if name in (one["id"], one["subject"], one["exam"], one["order"], one["study"])]
+    if not meant:
+        raise UnknownDifference(difference=name)
+    first = min(meant, key=lambda one: (name != one["id"], name != one["subject"]))
+    return {**first, "advice": _advice(first)}
+
+
+def decisions_document(home: Home) -> dict[str, Any]:
+    """Return what `safelight reconciliation log --json` prints: every decision, and what came of it."""
+    with looked_at(home) as (_, journal):
+        return {"decisions": [decision_document(one) for one in state_of(journal).decisions.values()]}
+
+
+def picture_document(picture: Picture) -> dict[str, Any]:
+    """Return a picture as JSON."""
+    window, look = picture.window, picture.sides.target
+    return {
+        "outages": list(window.outages),
+        "since": to_text(window.since),
+        "until": to_text(window.until) if window.until else None,
+        "target": look.target if look else None,
+        "compared_at": to_text(look.at) if look else None,
+        "cut_short": list(look.cut_short) if look else [],
+        **_counted(picture.differences),
+    }
+
+
+def difference_document(one: Difference) -> dict[str, Any]:
+    """Return a difference as JSON."""
+    return {
+        "id": one.identity,
+        "kind": one.kind.value,
+        "subject": one.subject,
+        "told": one.told,
+        "waits_for": one.wait.value,
+        "exam": one.exam,
+        "study": one.study,
+        "order": one.order,
+        "proposals": [_proposal(proposal) for proposal in one.proposals],
+    }
+
+
+def decision_document(one: Decision) -> dict[str, Any]:
+    """Return a decision as JSON; it names the patient, since that is what was decided."""
+    undone = one.undone
+    return {
+        **one.fact.to_body(),
+        "state": one.stage.value,
+        "done": [{"what": done.what, "at": to_text(done.at), **done.told} for done in one.done.values()],
+        "undone": None if undone is None else {"at": to_text(undone.at), "reason": undone.reason, "by": undone.by},
+    }
+
+
+def _picture(
+    catalog: Catalog,
+    journal: Journal,
+    index: MessageIndex | None,
+    settings: Settings,
+    node: str,
+    outages: Sequence[int],
+    target: str | None,
+) -> Picture:
+    now = SystemClock().now()
+    window = window_of(journal, now, outages)
+    state = state_of(journal)
+    told = settings.reconciliation
+    reader = SidesReader(catalog, journal, index, node, now, window)
+    sides = replace(reader.read(state, target), untold_steps=untold_steps(journal, window, told.steps_to))
+    return Picture(window, sides, state, Destinations(tuple(told.identities_to), told.reports_to))
+
+
+def _counted(differences: Sequence[Difference]) -> dict[str, Any]:
+    return {
+        "open": len(differences),
+        "by_kind": dict(Counter(one.kind.value for one in differences)),
+        "by_wait": dict(Counter(one.wait.value for one in differences)),
+        "differences": [difference_document(one) for one in differences],
+    }
+
+
+def _proposal(proposal: Proposal) -> dict[str, Any]:
+    order, reasons = proposal.order, proposal.score.reasons
+    return {
+        "order": order.name,
+        "key": order.key,
+        "procedure": order.procedure,
+        "started": order.started,
+        "points": proposal.score.points,
+        "certain": proposal.is_certain,
+        "but": proposal.but,
+        "for": [one.words for one in reasons if one.points > 0],
+        "against": [one.words for one in reasons if one.points < 0],
+    }
+
+
+ADVICE: Final[Mapping[tuple[Kind, Wait], Sequence[str]]] = {
+    (Kind.STUDY_WITHOUT_ORDER, Wait.IDENTITY): ("safelight downtime exam identify {exam} --patient-id ID",),
+    (Kind.STUDY_WITHOUT_ORDER, Wait.ORDER): (
+        "Have the order entered in the RIS; or: safelight reconciliation decide {id} --as no-order",
+    ),
+    (Kind.STUDY_WITHOUT_ORDER, Wait.DECISION): (
+        "safelight reconciliation match {id} --order NUMBER",
+        "safelight reconciliation decide {id} --as no-order",
+    ),
+    (Kind.ORDER_WITHOUT_STUDY, Wait.DECISION): ("safelight reconciliation decide {id} --as not-done",),
+    (Kind.ORDER_WITHOUT_STUDY, Wait.IMAGES): (
+        "Have the modality send them; if there are none: safelight downtime exam cancel {exam}",
+    ),
+    (Kind.IDENTITY_DIFFERS, Wait.DECISION): ("safelight reconciliation decide {id} --as replaced",),
+    (Kind.STEP_NOT_FORWARDED, Wait.FORWARDING): ("safelight gateway procedure-steps forward --to AET",),
+    (Kind.UNKNOWN_TO_VAULT, Wait.DECISION): ("safelight protection pull",),
+}
+"""What a person can do; any difference can also be left as it is."""
+
+
+def _advice(one: Mapping[str, Any]) -> list[str]:
+    kind, wait = Kind(one["kind"]), Wait(one["waits_for"])
+    if wait is Wait.SENDING:
+        return ["safelight reconciliation send"]
+    if wait is Wait.MENDING:
+        return [f"Have it mended there, then: safelight reconciliation decide {one['id']} --as left"]
+    if wait is Wait.SETTING:
+        return ["Set [reconciliation] identities_to and reports_to in safelight.toml"]
+    if wait is Wait.LOOK:
+        return ["safelight reconciliation compare"]
+    if wait is Wait.DELIVERY:
+        return ["safelight gateway queue list"]
+    return [line.format(**one) for line in ADVICE.get((kind, wait), ())]

@@ -1,0 +1,75 @@
+"""Doing what follows from decisions: each command once more is harmless, and each is recorded before the next."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from safelight.catalog.message_facts import WRITTEN_HERE
+from safelight.journal.message_log_format import Arrived, LoggedMessage
+from safelight.reconciliation.decision import Command, Correct, Merge, Replace, Report, Send, Update
+from safelight.reconciliation.facts import Decided
+from safelight.reconciliation.messages import Sender, control_id, merge_message, report_message, update_message
+from safelight.site.hl7_destinations import UnknownDestination, read_destinations
+from safelight.site.hl7_intake import MessageJournaling
+from safelight.site.opened import Site
+from safelight.site.reconciliation_correcting import correct_study, replace_study
+from safelight.site.reconciliation_target import TargetDesk
+
+
+def do(site: Site, desk: TargetDesk, command: Command, decided: Decided) -> Mapping[str, Any]:
+    """Do a command and return what is to be recorded of it.
+
+    Raises:
+        PeerError: the target did not do its part.
+        UnknownDestination: a message goes to a destination that is not there.
+    """
+    match command:
+        case Correct():
+            return correct_study(site, command.study, decided)
+        case Replace():
+            return replace_study(site, command.study, decided)
+        case Send():
+            sent = desk.send(command.study, command.instances)
+            return {"instances": len(sent.stored), "level": sent.level, "lacking": sorted(sent.lacking)}
+        case Merge() | Update() | Report():
+            return _tell(site, command, decided)
+
+
+def _tell(site: Site, command: Merge | Update | Report, decided: Decided) -> dict[str, Any]:
+    """Put a message into the queue of its destination; one that is there already is not written again."""
+    if command.destination not in read_destinations(site.home.destinations):
+        raise UnknownDestination(name=command.destination)
+    hl7 = site.settings.hl7
+    sender = Sender(hl7.application, hl7.facility, site.node, command.decision, decided.at)
+    named = (f"{hl7.application}|{hl7.facility}", control_id(sender, command.name))
+    index = site.messages.index
+    if not index.named([named]):
+        raw = _message(sender, command)
+        journaling = MessageJournaling(
+            site.messages,
+            site.large_messages,
+            _To(command.destination),
+            site.clock,
+            site.records.open_finding,
+            site.log.failure,
+        )
+        digest = hashlib.sha256(raw).digest()
+        journaling.write([LoggedMessage(0, Arrived.MESSAGE, site.clock.now(), WRITTEN_HERE, raw, digest)])
+    position, _ = index.named([named])[named]
+    return {"destination": command.destination, "control_id": named[1], "message": position}
+
+
+def _message(sender: Sender, command: Merge | Update | Report) -> bytes:
+    if isinstance(command, Merge):
+        return merge_message(sender, command)
+    return update_message(sender, command) if isinstance(command, Update) else report_message(sender, command)
+
+
+class _To:
+    def __init__(self, destination: str) -> None:
+        self._destination = destination
+
+    def destinations_for(self, event: str) -> Sequence[str]:
+        """Return the one destination that the message was written for."""
+        del event
+        return [self._destination]

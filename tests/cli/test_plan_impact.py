@@ -1,0 +1,69 @@
+"""The command that simulates an outage, as people run it."""
+
+import importlib.util
+import json
+from pathlib import Path
+from xml.etree.ElementTree import fromstring
+
+import pytest
+from click.testing import CliRunner
+
+from safelight.cli.plan_impact import impact
+from safelight.core.errors import SafelightError
+
+ROOT = Path(__file__).parents[2]
+HOSPITAL = ROOT / "docs/cases/general-hospital.yaml"
+
+
+def test_it_answers_a_program_and_draws(tmp_path: Path) -> None:
+    words = ["--department", str(HOSPITAL), "--scenario", "network island for a day", "--seeds", "2", "--json"]
+    result = CliRunner().invoke(impact, [*words, "--svg", str(tmp_path / "svg")])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["seeds"] == 2
+    assert told["figures"]["backlog"]["CT"]["seeds"] == 2
+    assert {one["service"] for one in told["tolerance"]} == {"stroke", "emergency CT", "inpatients", "outpatients"}
+    pictures = sorted((tmp_path / "svg").glob("*.svg"))
+    assert {"waits.svg", "tolerance.svg", "arrivals.svg", "backlog-ct.svg"} <= {one.name for one in pictures}
+    for one in pictures:
+        fromstring(one.read_text())
+
+
+def test_it_tells_people_what_services_stand_and_where_figures_come_from() -> None:
+    result = CliRunner().invoke(impact, ["--department", str(HOSPITAL), "--seeds", "2", "--hours", "4"])
+    assert result.exit_code == 0, result.output
+    assert "What each service stands" in result.stdout
+    assert "published fallback: CT mean, Sexauer 2022" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "code"),
+    [
+        ("department: [", [], "impact.bad-file"),
+        ("a: !!python/object/apply:os.system [true]", [], "impact.bad-file"),
+        ("just words", [], "impact.bad-file"),
+        ("colour: blue", [], "impact.bad-model"),
+        ("x" * 1_000_001, [], "impact.bad-file"),
+        (None, ["--scenario", "moon"], "impact.no-scenario"),
+        (None, ["--hours", "-1"], "impact.bad-model"),
+        (None, ["--hours", "nan"], "impact.bad-model"),
+        (None, ["--weeks", "1"], "impact.bad-model"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path: Path, text: str | None, options: list[str], code: str) -> None:
+    file = HOSPITAL if text is None else tmp_path / "bad.yaml"
+    if text is not None:
+        file.write_text(text)
+    result = CliRunner().invoke(impact, ["--department", str(file), "--seeds", "1", *options])
+    assert isinstance(result.exception, SafelightError)
+    assert result.exception.code == code
+
+
+@pytest.mark.slow
+def test_the_page_of_published_cases_is_what_the_code_says() -> None:
+    spec = importlib.util.spec_from_file_location("impact_cases", ROOT / "tools/impact_cases.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.page() == (ROOT / "docs/cases/README.md").read_text(encoding="utf-8"), "run: make docs"

@@ -1,0 +1,219 @@
+"""Whole runs against the published vectors and the formulas of a liquid."""
+
+from dataclasses import replace
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import pytest
+
+from safelight.impact.closed_forms import flow, queue_drain, reconciliation_hours
+from safelight.impact.department import Demand, Department, Disk, Duration, Messages, Modality, PriorityClass, Readers
+from safelight.impact.document import read_department, read_scenario
+from safelight.impact.draws import draw
+from safelight.impact.measures import Plan, outcome
+from safelight.impact.scenario import Scenario, Scope
+from safelight.impact.simulation import DEFERRED, Outage, run
+from safelight.impact.summary import spread, summarise, wilson
+from safelight.impact.tolerance import Late, add, count_late, first_breach, tolerance_of
+
+WEEK = 168
+
+
+def queue(arrivals: float, servers: int, rate: float, variation: float = 1.0, disk_gb: float = 100) -> Department:
+    """A department that is one M/M/c queue, read at once."""
+    return Department(
+        "one queue",
+        (PriorityClass("all", 0),),
+        (
+            Modality(
+                "CT",
+                (servers,) * WEEK,
+                Duration(60 / rate, variation),
+                Duration(0, 0),
+                (Demand("all", arrivals * WEEK),),
+                Disk(disk_gb, 0.5),
+            ),
+        ),
+        (Readers("all", (1,) * WEEK, ("CT",)),),
+        (),
+    )
+
+
+def stop(hours: float, **changed: Any) -> Scenario:
+    return replace(Scenario("stop", Scope.EVERYTHING, 0, hours), **changed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arrivals", "servers", "rate", "hours", "backlog", "clear"),
+    [(8, 2, 5, 8, 66.6, 32.9), (8, 2, 5, 24, 194.2, 96.9), (6, 3, 2.5, 4, 26.8, 17.5)],
+)
+def test_the_published_vectors_come_out_within_their_intervals(
+    arrivals: float, servers: int, rate: float, hours: float, backlog: float, clear: float
+) -> None:
+    department, scenario = queue(arrivals, servers, rate), stop(hours)
+    found = [outcome(department, scenario, Plan(3, 1), seed).figures for seed in range(120)]
+    for measure, published in (("backlog", backlog), ("backlog_empty_hours", clear)):
+        values = np.array([one[measure, "CT"] for one in found])
+        values = values[np.isfinite(values)]
+        # Theirs has 400 seeds of the same spread: the difference of two means.
+        error = values.std(ddof=1) * sqrt(1 / len(values) + 1 / 400)
+        assert abs(values.mean() - published) <= 2.6 * error + 0.1, (measure, values.mean(), error)
+
+
+def test_without_chance_a_stop_grows_and_clears_as_a_liquid_does() -> None:
+    """Little chance: a hundred servers' worth of arrivals, fixed services; the flow's backlog and clearance appear."""
+    department, scenario = queue(800, 100, 10, variation=0.0), stop(4, start_hour=20)
+    figures = outcome(department, scenario, Plan(1, 0), 3).figures
+    liquid = flow(800, 1000, 4, 0.0, 1000)
+    assert figures["backlog", "CT"] - figures["backlog_usual", "CT"] == pytest.approx(liquid.backlog, rel=0.05)
+    assert figures["backlog_clearance_hours", "CT"] == pytest.approx(liquid.clear_hours, rel=0.12)
+    assert figures["delay_exam_hours", ""] == pytest.approx(liquid.delay_exam_hours, rel=0.12)
+
+
+def test_residual_capacity_catch_up_and_deferral_follow_the_liquid_too() -> None:
+    scenario = stop(
+        4,
+        start_hour=20,
+        exam_shares={"CT": ((0.0, 0.3),)},
+        catch_up_share=1.2,
+        catch_up_hours=100,
+        diverted={"all": 0.4},
+    )
+    figures = outcome(queue(800, 100, 10, variation=0.0), scenario, Plan(1, 0), 5).figures
+    liquid = flow(800, 1000, 4, 0.3, 1200, 0.4)
+    assert figures["backlog", "CT"] == pytest.approx(liquid.backlog, rel=0.08)
+    # After the restore nobody is diverted any more.
+    assert figures["backlog_clearance_hours", "CT"] == pytest.approx(liquid.backlog / (1200 - 800), rel=0.15)
+    assert figures["diverted", ""] == pytest.approx(0.4 * 800 * 4, rel=0.1)
+
+
+def test_disks_queues_and_hands_agree_with_their_formulas() -> None:
+    department = replace(queue(60, 20, 10, disk_gb=600), messages=Messages(0, 1800, 0.1))
+    scenario = Scenario("island", Scope.NETWORK, 0, 24, exam_shares={"*": ((0.0, 1.0),)})
+    figures = [outcome(department, scenario, Plan(2, 1), seed).figures for seed in range(6)]
+    waiting, seconds = queue_drain(0.5, 0.1, 24)
+    assert np.mean([one["messages_waiting", ""] for one in figures]) == pytest.approx(waiting, rel=0.01)
+    assert np.mean([one["messages_drain_seconds", ""] for one in figures]) == pytest.approx(seconds, rel=0.02)
+    # 600 GB less a tenth at half a gigabyte: 1080 exams at 60 an hour are 18 hours.
+    assert np.mean([one["disk_full_hours", "CT"] for one in figures]) == pytest.approx(18.0, rel=0.03)
+    hours = reconciliation_hours(1440, 3, 0.064, 15, 0, 5)
+    assert np.mean([one["reconciliation_hours", ""] for one in figures]) == pytest.approx(hours, rel=0.05)
+
+
+def test_both_runs_are_one_until_the_outage_begins(told: dict[str, Any], outage: dict[str, Any]) -> None:
+    department = read_department(told)
+    scenario = read_scenario(outage, department)
+    exams = draw(department, (0.0,) * 3, 3, 1)
+    one, other = run(department, exams, Plan(3, 1).outage(scenario), 504), run(department, exams, None, 504)
+    for with_it, without in zip(one, other, strict=True):
+        before = without.result < 178
+        assert before.any()
+        assert np.allclose(with_it.result[before], without.result[before])
+        assert (with_it.start[np.isfinite(with_it.start)] >= with_it.come[np.isfinite(with_it.start)]).all()
+        assert (with_it.result >= with_it.read).all()
+
+
+def test_a_postponed_exam_gets_the_same_hour_of_a_later_week(told: dict[str, Any], outage: dict[str, Any]) -> None:
+    department = read_department(told)
+    scenario = read_scenario(outage, department)
+    exams = draw(department, (0.0,) * 3, 4, 2)
+    placed = Outage(scenario, 178.0)
+    for drawn, passage in zip(exams, run(department, exams, placed, 672), strict=True):
+        moved = passage.fate == DEFERRED
+        assert moved.any()
+        weeks = (passage.come[moved] - drawn.ordered[moved]) / WEEK
+        assert np.allclose(weeks, weeks.round())
+        assert (passage.come[moved] >= placed.ends).all()
+        assert set(weeks.round()) <= {1, 2}
+
+
+def test_the_same_seed_gives_the_same_figures_and_another_seed_others(
+    told: dict[str, Any], outage: dict[str, Any]
+) -> None:
+    department = read_department(told)
+    scenario = read_scenario(outage, department)
+    one, again, other = (outcome(department, scenario, Plan(), seed).figures for seed in (4, 4, 5))
+    assert str(one) == str(again)
+    assert str(one) != str(other)
+
+
+def test_a_neighbours_surge_adds_exams_and_leaves_the_others_as_they_were(
+    told: dict[str, Any], outage: dict[str, Any]
+) -> None:
+    department = read_department(told)
+    quiet = draw(department, (0.0, 0.0, 0.0), 3, 9)
+    busy = draw(department, (0.0, 0.35, 0.0), 3, 9)
+    for one, other in zip(quiet, busy, strict=True):
+        assert np.array_equal(one.ordered, other.ordered[~other.surge])
+        assert np.array_equal(one.exam_hours, other.exam_hours[~other.surge])
+    scenario = read_scenario({**outage, "surge": {"urgent": 0.35}}, department)
+    surging = np.mean([outcome(department, scenario, Plan(), seed).figures["surge", ""] for seed in range(10)])
+    assert surging == pytest.approx(750 / 7 * 0.35, rel=0.2)
+
+
+def test_arrivals_follow_the_hours_of_the_week() -> None:
+    hours = tuple(float(hour % 24 in (9, 10)) for hour in range(WEEK))
+    department = replace(
+        queue(1, 1, 10), modalities=(replace(queue(1, 1, 10).modalities[0], demands=(Demand("all", 700.0, hours),)),)
+    )
+    ordered = draw(department, (0.0,), 20, 0)[0].ordered
+    assert set((ordered % 24).astype(int)) == {9, 10}
+    assert len(ordered) == pytest.approx(14_000, rel=0.03)
+
+
+def test_a_stroke_service_stands_its_limit_and_not_much_more_when_everything_stops(
+    told: dict[str, Any], outage: dict[str, Any]
+) -> None:
+    """In a full stop who comes at random is late with probability 1 - limit / length."""
+    told["modalities"][0]["exams"][0]["per_week"] = 400
+    told["modalities"][0]["devices"] = 6
+    told["readers"][0]["count"] = 8
+    told["services"] = [{"name": "stroke", "class": "stroke", "modalities": ["CT"], "start_minutes": 30}]
+    department = read_department(told)
+    scenario = read_scenario({**outage, "scope": "everything"}, department)
+    lengths = (0.25, 0.5, 1.0, 2.0)
+    counts = add(count_late(department, scenario, Plan(2, 1), lengths, seed) for seed in range(25))
+    assert counts["stroke", 0.25].share == 0
+    assert counts["stroke", 1.0].share == pytest.approx(0.5, abs=0.15)
+    assert counts["stroke", 2.0].share == pytest.approx(0.75, abs=0.12)
+    tolerance = tolerance_of(counts, "stroke", 0.95)
+    assert tolerance is not None
+    assert (tolerance.stands_hours, tolerance.breached_hours) == (0.5, 1.0)
+
+
+def test_the_search_finds_the_first_breach_and_asks_few_times() -> None:
+    asked: list[float] = []
+
+    def is_breached(hours: float) -> bool:
+        asked.append(hours)
+        return hours > 5.3
+
+    found = first_breach(is_breached, (1, 2, 4, 8, 16), halvings=6)
+    assert found.stands_hours <= 5.3 < (found.breached_hours or 0)
+    assert (found.breached_hours or 0) - found.stands_hours < 0.1
+    assert len(asked) == len(set(asked)) <= 9
+    assert first_breach(lambda _: False, (1, 2)).breached_hours is None
+    assert first_breach(lambda _: True, (1, 2)).stands_hours == 0
+
+
+def test_too_few_exams_say_nothing_of_a_service() -> None:
+    assert tolerance_of({("rare", 1.0): Late(0, 5)}, "rare", 0.95) is None
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-3)
+
+
+def test_what_never_came_to_be_is_later_than_everything_and_is_counted() -> None:
+    one = spread([1.0, 2.0, 3.0, float("nan")])
+    assert (one.median, one.high, one.mean, one.never) == (3.0, None, None, 0.25)
+    assert spread([1.0, 2.0]).median == 1.5
+
+
+def test_money_is_told_only_where_the_site_gave_values(told: dict[str, Any], outage: dict[str, Any]) -> None:
+    with_values = read_department(told)
+    del told["unit_values"]
+    without = read_department(told)
+    scenario = read_scenario(outage, with_values)
+    assert summarise([outcome(with_values, scenario, Plan(), 0)]).figures["cost", ""].median == 240.0
+    assert ("cost", "") not in outcome(without, scenario, Plan(), 0).figures
