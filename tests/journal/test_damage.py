@@ -3,6 +3,7 @@
 import random
 import shutil
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -183,6 +184,20 @@ def test_nothing_is_chained_on_a_damaged_last_entry_until_somebody_decides(copy:
     assert journal.go_on_after_damage("no copy of it", "A. Person").position == COUNT + 1
     journal.append("served-stop", {})
     assert [(one.first, one.kind) for one in journal.verify()] == [(COUNT, DamageKind.CONTENT)]
+
+
+def test_a_column_that_lost_its_name_is_damage_for_whoever_reads_or_mends(
+    sound: tuple[Path, list[Entry], Segment], tmp_path: Path
+) -> None:
+    content = sound[0].read_bytes()
+    assert content.count(b"\tline BLOB") == 1
+    here = tmp_path / "journal.db"
+    here.write_bytes(content.replace(b"\tline BLOB", b"\tlinf BLOB"))
+    with closing(Journal.open(here, CLOCK, NODE, KEY)) as journal:
+        with pytest.raises(JournalDamaged):
+            list(journal.entries())
+        with pytest.raises(JournalDamaged):
+            journal.mend(1, sound[2])
 
 
 def test_a_journal_of_another_node_does_not_hold(copy: Path) -> None:

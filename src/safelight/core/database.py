@@ -21,7 +21,13 @@ from safelight.core.errors import IntegrityError, ResourceError
 BUSY_SECONDS: Final = 30
 POOLED_CONNECTIONS: Final = 4
 CONNECTIONS_MAX: Final = 32
-SIGNS_OF_DAMAGE: Final = ("no such table", "no such column", "unsupported file format")
+SIGNS_OF_DAMAGE: Final = (
+    "no such table",
+    "no such column",
+    "has no column named",
+    "does not match any PRIMARY KEY",
+    "unsupported file format",
+)
 """What the engine says of a damaged file under its code for any error."""
 UNREADABLE_TEXT: Final = "text that cannot be decoded"
 SQLITE_MAGIC: Final = b"SQLite format 3\0"
