@@ -1,11 +1,13 @@
 """What a bench measures: one figure of one program, with its spread, and what running it cost."""
 
 import os
+import signal
 import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -127,6 +129,21 @@ def family(pid: int) -> list[int]:
     for one in found:
         found += [child for child, parent in parents.items() if parent == one]
     return found
+
+
+@contextmanager
+def stopped(pid: int, name: str) -> Iterator[None]:
+    """Keep the programs of a process tree that have the name in their command line from running for a while."""
+    named = [one for one in family(pid) if name in Path(f"/proc/{one}/cmdline").read_text()]
+    if not named:
+        raise CommandFailed(f"no {name} runs")
+    for one in named:
+        os.kill(one, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for one in named:
+            os.kill(one, signal.SIGCONT)
 
 
 def cpu_seconds(pid: int) -> float:
