@@ -32,6 +32,7 @@ from safelight.catalog.dump import dump
 from safelight.catalog.errors import CatalogDamaged, CatalogMissing, CatalogThere
 from safelight.catalog.exposure import ExposureInputs, exposure_inputs
 from safelight.catalog.findings import Fact
+from safelight.catalog.in_force import follow_choices
 from safelight.catalog.levels import Page
 from safelight.catalog.reading import touch
 from safelight.catalog.rows import (
@@ -417,9 +418,13 @@ class Catalog:
 
     def apply(self, facts: Iterable[Fact]) -> None:
         """Take journal entries into account, in journal order, in one commit; harmless when repeated."""
+        several = list(facts)
         with self._database.writing() as connection:
-            for fact in facts:
+            for fact in several:
                 findings.apply(connection, fact)
+            follow_choices(
+                connection, (fact.facts["sop_instance"] for fact in several if fact.kind == "version-chosen")
+            )
 
     def open_finding(self, finding: Finding) -> bool:
         """Open a finding; return whether it was not open before."""

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from safelight.catalog.errors import CatalogDamaged
 from safelight.core.clock import from_text, to_text
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 schema = MetaData()
 
@@ -79,6 +79,8 @@ patient_table = Table(
     _text("name"),
     _text("birth_date"),
     _text("sex"),
+    # Whether a decision chose the version that describes the patient.
+    Column("decided", Boolean, nullable=False, default=False),
     Column("described_at", Instant, nullable=False),
     Column("described_by", LargeBinary, nullable=False),
     UniqueConstraint("patient_id", "issuer"),
@@ -103,6 +105,8 @@ study_table = Table(
     _number("version_count"),
     _number("packed_count"),
     _number("bytes"),
+    # Whether a decision chose the version that describes the study.
+    Column("decided", Boolean, nullable=False, default=False),
     Column("described_at", Instant, nullable=False),
     Column("described_by", LargeBinary, nullable=False),
     Column("last_received_at", Instant, nullable=False),
@@ -112,8 +116,39 @@ study_table = Table(
     Index("study_by_receipt", "last_received_at"),
 )
 
+description_table = Table(
+    # What instances of a study say of it and its patient, each different saying once.
+    "description",
+    schema,
+    _key(),
+    Column("study_key", BigInteger, nullable=False),
+    _text("patient_id"),
+    _text("issuer"),
+    _text("patient_name"),
+    _text("birth_date"),
+    _text("sex"),
+    _text("study_date"),
+    _text("study_time"),
+    _text("accession"),
+    _text("study_id"),
+    _text("study_description"),
+    _text("referring"),
+    Index("description_by_study", "study_key"),
+)
+
+former_table = Table(
+    # By what a study was known before a decision; people still look for it there.
+    "former",
+    schema,
+    Column("what", String, primary_key=True),
+    Column("told", String, primary_key=True),
+    Column("study_key", BigInteger, primary_key=True),
+    Index("former_by_study", "study_key"),
+)
+
 name_table = Table(
-    # Every spelling of the patient's name that the instances of a study carry, folded for searching.
+    # Every spelling of the patient's name that the instances of a study carry, folded for searching; not those
+    # that a decision took out of force.
     "name",
     schema,
     Column("folded", String, primary_key=True),
@@ -172,6 +207,7 @@ version_table = Table(
     # Null when the data set names no study, or is opaque.
     Column("study_key", BigInteger),
     Column("series_key", BigInteger),
+    Column("description_key", BigInteger),
     _number("size"),
     _text("instance_number"),
     Column("opaque", Boolean, nullable=False),
