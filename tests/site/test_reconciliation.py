@@ -21,7 +21,8 @@ from support.reconciled_house import WHO, Hospital, acquire, hospital, image, lo
 def pacs(tmp_path: Path) -> Iterator[ArchiveDoor]:
     folder = tmp_path / "pacs"
     folder.mkdir()
-    with open_archive(folder) as archive:
+    # Like most: it keeps in sight what a note rejects.
+    with open_archive(folder, settings="hide_rejected = false") as archive:
         yield archive
 
 

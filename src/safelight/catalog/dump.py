@@ -120,7 +120,7 @@ def _versions() -> Select[Any]:
         .outerjoin(study_table, study_table.c.key == version_table.c.study_key)
         .outerjoin(series_table, series_table.c.key == version_table.c.series_key)
     )
-    own = ("digest", "sop_instance", "size", "instance_number", "opaque", "received_at")
+    own = ("digest", "sop_instance", "size", "instance_number", "opaque", "withdrawn", "received_at")
     columns = [
         *(version_table.c[name] for name in own),
         encoding_table.c.sop_class,

@@ -18,6 +18,7 @@ from safelight.catalog.lineage import Lineage, Seen, place_lineage
 from safelight.catalog.reading import chunks, next_key
 from safelight.catalog.rows import Standing
 from safelight.catalog.schema import encoding_table, origin_table, series_table, study_table, version_table
+from safelight.catalog.withdrawn import follow_rejections
 
 
 @dataclass(slots=True)
@@ -46,7 +47,9 @@ def place(connection: Connection, seen: Sequence[Seen]) -> Placed:
     lineage = place_lineage(connection, informative, placed.tallies)
     if fresh:
         _add_versions(connection, fresh, lineage, placed)
-    follow_choices(connection, (one.head.sop_instance for one in informative if one.has_study))
+    instances = [one.head.sop_instance for one in informative if one.has_study]
+    follow_choices(connection, instances)
+    follow_rejections(connection, instances, (series_key for _, series_key in lineage.values()))
     return placed
 
 

@@ -105,6 +105,9 @@ study_table = Table(
     _number("version_count"),
     _number("packed_count"),
     _number("bytes"),
+    # Of the instances and series counted, those that rejection notes withdrew (a series: all of it).
+    _number("withdrawn_count"),
+    _number("withdrawn_series_count"),
     # Whether a decision chose the version that describes the study.
     Column("decided", Boolean, nullable=False, default=False),
     Column("described_at", Instant, nullable=False),
@@ -170,6 +173,7 @@ series_table = Table(
     _number("version_count"),
     _number("packed_count"),
     _number("bytes"),
+    _number("withdrawn_count"),
     Column("described_at", Instant, nullable=False),
     Column("described_by", LargeBinary, nullable=False),
     UniqueConstraint("study_key", "series"),
@@ -212,6 +216,8 @@ version_table = Table(
     _text("instance_number"),
     Column("opaque", Boolean, nullable=False),
     Column("packed", Boolean, nullable=False),
+    # Whether a rejection note withdrew the instance.
+    Column("withdrawn", Boolean, nullable=False, default=False),
     Column("received_at", Instant, nullable=False),
     Index("version_by_series", "study_key", "series_key"),
     Index("version_by_instance", "sop_instance"),

@@ -18,6 +18,9 @@ from safelight.core.names import Personal
 LIMIT_MAX: Final = 10_000
 READ_STUDIES: Final = 500
 FORMER_MAX: Final = 10_000
+_NOT_TOLD: Final = frozenset(
+    ("key", "patient_key", "decided", "described_by", "withdrawn_count", "withdrawn_series_count")
+)
 NONE_BEFORE: Final[Mapping[str, set[int]]] = MappingProxyType({})
 _DATE: Final = re.compile(r"\d{8}\Z")
 _ESCAPE: Final = "\x1b"
@@ -170,9 +173,7 @@ def one_study(connection: Connection, study: str) -> StudyRow | None:
 
 
 def _studies() -> Select[Any]:
-    columns = [
-        column for column in study_table.columns if column.name not in ("key", "patient_key", "decided", "described_by")
-    ]
+    columns = [column for column in study_table.columns if column.name not in _NOT_TOLD]
     of_patient = (patient_table.c.patient_id, patient_table.c.issuer, patient_table.c.birth_date, patient_table.c.sex)
     source = study_table.join(patient_table, patient_table.c.key == study_table.c.patient_key)
     return select(*columns, *of_patient).select_from(source)
