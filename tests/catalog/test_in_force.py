@@ -13,7 +13,7 @@ from safelight.catalog.catalog import Catalog
 from safelight.catalog.search import StudySearch
 from safelight.core.instance import Arrival
 from safelight.core.query import Exactly, QueryLevel, Selection
-from support.catalog_filler import START, arrival, head, pack_of
+from support.catalog_filler import START, arrival, head, pack_of, receipt
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,10 @@ def test_a_late_instance_of_the_outage_does_not_bring_the_wrong_patient_back(cat
     catalog.record_landed([_arrival(4, ORIGINAL, 0, -5)])
     (row,) = catalog.studies()
     assert (row.patient_id.text, row.instances) == ("4711", 4)
+    # What was first there when does not change by a decision: a recovery as of then has it.
+    assert row.first_received_at == receipt(-5).received_at
+    (before,) = catalog.as_received([row])
+    assert (before.patient_id.text, before.patient_name.text, before.birth_date.text, before.accession) == ORIGINAL
 
 
 def test_a_decision_for_what_is_not_held_changes_nothing(catalog: Catalog) -> None:

@@ -18,6 +18,7 @@ from safelight.catalog import (
     claims,
     custody,
     findings,
+    in_force,
     landing_rows,
     levels,
     packs,
@@ -33,7 +34,6 @@ from safelight.catalog.dump import dump
 from safelight.catalog.errors import CatalogDamaged, CatalogMissing, CatalogThere
 from safelight.catalog.exposure import ExposureInputs, exposure_inputs
 from safelight.catalog.findings import Fact
-from safelight.catalog.in_force import follow_choices
 from safelight.catalog.levels import Page
 from safelight.catalog.reading import touch
 from safelight.catalog.rows import (
@@ -279,6 +279,11 @@ class Catalog:
         with self._database.reading() as connection:
             return search.one_study(connection, study)
 
+    def as_received(self, rows: Iterable[StudyRow]) -> list[StudyRow]:
+        """Return studies as their earliest received instances describe them, whatever was decided since."""
+        with self._database.reading() as connection:
+            return in_force.as_received(connection, rows)
+
     def received_since(self, moment: datetime, limit: int = PAGE_MAX) -> list[StudyRow]:
         """Return studies of which something was received at or after a moment, the oldest receipt first."""
         with self._database.reading() as connection:
@@ -426,7 +431,7 @@ class Catalog:
         with self._database.writing() as connection:
             for fact in several:
                 findings.apply(connection, fact)
-            follow_choices(
+            in_force.follow_choices(
                 connection, (fact.facts["sop_instance"] for fact in several if fact.kind == "version-chosen")
             )
             noted = [fact.facts["instances"] for fact in several if fact.kind == "rejection-noted"]

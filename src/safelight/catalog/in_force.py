@@ -5,12 +5,14 @@ catalog and journal alone, in whatever order a rebuild meets packs and facts.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select, update
 
 from safelight.catalog.description import Description, folded_names
 from safelight.catalog.reading import chunks, next_key
+from safelight.catalog.rows import StudyRow
 from safelight.catalog.schema import (
     choice_table,
     description_table,
@@ -21,6 +23,7 @@ from safelight.catalog.schema import (
     version_table,
 )
 from safelight.catalog.tallies import add_to_tallies
+from safelight.core.names import Personal
 
 _TOLD: Final = tuple(column.name for column in description_table.columns if column.name not in ("key", "study_key"))
 Name = tuple[Any, ...]
@@ -51,9 +54,12 @@ def description_name(study_key: int, said: Description) -> Name:
     return study_key, *(getattr(said, name) for name in _TOLD)
 
 
-def follow_choices(connection: Connection, instances: Iterable[str]) -> None:
-    """Describe anew the studies of those among these instances of which a decision chose a version."""
+def follow_choices(connection: Connection, instances: Iterable[str], study_keys: Iterable[int] = ()) -> None:
+    """Describe anew the studies of instances of which a decision chose a version, and of these those so described."""
     studies: dict[int, None] = {}
+    for some in chunks(dict.fromkeys(study_keys)):
+        settled = select(study_table.c.key).where(study_table.c.key.in_(some), study_table.c.decided.is_(True))
+        studies |= dict.fromkeys(connection.execute(settled).scalars())
     for chunk in chunks(dict.fromkeys(instances)):
         chosen = select(choice_table.c.sop_instance).where(choice_table.c.sop_instance.in_(chunk))
         held = select(_version.study_key).where(_version.sop_instance.in_(chosen), _version.study_key.is_not(None))
@@ -77,6 +83,8 @@ def _describe(connection: Connection, study_key: int) -> None:
     former = _known_by(said[key] for key in {row.description_key for row in before}) - known_by
     _renew_names(connection, study_key, known_by, former)
     _describe_by(connection, study_key, said[first.description_key], first, decided=bool(decided))
+    earliest = {"first_received_at": versions[0].received_at}
+    connection.execute(update(study_table).where(study_table.c.key == study_key).values(**earliest))
 
 
 def _chosen(connection: Connection, study_key: int, held: set[bytes]) -> dict[str, bytes]:
@@ -127,6 +135,37 @@ def _describe_by(connection: Connection, study_key: int, said: Any, first: Any, 
         update(study_table).where(study_table.c.key == study_key).values(patient_key=patient_key, **of_study, **rank)
     )
     describe_patients(connection, {before, patient_key})
+
+
+def as_received(connection: Connection, rows: Iterable[StudyRow]) -> list[StudyRow]:
+    """Return studies as the earliest received of their instances describe them, whatever was decided since."""
+    source = study_table.join(version_table, _version.study_key == study_table.c.key).join(
+        description_table, _said.key == _version.description_key
+    )
+    earliest = select(description_table).select_from(source).order_by(_version.received_at, _version.digest).limit(1)
+    answer = []
+    for row in rows:
+        here = (study_table.c.study == row.study, study_table.c.decided.is_(True))
+        said = connection.execute(earliest.where(*here)).first()
+        answer.append(row if said is None else _said_by(row, said))
+    return answer
+
+
+def _said_by(row: StudyRow, said: Any) -> StudyRow:
+    return replace(
+        row,
+        patient_id=Personal(said.patient_id),
+        issuer=said.issuer,
+        patient_name=Personal(said.patient_name),
+        birth_date=Personal(said.birth_date),
+        sex=said.sex,
+        study_date=said.study_date,
+        study_time=said.study_time,
+        accession=said.accession,
+        study_id=said.study_id,
+        description=said.study_description,
+        referring=Personal(said.referring),
+    )
 
 
 def describe_patients(connection: Connection, patient_keys: Iterable[int]) -> None:

@@ -154,6 +154,7 @@ def _place_studies(
             "referring": description.referring,
             "described_at": one.receipt.received_at,
             "described_by": one.digest,
+            "first_received_at": one.receipt.received_at,
         }
         if study in known:
             connection.execute(update(study_table).where(study_table.c.key == keys[study]).values(**row))

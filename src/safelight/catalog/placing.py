@@ -48,7 +48,7 @@ def place(connection: Connection, seen: Sequence[Seen]) -> Placed:
     if fresh:
         _add_versions(connection, fresh, lineage, placed)
     instances = [one.head.sop_instance for one in informative if one.has_study]
-    follow_choices(connection, instances)
+    follow_choices(connection, instances, (study_key for study_key, _ in lineage.values()))
     follow_rejections(connection, instances, (series_key for _, series_key in lineage.values()))
     return placed
 

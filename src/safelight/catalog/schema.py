@@ -112,6 +112,7 @@ study_table = Table(
     Column("decided", Boolean, nullable=False, default=False),
     Column("described_at", Instant, nullable=False),
     Column("described_by", LargeBinary, nullable=False),
+    Column("first_received_at", Instant, nullable=False),
     Column("last_received_at", Instant, nullable=False),
     Index("study_by_date", "study_date", "study_time"),
     Index("study_by_patient", "patient_key"),

@@ -157,7 +157,7 @@ def study_row(row: Row[Any]) -> StudyRow:
         versions=row.version_count,
         packed=row.packed_count,
         bytes=row.bytes,
-        first_received_at=row.described_at,
+        first_received_at=row.first_received_at,
         last_received_at=row.last_received_at,
     )
 
