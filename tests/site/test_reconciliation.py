@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from safelight.catalog.search import StudySearch
+from safelight.core.progress import silent
 from safelight.journal.kinds import FactKind
 from safelight.reconciliation.state import ReplacedAlready, UndoneAlready
+from safelight.site.flushing import pack_everything
 from safelight.site.reconciliation import DoesNotFit, IdentityUnknown
 from safelight.site.reconciliation_correcting import replace_study
 from safelight.site.reconciliation_sides import state_of
 from safelight.site.reconciliation_view import UnknownDifference, decisions_document
 from safelight.site.recovery_holdings import VaultHoldings
+from safelight.site.verifying import rebuild
 from support.archive_door import ArchiveDoor, open_archive
 from support.reconciled_house import WHO, Hospital, acquire, hospital, image, local_now, order_message
 
@@ -77,6 +80,10 @@ def test_a_walk_in_meets_its_order_and_nothing_is_left_open(there: Hospital, pac
         StudySearch(accession="RA1"),
     ):
         assert there.site.catalog.find(search) == [ours]
+    pack_everything(there.site, silent)
+    before = list(there.site.catalog.dump())
+    rebuild(there.site, silent)
+    assert list(there.site.catalog.dump()) == before
     there.act("downtime.say", event="closed", scopes=["pacs", "ris"], **WHO)
 
 
