@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
@@ -16,6 +18,19 @@ from safelight.catalog.rows import CopyState
 from safelight.catalog.search import StudySearch
 from safelight.core.query import Between, Exactly, Like, Match, QueryLevel, Selection
 from support.catalog_filler import START, arrival, claim, digest_of, fill, pack_of
+
+
+@dataclass(frozen=True)
+class _Fact:
+    kind: str
+    told: dict[str, Any]
+    position: int = 1
+    at: datetime = START
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"sop_instance": "1.2.3.8.1.1", "study": "1.2.3.8", "note": "9", "reason": "113001", **self.told}
+
 
 LATER = START + timedelta(days=1)
 BIG = [
@@ -31,11 +46,17 @@ BIG = [
     "landed",
     "patient",
     "reference",
+    "description",
+    "former",
 ]
 QUESTIONS: dict[str, Callable[[Catalog], object]] = {
     "the numbers": lambda catalog: catalog.tally(),
     "a patient": lambda catalog: catalog.find(StudySearch(patient_id="P000007")),
     "patients": lambda catalog: catalog.find(StudySearch(patient_id="P00000*")),
+    "another decision": lambda catalog: catalog.apply(
+        [_Fact("version-chosen", {"digest": digest_of(8, 1, 1, 0).hex()})]
+    ),
+    "another rejection": lambda catalog: catalog.apply([_Fact("rejection-noted", {"instances": ["1.2.3.8.1.1"]})]),
     "a name": lambda catalog: catalog.find(StudySearch(name="berg*")),
     "an accession number": lambda catalog: catalog.find(StudySearch(accession="A0000007")),
     "a day": lambda catalog: catalog.find(StudySearch(date_from="20200105", date_to="20200105")),
@@ -82,8 +103,8 @@ QUESTIONS: dict[str, Callable[[Catalog], object]] = {
 
 
 def asked(catalog: Catalog, level: QueryLevel, matches: dict[int, Match]) -> object:
-    keys = catalog.level_keys(Selection(level, matches), 100)
-    return catalog.level_rows(level, sorted(given_at(level)), keys)
+    keys = catalog.level_keys(Selection(level, matches, hides_withdrawn=True), 100)
+    return catalog.level_rows(level, sorted(given_at(level)), keys, hides_withdrawn=True)
 
 
 @pytest.fixture(scope="module")

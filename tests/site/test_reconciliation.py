@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from safelight.catalog.search import StudySearch
+from safelight.core.progress import silent
 from safelight.journal.kinds import FactKind
 from safelight.reconciliation.state import ReplacedAlready, UndoneAlready
+from safelight.site.flushing import pack_everything
 from safelight.site.reconciliation import DoesNotFit, IdentityUnknown
 from safelight.site.reconciliation_correcting import replace_study
 from safelight.site.reconciliation_sides import state_of
 from safelight.site.reconciliation_view import UnknownDifference, decisions_document
 from safelight.site.recovery_holdings import VaultHoldings
+from safelight.site.verifying import rebuild
 from support.archive_door import ArchiveDoor, open_archive
 from support.reconciled_house import WHO, Hospital, acquire, hospital, image, local_now, order_message
 
@@ -21,7 +24,8 @@ from support.reconciled_house import WHO, Hospital, acquire, hospital, image, lo
 def pacs(tmp_path: Path) -> Iterator[ArchiveDoor]:
     folder = tmp_path / "pacs"
     folder.mkdir()
-    with open_archive(folder) as archive:
+    # Like most: it keeps in sight what a note rejects.
+    with open_archive(folder, settings="hide_rejected = false") as archive:
         yield archive
 
 
@@ -67,6 +71,19 @@ def test_a_walk_in_meets_its_order_and_nothing_is_left_open(there: Hospital, pac
     # Here both versions are held, and the corrected one is in force.
     assert len(there.site.catalog.versions(exam["study"])) == 4
     assert {one.versions for one in VaultHoldings(there.site).instances(exam["study"], None)} == {2}
+    ours = there.site.catalog.study(exam["study"])
+    assert ours is not None
+    assert (ours.patient_id.text, ours.accession, ours.birth_date.text) == ("4711", "RA1", "19700102")
+    for search in (
+        StudySearch(patient_id="DP01"),
+        StudySearch(accession=exam["accession"]),
+        StudySearch(accession="RA1"),
+    ):
+        assert there.site.catalog.find(search) == [ours]
+    pack_everything(there.site, silent)
+    before = list(there.site.catalog.dump())
+    rebuild(there.site, silent)
+    assert list(there.site.catalog.dump()) == before
     there.act("downtime.say", event="closed", scopes=["pacs", "ris"], **WHO)
 
 
@@ -144,6 +161,9 @@ def test_a_wrong_match_that_went_home_is_undone_and_replaced(there: Hospital, pa
     there.act("reconciliation.undo", decision=1, **WHO)
     # Here it is as it was received again, and the order is free.
     assert {one.sender for one in there.site.catalog.instances(exam["study"])} == {"10.0.0.7"}
+    (ours,) = there.site.catalog.studies()
+    assert (ours.patient_id.text, ours.accession) == ("DP01", exam["accession"])
+    assert there.site.catalog.find(StudySearch(patient_id="999")) == []
     with pytest.raises(UndoneAlready):
         there.act("reconciliation.undo", decision=1, **WHO)
     there.decide("DT01", "matched", order="RA1")

@@ -6,6 +6,7 @@ deleted: vault, landing log and journal hold everything it says, save the regist
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,7 @@ from safelight.catalog import (
     claims,
     custody,
     findings,
+    in_force,
     landing_rows,
     levels,
     packs,
@@ -52,6 +54,7 @@ from safelight.catalog.rows import (
 from safelight.catalog.schema import FORMAT, about_table, schema
 from safelight.catalog.search import StudySearch
 from safelight.catalog.tallies import begin_tallies, read_tally
+from safelight.catalog.withdrawn import follow_rejections
 from safelight.core.database import Database, Durability, is_database, structure_faults
 from safelight.core.disk import Disk, RealDisk
 from safelight.core.instance import Arrival, Holding, LandingPlace
@@ -259,10 +262,12 @@ class Catalog:
         with self._database.reading() as connection:
             return levels.level_page(connection, selection, offset, limit)
 
-    def level_rows(self, level: QueryLevel, tags: Sequence[int], keys: Sequence[int]) -> list[tuple[str, ...]]:
+    def level_rows(
+        self, level: QueryLevel, tags: Sequence[int], keys: Sequence[int], *, hides_withdrawn: bool = False
+    ) -> list[tuple[str, ...]]:
         """Return the values of attributes under these keys, in their order."""
         with self._database.reading() as connection:
-            return levels.level_rows(connection, level, tags, keys)
+            return levels.level_rows(connection, level, tags, keys, hides_withdrawn=hides_withdrawn)
 
     def level_versions(self, selection: Selection, limit: int) -> list[VersionRow]:
         """Return the current version of each instance that matches; at most ``limit``."""
@@ -273,6 +278,11 @@ class Catalog:
         """Return one study."""
         with self._database.reading() as connection:
             return search.one_study(connection, study)
+
+    def as_received(self, rows: Iterable[StudyRow]) -> list[StudyRow]:
+        """Return studies as their earliest received instances describe them, whatever was decided since."""
+        with self._database.reading() as connection:
+            return in_force.as_received(connection, rows)
 
     def received_since(self, moment: datetime, limit: int = PAGE_MAX) -> list[StudyRow]:
         """Return studies of which something was received at or after a moment, the oldest receipt first."""
@@ -417,9 +427,15 @@ class Catalog:
 
     def apply(self, facts: Iterable[Fact]) -> None:
         """Take journal entries into account, in journal order, in one commit; harmless when repeated."""
+        several = list(facts)
         with self._database.writing() as connection:
-            for fact in facts:
+            for fact in several:
                 findings.apply(connection, fact)
+            in_force.follow_choices(
+                connection, (fact.facts["sop_instance"] for fact in several if fact.kind == "version-chosen")
+            )
+            noted = [fact.facts["instances"] for fact in several if fact.kind == "rejection-noted"]
+            follow_rejections(connection, chain.from_iterable(noted))
 
     def open_finding(self, finding: Finding) -> bool:
         """Open a finding; return whether it was not open before."""

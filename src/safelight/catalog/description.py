@@ -26,6 +26,11 @@ BODY_PART: Final = 0x00180015
 STUDY_ID: Final = 0x00200010
 SERIES_NUMBER: Final = 0x00200011
 INSTANCE_NUMBER: Final = 0x00200013
+OF_STUDY: Final = (
+    CHARACTER_SET, STUDY_DATE, STUDY_TIME, ACCESSION, REFERRING, STUDY_DESCRIPTION, PATIENT_NAME,
+    PATIENT_ID, ISSUER, BIRTH_DATE, SEX, STUDY_ID,
+)  # fmt: skip
+"""What says of a study and its patient the same in all its instances, and how it is encoded."""
 
 TEXT_MAX: Final = 1024
 """Longest value kept; the whole of it is in the vault."""

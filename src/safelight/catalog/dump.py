@@ -14,6 +14,7 @@ from safelight.catalog.schema import (
     choice_table,
     encoding_table,
     finding_table,
+    former_table,
     holding_table,
     name_table,
     origin_table,
@@ -36,6 +37,7 @@ def dump_queries(until: int | None) -> list[tuple[str, Select[Any]]]:
         ("patient", _columns(patient_table, "patient_id", "issuer").where(_has_packed(patient_table))),
         ("study", _studies()),
         ("name", _names()),
+        ("former", _former()),
         ("series", _series()),
         ("version", _versions()),
         ("pack", _columns(pack_table, "name")),
@@ -97,6 +99,13 @@ def _names() -> Select[Any]:
     return statement.where(study_table.c.packed_count > 0).order_by(study_table.c.study, name_table.c.folded)
 
 
+def _former() -> Select[Any]:
+    source = former_table.join(study_table, study_table.c.key == former_table.c.study_key)
+    statement = select(study_table.c.study, former_table.c.what.label("known_by"), former_table.c.told)
+    ordered = statement.select_from(source).where(study_table.c.packed_count > 0)
+    return ordered.order_by(study_table.c.study, former_table.c.what, former_table.c.told)
+
+
 def _series() -> Select[Any]:
     columns = [column for column in series_table.columns if column.name not in ("key", "study_key")]
     source = series_table.join(study_table, study_table.c.key == series_table.c.study_key)
@@ -111,7 +120,7 @@ def _versions() -> Select[Any]:
         .outerjoin(study_table, study_table.c.key == version_table.c.study_key)
         .outerjoin(series_table, series_table.c.key == version_table.c.series_key)
     )
-    own = ("digest", "sop_instance", "size", "instance_number", "opaque", "received_at")
+    own = ("digest", "sop_instance", "size", "instance_number", "opaque", "withdrawn", "received_at")
     columns = [
         *(version_table.c[name] for name in own),
         encoding_table.c.sop_class,

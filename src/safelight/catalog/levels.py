@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     String,
     and_,
+    case,
     cast,
     exists,
     false,
@@ -80,20 +81,31 @@ _OF_IMAGE: Final[Mapping[int, ColumnElement[Any]]] = {
 _of_patient = study_table.alias()
 
 
-def _counted(count: ColumnElement[Any]) -> ColumnElement[Any]:
+def _counted(count: ColumnElement[Any], *conditions: ColumnElement[bool]) -> ColumnElement[Any]:
     """Count over the studies of the patient at hand."""
-    counted = select(func.coalesce(count, 0)).where(_of_patient.c.patient_key == _patient.key)
+    counted = select(func.coalesce(count, 0)).where(_of_patient.c.patient_key == _patient.key, *conditions)
     return counted.correlate(patient_table).scalar_subquery()
 
 
-_classes_of_study: Final = (
-    select(func.aggregate_strings(encoding_table.c.sop_class, "\\"))
-    .where(
-        encoding_table.c.key.in_(
-            select(_version.encoding_key).where(_version.study_key == _study.key).correlate(study_table)
-        )
-    )
-    .scalar_subquery()
+def _classes_of_study(*conditions: ColumnElement[bool]) -> ColumnElement[Any]:
+    here = select(_version.encoding_key).where(_version.study_key == _study.key, *conditions).correlate(study_table)
+    classes = select(func.aggregate_strings(encoding_table.c.sop_class, "\\"))
+    return classes.where(encoding_table.c.key.in_(here)).scalar_subquery()
+
+
+_shown_series = series_table.alias()
+_is_shown: Final = _shown_series.c.withdrawn_count < _shown_series.c.instance_count
+_told_modalities = (
+    select(_shown_series.c.modality)
+    .where(_shown_series.c.study_key == _study.key, _is_shown, _shown_series.c.modality != "")
+    .correlate(study_table)
+    .distinct()
+    .order_by(_shown_series.c.modality)
+    .subquery()
+)
+_modalities_shown: Final = case(
+    (_study.withdrawn_series_count == 0, _study.modalities),
+    else_=select(func.aggregate_strings(_told_modalities.c.modality, "\\")).scalar_subquery(),
 )
 # Computed for the asker; no standard has them matched.
 _COUNTS_OF_PATIENT: Final[Mapping[int, ColumnElement[Any]]] = {
@@ -102,11 +114,29 @@ _COUNTS_OF_PATIENT: Final[Mapping[int, ColumnElement[Any]]] = {
     0x00201204: _counted(func.sum(_of_patient.c.instance_count)),
 }
 _COUNTS_OF_STUDY: Final[Mapping[int, ColumnElement[Any]]] = {
-    SOP_CLASSES: _classes_of_study,
+    SOP_CLASSES: _classes_of_study(),
     0x00201206: _study.series_count,
     0x00201208: _study.instance_count,
 }
 _COUNTS_OF_SERIES: Final[Mapping[int, ColumnElement[Any]]] = {0x00201209: _series.instance_count}
+# The same without what rejection notes withdrew.
+_shown_to_patient: Final = _of_patient.c.withdrawn_count < _of_patient.c.instance_count
+_SHOWN_COUNTS: Final[Mapping[int, ColumnElement[Any]]] = {
+    0x00201200: _counted(func.count(), _shown_to_patient),
+    0x00201202: _counted(func.sum(_of_patient.c.series_count - _of_patient.c.withdrawn_series_count)),
+    0x00201204: _counted(func.sum(_of_patient.c.instance_count - _of_patient.c.withdrawn_count)),
+    MODALITIES: _modalities_shown,
+    SOP_CLASSES: _classes_of_study(_version.withdrawn.is_(False)),
+    0x00201206: _study.series_count - _study.withdrawn_series_count,
+    0x00201208: _study.instance_count - _study.withdrawn_count,
+    0x00201209: _series.instance_count - _series.withdrawn_count,
+}
+_SHOWN: Final[Mapping[QueryLevel, ColumnElement[bool]]] = {
+    QueryLevel.PATIENT: exists().where(_of_patient.c.patient_key == _patient.key, _shown_to_patient),
+    QueryLevel.STUDY: _study.withdrawn_count < _study.instance_count,
+    QueryLevel.SERIES: _series.withdrawn_count < _series.instance_count,
+    QueryLevel.IMAGE: _version.withdrawn.is_(False),
+}
 
 _patients_joined: Final = patient_table
 _studies_joined: Final = study_table.join(patient_table, _patient.key == _study.patient_key)
@@ -206,11 +236,12 @@ def level_page(connection: Connection, selection: Selection, offset: int, limit:
 
 
 def level_rows(
-    connection: Connection, level: QueryLevel, tags: Sequence[int], keys: Sequence[int]
+    connection: Connection, level: QueryLevel, tags: Sequence[int], keys: Sequence[int], *, hides_withdrawn: bool
 ) -> list[tuple[str, ...]]:
     """Return the values of attributes of what lies under these keys, in their order; empty where there is none."""
     given = _GIVEN[level]
-    columns = [_as_text(given[tag]) for tag in tags]
+    shown = _SHOWN_COUNTS if hides_withdrawn else {}
+    columns = [_as_text(shown.get(tag, given[tag])) for tag in tags]
     key = _KEY[level]
     found: dict[int, tuple[str, ...]] = {}
     for chunk in chunks(keys):
@@ -224,7 +255,9 @@ def keys_statement(selection: Selection) -> Select[Any]:
     level = selection.level
     statement = select(_KEY[level]).select_from(_SOURCE[level])
     for tag, match in selection.matches.items():
-        statement = statement.where(_condition(level, tag, match))
+        statement = statement.where(_condition(selection, tag, match))
+    if selection.hides_withdrawn:
+        statement = statement.where(_SHOWN[level])
     if selection.matches and not _INDEXED & selection.matches.keys():
         # Everything must be looked at: in the order in which it lies, since by date each row is a jump.
         return statement.order_by(_KEY[level])
@@ -253,11 +286,12 @@ def _as_text(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return cast(column, String) if isinstance(column.type, BigInteger) or column.type.python_type is int else column
 
 
-def _condition(level: QueryLevel, tag: int, match: Match) -> ColumnElement[bool]:
+def _condition(selection: Selection, tag: int, match: Match) -> ColumnElement[bool]:
+    level = selection.level
     if tag == PATIENT_NAME:
         return _name_condition(level, match)
     if tag == MODALITIES:
-        return _modality_condition(match)
+        return _modality_condition(match, hides_withdrawn=selection.hides_withdrawn)
     if tag == REFERRING:
         return _plain(func.lower(_study.referring), match, str.lower)
     column = _MATCHED[level][tag]
@@ -279,9 +313,10 @@ def _plain(column: ColumnElement[str], match: Match, read: Callable[[str], str])
     return condition & (column < match.high + "~") if match.high else condition
 
 
-def _modality_condition(match: Match) -> ColumnElement[bool]:
-    of_study = series_table.alias()
-    return exists().where(of_study.c.study_key == _study.key, _plain(of_study.c.modality, match, str.upper))
+def _modality_condition(match: Match, *, hides_withdrawn: bool) -> ColumnElement[bool]:
+    wanted = _plain(_shown_series.c.modality, match, str.upper)
+    here = exists().where(_shown_series.c.study_key == _study.key, wanted)
+    return here.where(_is_shown) if hides_withdrawn else here
 
 
 def _name_condition(level: QueryLevel, match: Match) -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from safelight.catalog.description import Description, describe, folded_names, patient_name
 from safelight.catalog.reading import chunks, next_key
@@ -55,8 +55,7 @@ def place_lineage(connection: Connection, seen: Sequence[Seen], tallies: Counter
         return {}
     by_study = _first_of((one.head.study, one) for one in inside)
     described = {study: describe(one.head) for study, one in by_study.items()}
-    patients = _place_patients(connection, [(described[study], one) for study, one in by_study.items()], tallies)
-    studies = _place_studies(connection, by_study, described, patients, tallies)
+    studies = _place_studies(connection, by_study, described, tallies)
     names = {(folded, studies[one.head.study]) for one in inside for folded in folded_names(patient_name(one.head))}
     if names:
         rows = [{"folded": folded, "study_key": key} for folded, key in sorted(names)]
@@ -73,15 +72,17 @@ def _first_of(named: Iterable[tuple[K, Seen]]) -> dict[K, Seen]:
     return first
 
 
-def _known_rows(
-    connection: Connection, table: Table, column: str, values: Iterable[str]
-) -> dict[str, tuple[int, Rank]]:
-    found = {}
-    columns = (table.c[column], table.c.key, table.c.described_at, table.c.described_by)
-    for chunk in chunks(values):
-        for name, key, at, by in connection.execute(select(*columns).where(table.c[column].in_(chunk))):
-            found[name] = (key, (at, by))
-    return found
+def _known_studies(connection: Connection, studies: Iterable[str]) -> tuple[dict[str, tuple[int, Rank]], set[str]]:
+    """Return key and rank of the studies that are known, and which of them a decision described."""
+    found, settled = {}, set()
+    of = study_table.c
+    for chunk in chunks(studies):
+        statement = select(of.study, of.key, of.described_at, of.described_by, of.decided).where(of.study.in_(chunk))
+        for study, key, at, by, decided in connection.execute(statement):
+            found[study] = (key, (at, by))
+            if decided:
+                settled.add(study)
+    return found, settled
 
 
 def _place_patients(
@@ -93,7 +94,12 @@ def _place_patients(
         if name not in first or one.rank < first[name][1].rank:
             first[name] = (description, one)
     keys: dict[tuple[str, str], int] = {}
-    columns = (patient_table.c.key, patient_table.c.described_at, patient_table.c.described_by)
+    columns = (
+        patient_table.c.key,
+        patient_table.c.described_at,
+        patient_table.c.described_by,
+        patient_table.c.decided,
+    )
     for name, (description, one) in first.items():
         row = {
             "patient_id": description.patient_id,
@@ -113,7 +119,7 @@ def _place_patients(
             tallies["patients"] += 1
             continue
         keys[name] = known[0]
-        if one.rank < (known[1], known[2]):
+        if not known.decided and one.rank < (known[1], known[2]):
             connection.execute(update(patient_table).where(patient_table.c.key == known[0]).values(**row))
     return keys
 
@@ -122,16 +128,20 @@ def _place_studies(
     connection: Connection,
     by_study: Mapping[str, Seen],
     described: Mapping[str, Description],
-    patients: Mapping[tuple[str, str], int],
     tallies: Counter[str],
 ) -> dict[str, int]:
-    known = _known_rows(connection, study_table, "study", by_study)
+    known, settled = _known_studies(connection, by_study)
     keys = {study: key for study, (key, _) in known.items()}
+    # What a decision described stays so, whatever is received.
+    telling = {
+        study: one
+        for study, one in by_study.items()
+        if study not in known or (study not in settled and one.rank < known[study][1])
+    }
+    patients = _place_patients(connection, [(described[study], one) for study, one in telling.items()], tallies)
     free = next_key(connection, study_table)
     rows: list[dict[str, Any]] = []
-    for study, one in by_study.items():
-        if study in known and known[study][1] <= one.rank:
-            continue
+    for study, one in telling.items():
         description = described[study]
         row = {
             "patient_key": patients[description.patient_id, description.issuer],
@@ -144,6 +154,7 @@ def _place_studies(
             "referring": description.referring,
             "described_at": one.receipt.received_at,
             "described_by": one.digest,
+            "first_received_at": one.receipt.received_at,
         }
         if study in known:
             connection.execute(update(study_table).where(study_table.c.key == keys[study]).values(**row))

@@ -1,22 +1,24 @@
 """Putting instances in their place: patient, study, series, version; the same for landed and for packed ones.
 
-Whatever describes a patient, a study or a series comes from the earliest received of its instances, so
-that a catalog rebuilt in another order says the same.
+Whatever describes a patient, a study or a series comes from the earliest received of its instances, unless a decision
+chose versions (see `in_force`), so that a catalog rebuilt in another order says the same.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, select, update
 
-from safelight.catalog.description import INSTANCE_NUMBER, decode
+from safelight.catalog.description import INSTANCE_NUMBER, OF_STUDY, Description, decode, describe
+from safelight.catalog.in_force import description_keys, description_name, follow_choices
 from safelight.catalog.lineage import Lineage, Seen, place_lineage
 from safelight.catalog.reading import chunks, next_key
 from safelight.catalog.rows import Standing
 from safelight.catalog.schema import encoding_table, origin_table, series_table, study_table, version_table
+from safelight.catalog.withdrawn import follow_rejections
 
 
 @dataclass(slots=True)
@@ -45,6 +47,9 @@ def place(connection: Connection, seen: Sequence[Seen]) -> Placed:
     lineage = place_lineage(connection, informative, placed.tallies)
     if fresh:
         _add_versions(connection, fresh, lineage, placed)
+    instances = [one.head.sop_instance for one in informative if one.has_study]
+    follow_choices(connection, instances, (study_key for study_key, _ in lineage.values()))
+    follow_rejections(connection, instances, (series_key for _, series_key in lineage.values()))
     return placed
 
 
@@ -119,6 +124,12 @@ def _add_versions(connection: Connection, fresh: Sequence[Seen], lineage: Lineag
     origins = _find_or_make(connection, origin_table, {_origin(one) for one in fresh})
     uids = {one.head.sop_instance for one in fresh if one.head.sop_instance and not one.opaque}
     known_uids = _places_of_uids(connection, uids)
+    said = {
+        one.digest: description_name(lineage[one.series_name][0], saying)
+        for one, saying in _descriptions(fresh)
+        if one.has_study
+    }
+    descriptions = description_keys(connection, dict.fromkeys(said.values()))
     growth: dict[tuple[int, int], _Growth] = {}
     free = next_key(connection, version_table)
     rows: list[dict[str, Any]] = []
@@ -141,6 +152,7 @@ def _add_versions(connection: Connection, fresh: Sequence[Seen], lineage: Lineag
                 "origin_key": origins[_origin(one)],
                 "study_key": study_key,
                 "series_key": series_key,
+                "description_key": descriptions[said[one.digest]] if one.digest in said else None,
                 "size": one.size,
                 "instance_number": decode(one.head.values.get(INSTANCE_NUMBER, b"")[:64]),
                 "opaque": one.opaque,
@@ -151,6 +163,17 @@ def _add_versions(connection: Connection, fresh: Sequence[Seen], lineage: Lineag
     connection.execute(version_table.insert(), rows)
     placed.tallies["instances_landed"] += len(rows)
     _grow(connection, growth)
+
+
+def _descriptions(seen: Iterable[Seen]) -> Iterator[tuple[Seen, Description]]:
+    """Give of each instance what it says; instances of one study mostly say the same."""
+    known: dict[tuple[bytes, ...], Description] = {}
+    for one in seen:
+        raw = tuple(one.head.values.get(tag, b"") for tag in OF_STUDY)
+        said = known.get(raw)
+        if said is None:
+            known[raw] = said = describe(one.head)
+        yield one, said
 
 
 def _places_of_uids(connection: Connection, uids: Iterable[str]) -> dict[str, set[tuple[int, int]]]:

@@ -58,7 +58,7 @@ class CopyRow:
 
 @dataclass(frozen=True, slots=True)
 class StudyRow:
-    """A study as its earliest received instance describes it, with what is held of it."""
+    """A study as a version in force describes it (see `in_force`), with what is held of it."""
 
     study: str
     patient_id: Personal

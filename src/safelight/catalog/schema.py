@@ -25,7 +25,7 @@ from sqlalchemy import (
 from safelight.catalog.errors import CatalogDamaged
 from safelight.core.clock import from_text, to_text
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 schema = MetaData()
 
@@ -79,6 +79,8 @@ patient_table = Table(
     _text("name"),
     _text("birth_date"),
     _text("sex"),
+    # Whether a decision chose the version that describes the patient.
+    Column("decided", Boolean, nullable=False, default=False),
     Column("described_at", Instant, nullable=False),
     Column("described_by", LargeBinary, nullable=False),
     UniqueConstraint("patient_id", "issuer"),
@@ -103,8 +105,14 @@ study_table = Table(
     _number("version_count"),
     _number("packed_count"),
     _number("bytes"),
+    # Of the instances and series counted, those that rejection notes withdrew (a series: all of it).
+    _number("withdrawn_count"),
+    _number("withdrawn_series_count"),
+    # Whether a decision chose the version that describes the study.
+    Column("decided", Boolean, nullable=False, default=False),
     Column("described_at", Instant, nullable=False),
     Column("described_by", LargeBinary, nullable=False),
+    Column("first_received_at", Instant, nullable=False),
     Column("last_received_at", Instant, nullable=False),
     Index("study_by_date", "study_date", "study_time"),
     Index("study_by_patient", "patient_key"),
@@ -112,8 +120,39 @@ study_table = Table(
     Index("study_by_receipt", "last_received_at"),
 )
 
+description_table = Table(
+    # What instances of a study say of it and its patient, each different saying once.
+    "description",
+    schema,
+    _key(),
+    Column("study_key", BigInteger, nullable=False),
+    _text("patient_id"),
+    _text("issuer"),
+    _text("patient_name"),
+    _text("birth_date"),
+    _text("sex"),
+    _text("study_date"),
+    _text("study_time"),
+    _text("accession"),
+    _text("study_id"),
+    _text("study_description"),
+    _text("referring"),
+    Index("description_by_study", "study_key"),
+)
+
+former_table = Table(
+    # By what a study was known before a decision; people still look for it there.
+    "former",
+    schema,
+    Column("what", String, primary_key=True),
+    Column("told", String, primary_key=True),
+    Column("study_key", BigInteger, primary_key=True),
+    Index("former_by_study", "study_key"),
+)
+
 name_table = Table(
-    # Every spelling of the patient's name that the instances of a study carry, folded for searching.
+    # Every spelling of the patient's name that the instances of a study carry, folded for searching; not those
+    # that a decision took out of force.
     "name",
     schema,
     Column("folded", String, primary_key=True),
@@ -135,6 +174,7 @@ series_table = Table(
     _number("version_count"),
     _number("packed_count"),
     _number("bytes"),
+    _number("withdrawn_count"),
     Column("described_at", Instant, nullable=False),
     Column("described_by", LargeBinary, nullable=False),
     UniqueConstraint("study_key", "series"),
@@ -172,10 +212,13 @@ version_table = Table(
     # Null when the data set names no study, or is opaque.
     Column("study_key", BigInteger),
     Column("series_key", BigInteger),
+    Column("description_key", BigInteger),
     _number("size"),
     _text("instance_number"),
     Column("opaque", Boolean, nullable=False),
     Column("packed", Boolean, nullable=False),
+    # Whether a rejection note withdrew the instance.
+    Column("withdrawn", Boolean, nullable=False, default=False),
     Column("received_at", Instant, nullable=False),
     Index("version_by_series", "study_key", "series_key"),
     Index("version_by_instance", "sop_instance"),

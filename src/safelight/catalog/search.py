@@ -1,9 +1,10 @@
 """Finding studies the way people ask: by patient, name, accession number, date, modality."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, or_, select
@@ -11,11 +12,16 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, exists, or_, sele
 from safelight.catalog.description import folded_search
 from safelight.catalog.errors import BadSearch
 from safelight.catalog.rows import SeriesRow, StudyRow
-from safelight.catalog.schema import name_table, patient_table, series_table, study_table
+from safelight.catalog.schema import former_table, name_table, patient_table, series_table, study_table
 from safelight.core.names import Personal
 
 LIMIT_MAX: Final = 10_000
 READ_STUDIES: Final = 500
+FORMER_MAX: Final = 10_000
+_NOT_TOLD: Final = frozenset(
+    ("key", "patient_key", "decided", "described_by", "withdrawn_count", "withdrawn_series_count")
+)
+NONE_BEFORE: Final[Mapping[str, set[int]]] = MappingProxyType({})
 _DATE: Final = re.compile(r"\d{8}\Z")
 _ESCAPE: Final = "\x1b"
 
@@ -41,11 +47,11 @@ class StudySearch:
 
 def find(connection: Connection, search: StudySearch) -> list[StudyRow]:
     """Return matching studies, newest study date first."""
-    return [study_row(row) for row in connection.execute(search_statement(search))]
+    return [study_row(row) for row in connection.execute(search_statement(search, _known_before(connection, search)))]
 
 
-def search_statement(search: StudySearch) -> Select[Any]:
-    """Return the query that answers a search.
+def search_statement(search: StudySearch, known_before: Mapping[str, set[int]] = NONE_BEFORE) -> Select[Any]:
+    """Return the query that answers a search; ``known_before`` are studies that a former number or name means.
 
     Raises:
         BadSearch: a date is none, or a limit is out of range.
@@ -56,12 +62,14 @@ def search_statement(search: StudySearch) -> Select[Any]:
     if search.study:
         statement = statement.where(like(study_table.c.study, search.study))
     if search.accession:
-        statement = statement.where(like(study_table.c.accession, search.accession))
+        fits = like(study_table.c.accession, search.accession)
+        statement = statement.where(_or_before(fits, known_before.get("accession")))
     if search.patient_id:
-        statement = statement.where(like(patient_table.c.patient_id, search.patient_id))
+        fits = like(patient_table.c.patient_id, search.patient_id)
+        statement = statement.where(_or_before(fits, known_before.get("patient_id")))
     if search.name:
-        named = select(name_table.c.study_key).where(_named(folded_search(search.name)))
-        statement = statement.where(study_table.c.key.in_(named))
+        named = select(name_table.c.study_key).where(_named(name_table.c.folded, folded_search(search.name)))
+        statement = statement.where(_or_before(study_table.c.key.in_(named), known_before.get("name")))
     if search.date_from:
         statement = statement.where(study_table.c.study_date >= read_date(search.date_from))
     if search.date_to:
@@ -149,7 +157,7 @@ def study_row(row: Row[Any]) -> StudyRow:
         versions=row.version_count,
         packed=row.packed_count,
         bytes=row.bytes,
-        first_received_at=row.described_at,
+        first_received_at=row.first_received_at,
         last_received_at=row.last_received_at,
     )
 
@@ -165,7 +173,7 @@ def one_study(connection: Connection, study: str) -> StudyRow | None:
 
 
 def _studies() -> Select[Any]:
-    columns = [column for column in study_table.columns if column.name not in ("key", "patient_key", "described_by")]
+    columns = [column for column in study_table.columns if column.name not in _NOT_TOLD]
     of_patient = (patient_table.c.patient_id, patient_table.c.issuer, patient_table.c.birth_date, patient_table.c.sex)
     source = study_table.join(patient_table, patient_table.c.key == study_table.c.patient_key)
     return select(*columns, *of_patient).select_from(source)
@@ -195,8 +203,29 @@ def begins(column: ColumnElement[str], start: str) -> ColumnElement[bool]:
     return (column >= start) & (column < start + "\U0010ffff")
 
 
-def _named(pattern: str) -> ColumnElement[bool]:
+def _named(column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
     """Match a name; one without wildcards must end where it ends, or where a component does."""
     if "*" in pattern or "?" in pattern:
-        return like(name_table.c.folded, pattern)
-    return or_(name_table.c.folded == pattern, begins(name_table.c.folded, pattern + "^"))
+        return like(column, pattern)
+    return or_(column == pattern, begins(column, pattern + "^"))
+
+
+def _known_before(connection: Connection, search: StudySearch) -> dict[str, set[int]]:
+    """Return the studies that were known by what is asked for until a decision, of which there are few."""
+    told = former_table.c
+    asked = {
+        "accession": like(told.told, search.accession) if search.accession else None,
+        "patient_id": like(told.told, search.patient_id) if search.patient_id else None,
+        "name": _named(told.told, folded_search(search.name)) if search.name else None,
+    }
+    found = {}
+    for what, fits in asked.items():
+        if fits is not None:
+            keys = select(told.study_key).where(told.what == what, fits).limit(FORMER_MAX)
+            found[what] = set(connection.execute(keys).scalars())
+    return found
+
+
+def _or_before(fits: ColumnElement[bool], known_before: set[int] | None) -> ColumnElement[bool]:
+    """Let what was known before be found as well; the usual query keeps its index."""
+    return or_(fits, study_table.c.key.in_(known_before)) if known_before else fits

@@ -57,6 +57,8 @@ class Selection:
 
     level: QueryLevel
     matches: Mapping[int, Match] = field(default_factory=dict)
+    hides_withdrawn: bool = False
+    """Whether what rejection notes withdrew is left out."""
 
 
 def fits(match: Match, value: str) -> bool:

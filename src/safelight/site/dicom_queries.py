@@ -1,7 +1,7 @@
 """C-FIND answered from the catalog."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from safelight.catalog.levels import given_at, matched_at
@@ -50,7 +50,7 @@ class ArchiveQueries:
             QueryRefused: no level, or nothing that narrows a query below the study.
         """
         query = read_query(inquiry.identifier, LEVELS_OF_MODEL[inquiry.model])
-        selection = selection_of(query)
+        selection = replace(selection_of(query), hides_withdrawn=self._site.settings.dicom.hide_rejected)
         # Whoever asks finds everything that was answered.
         self._site.arrivals.settle()
         limit = self._site.settings.dicom.query_answers_max
@@ -70,7 +70,8 @@ class ArchiveQueries:
         catalog = self._site.catalog
         for start in range(0, min(len(keys), limit), _ROWS_AT_ONCE):
             some = keys[start : min(start + _ROWS_AT_ONCE, limit)]
-            for row in catalog.level_rows(level, reply.tags, some):
+            hides = self._site.settings.dicom.hide_rejected
+            for row in catalog.level_rows(level, reply.tags, some, hides_withdrawn=hides):
                 yield shape.encode(reply.values(row))
         if len(keys) > limit:
             raise TooManyMatches(limit=limit)

@@ -1,6 +1,7 @@
 """C-GET and C-MOVE served from landing log and vault."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Final
 
 from safelight.catalog.rows import HoldingRow, LandedRow, VersionRow
@@ -68,6 +69,9 @@ class ArchiveRetrievals:
         """
         selection = _selection(inquiry)
         site = self._site
+        # Who names an instance by its own UID gets it, withdrawn or not: what was received stays provable.
+        hides = site.settings.dicom.hide_rejected and UNIQUE_KEY[QueryLevel.IMAGE] not in selection.matches
+        selection = replace(selection, hides_withdrawn=hides)
         # Whoever asks gets everything that was answered.
         site.arrivals.settle()
         limit = site.settings.dicom.query_answers_max

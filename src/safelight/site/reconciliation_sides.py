@@ -114,11 +114,13 @@ class SidesReader:
         rows |= {row for study in named if (row := self._catalog.study(study)) is not None}
         for one in exams:
             rows |= self._of_accession(one.registered.accession)
-        return rows
+        # Decisions are made of what was received, and are not undone by having been carried out.
+        return set(self._catalog.as_received(rows))
 
     def _of_accession(self, accession: str) -> set[StudyRow]:
         # What a search takes for any letter may stand in a number.
-        return {row for row in self._catalog.find(StudySearch(accession=accession)) if row.accession == accession}
+        found = self._catalog.as_received(self._catalog.find(StudySearch(accession=accession)))
+        return {row for row in found if row.accession == accession}
 
     def _rows_of_orders(self, orders: Sequence[Order], known: set[StudyRow]) -> set[StudyRow]:
         """Return what orders of the outage may have been done by before it."""
@@ -130,7 +132,7 @@ class SidesReader:
             if order.accession:
                 found |= self._of_accession(order.accession)
             if order.study and (row := self._catalog.study(order.study)) is not None:
-                found.add(row)
+                found |= set(self._catalog.as_received([row]))
         return found
 
     def _study(self, row: StudyRow) -> HeldStudy:

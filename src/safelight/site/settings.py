@@ -58,6 +58,7 @@ class DicomSettings:
     data_set_bytes_max: int = 16 * 2**30
     query_answers_max: int = 100_000
     commitment_minutes_max: float = 60.0
+    hide_rejected: bool = True
 
 
 @dataclass(frozen=True, slots=True)

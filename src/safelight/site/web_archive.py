@@ -1,7 +1,7 @@
 """What is held, as the DICOMweb door asks for it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from safelight.catalog.levels import given_at, matched_at
 from safelight.catalog.rows import HoldingRow, LandedRow, VersionRow
@@ -55,11 +55,17 @@ class WebArchive:
         self._site = site
 
     def instances(self, study: str, series: str = "", instance: str = "") -> Sequence[VersionRow]:
-        """Return the current version of each instance that was received so far, in the order of a series."""
+        """Return the current version of each instance that was received so far, in the order of a series.
+
+        What rejection notes withdrew is left out, unless the instance is named.
+        """
         self._site.arrivals.settle()
         found = self._site.catalog.instances(study, series or None)
         if instance:
             found = [version for version in found if version.sop_instance == instance]
+        elif self._site.settings.dicom.hide_rejected:
+            withdrawn = {one.sop_instance for one in self._site.catalog.rejections(study)}
+            found = [version for version in found if version.sop_instance not in withdrawn]
         return sorted(found, key=_place_in_series)
 
     def matched_at(self, level: QueryLevel) -> frozenset[int]:
@@ -73,8 +79,9 @@ class WebArchive:
     def find(self, selection: Selection, tags: tuple[int, ...], offset: int, limit: int) -> Found:
         """Return what matches of everything that was received so far."""
         self._site.arrivals.settle()
-        page = self._site.catalog.level_page(selection, offset, limit)
-        rows = self._site.catalog.level_rows(selection.level, tags, page.keys)
+        hides = self._site.settings.dicom.hide_rejected
+        page = self._site.catalog.level_page(replace(selection, hides_withdrawn=hides), offset, limit)
+        rows = self._site.catalog.level_rows(selection.level, tags, page.keys, hides_withdrawn=hides)
         return Found(tags, rows, page.versions, page.is_more)
 
     def opened(self, versions: Sequence[VersionRow]) -> Iterator[HeldInstance]:
