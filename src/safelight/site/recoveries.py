@@ -228,6 +228,7 @@ def _settings(site: Site, told: Mapping[str, Any]) -> Settings:
         bytes_per_second_max=int(rate * 1e6) if rate else None,
         backoff_seconds=1,
         ordered_by=tuple(name for name in ORDERING if told.get(name)),
+        drill=str(told.get("drill") or ""),
     )
 
 
