@@ -173,6 +173,8 @@ def _show(document: dict[str, Any]) -> None:
             bound = _seconds(one[f"{name}_seconds"])
             line = f"  {one['side']:<10} {one['of']:<18} {name.upper()} {bound:>12}  {one[name].replace('-', ' ')}"
             click.secho(line, fg=VERDICTS[one[name]])
+    for why in document["exposure_because"]:
+        click.echo(f"  would have been lost: {why}")
     for one in document["injects"]:
         if one["answered_after_seconds"] is not None:
             click.secho(f"  {one['answered_after_seconds'] / 60:5.1f} min  {one['tells']}", bold=True)

@@ -73,12 +73,14 @@ class Started:
     target: str
     limit: int | None
     exposure_seconds: float | None
-    """What would have been lost at this moment."""
+    """What of the images would have been lost at this moment."""
     reason: str
     by: str
     objectives: tuple[Objective, ...] = ()
     script: str = ""
     injects: tuple[Inject, ...] = ()
+    exposure_because: tuple[str, ...] = ()
+    """In words, where that exposure came from."""
     not_executed: tuple[str, ...] = ()
     """What a recovery needs and this type of drill does not try."""
 

@@ -24,10 +24,14 @@ STEPS: Final = (
     "Evidence checked by the script in it, without Safelight",
 )
 REHEARSAL: Final = "tier-restore"
+REAL_FILES_FROM_MEGABYTES: Final = 40
 
 
 def demonstrate_drill(folder: Path, megabytes: int) -> bool:
-    """Run it in ``folder``, which is emptied first; return whether every objective was met and the evidence holds."""
+    """Run it in ``folder``, which is emptied first; return whether the tier came back within every RTO.
+
+    The RPO is told and not judged: a vault that pulls learns of new studies from a census, and shows no zero.
+    """
     folder = folder.absolute()
     if folder.exists():
         shutil.rmtree(folder)
@@ -37,7 +41,7 @@ def demonstrate_drill(folder: Path, megabytes: int) -> bool:
     with show.shown():
         document = run.go()
     run.tell(document)
-    return bool(document["succeeded"])
+    return bool(document["objectives"]) and all(one["rto"] == "met" for one in document["objectives"])
 
 
 class _Run:
@@ -72,7 +76,9 @@ class _Run:
         from safelight.site.rehearsal.hospital import generate
 
         self._show.begin(0)
-        made = generate(self._folder / "hospital", size_bytes=self._megabytes * 10**6)
+        # The real files alone are larger than a small hospital.
+        size, real = self._megabytes * 10**6, self._megabytes >= REAL_FILES_FROM_MEGABYTES
+        made = generate(self._folder / "hospital", size_bytes=size, with_real_files=real)
         self._production.start()
         sent = self._production.fill(made.images)
         write_plan(self._plan, example_texts("400-bed", date.today()))
@@ -147,6 +153,8 @@ class _Run:
                 measured = "unknown" if one[name] == "not-measured" else f"{value:,.1f} s"
                 table.add_row(f"{one['side']} {one['of']} {name.upper()}", told, measured, one[name].replace("-", " "))
         console.print(table)
+        for why in document["exposure_because"]:
+            console.print(f"RPO: {why}", highlight=False)
         console.print(f"\n[bold]Not executed[/bold] ({len(document['not_executed'])})")
         for one in document["not_executed"]:
             console.print(f"  {one}", highlight=False)

@@ -55,6 +55,7 @@ def document_of(state: DrillState) -> dict[str, Any]:
         "covers": list(started.covers),
         "target": started.target,
         "exposure_seconds": started.exposure_seconds,
+        "exposure_because": list(started.exposure_because),
         **measures_document(state),
         "recovery": state.recovery,
         "evidence_sha256": state.evidence,

@@ -47,7 +47,7 @@ from safelight.site.outages import phase_of
 from safelight.site.peers import find_peer
 from safelight.site.plan_folder import PlanFolder
 from safelight.site.saying import deciding, signed
-from safelight.site.status import exposure_of
+from safelight.site.status import because_of, exposure_of
 
 RUNNABLE = (DrillKind.RESTORE_TIER, DrillKind.TABLE_TOP)
 _driven: set[str] = set()
@@ -189,9 +189,11 @@ def _started(site: Site, told: Mapping[str, Any], reason: str, by: str) -> Start
         title, injects = _script(told, folder, planned, disruption)
         return replace(started, script=title, injects=injects)
     site.arrivals.settle()
-    exposure = exposure_of(site.home, site.settings, site.catalog, journal)
+    exposure = exposure_of(site.home, site.settings, site.catalog, journal, images_only=True)
     target = _target(site, told, plan, planned)
-    return replace(started, target=target, exposure_seconds=exposure.seconds)
+    return replace(
+        started, target=target, exposure_seconds=exposure.seconds, exposure_because=tuple(because_of(exposure))
+    )
 
 
 def _script(
