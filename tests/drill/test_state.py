@@ -93,6 +93,14 @@ def test_a_table_top_asks_what_is_not_answered_yet_and_ends_with_the_last_answer
     assert decide(folded(*facts)) == Finish()
 
 
+@pytest.mark.parametrize("late", [Restoring("1", NOW, "8"), Restored("1", NOW), Sealed("1", NOW, "other")])
+@pytest.mark.parametrize("ended", [RESTORE, (*RESTORE[:3], Abandoned("1", NOW, "late", "who"))])
+def test_what_a_recovery_tells_of_a_drill_that_is_over_changes_nothing(late: Fact, ended: tuple[Fact, ...]) -> None:
+    assert folded(*ended, late) == folded(*ended)
+    with pytest.raises(OutOfTurn):
+        folded(*ended, Resumed("1", NOW, "again", "who"))
+
+
 @pytest.mark.parametrize(
     "fact",
     [

@@ -94,9 +94,14 @@ def next_phase(phase: Phase, event: Event) -> Phase:
 def fold(state: DrillState, fact: Fact) -> DrillState:
     """Take one fact in.
 
+    What the facts of a recovery or of a bundle tell is taken as it comes: they are nobody's word about the drill, and
+    may be recorded when the drill is over.
+
     Raises:
         OutOfTurn: it does not fit.
     """
+    if isinstance(fact, Restoring | Restored | Sealed) and state.phase is not Phase.RUNNING:
+        return state
     state = replace(state, phase=next_phase(state.phase, _EVENTS.get(type(fact), Event.GOES_ON)))
     match fact:
         case Started():

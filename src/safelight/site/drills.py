@@ -88,6 +88,10 @@ def run(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
         if told.get("resume"):
             state = drill_of(site.records.journal, str(told["resume"]))
             assert state.started is not None
+            _look_for_outages(site)
+            if state.started.target:
+                # What was a scratch PACS last week may be in service now.
+                _judge(site, state.started.target, _plan_told(told))
             state = _record(site, state, Resumed(state.started.drill, site.clock.now(), reason, by))
         else:
             started = _started(site, told, reason, by)
@@ -130,6 +134,8 @@ def say(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
         if told["what"] == "abandon":
             reason, by = signed(told)
             fact = Abandoned(number, now, reason, by)
+            if state.phase is Phase.RUNNING and state.recovery and state.restored_at is None:
+                _hold_restore(site, state.recovery, reason, by)
         elif told["what"] == "shown":
             fact = Asked(number, now, str(told["inject"]))
         else:
@@ -151,14 +157,11 @@ def _record(site: Site, state: DrillState, fact: Recorded) -> DrillState:
 
 def _started(site: Site, told: Mapping[str, Any], reason: str, by: str) -> Started:
     journal = site.records.journal
-    phase = phase_of(journal)
-    if phase not in QUIET_PHASES:
-        raise HospitalAway(phase=phase)
+    _look_for_outages(site)
     drills = drills_of(journal)
     if running := [number for number, one in drills.items() if one.phase is Phase.RUNNING]:
         raise DrillRuns(drill=running[0])
-    folder = Path(told["plan"]) if told.get("plan") else None
-    plan = PlanFolder(folder).read().plan if folder else None
+    folder, plan = Path(told.get("plan") or ""), _plan_told(told)
     planned = rehearsal_named(plan, str(told["rehearsal"])) if plan and told.get("rehearsal") else None
     kind = planned.kind if planned else DrillKind(told["type"])
     if kind not in RUNNABLE:
@@ -197,11 +200,11 @@ def _started(site: Site, told: Mapping[str, Any], reason: str, by: str) -> Start
 
 
 def _script(
-    told: Mapping[str, Any], folder: Path | None, planned: Rehearsal | None, disruption: Disruption
+    told: Mapping[str, Any], folder: Path, planned: Rehearsal | None, disruption: Disruption
 ) -> tuple[str, tuple[Inject, ...]]:
     if told.get("script"):
         return read_script("script", str(told["script"]))
-    if planned and planned.script and folder:
+    if planned and planned.script:
         return read_script(planned.script, script_text(folder, planned.script))
     return read_script(f"tabletop_{disruption}.yaml", shipped_script(disruption))
 
@@ -210,9 +213,28 @@ def _target(site: Site, told: Mapping[str, Any], plan: Plan | None, planned: Reh
     text = str(told.get("rehearsal_target") or (planned.target if planned else "") or "")
     if not text:
         raise NoRehearsalTarget
+    return _judge(site, text, plan)
+
+
+def _judge(site: Site, text: str, plan: Plan | None) -> str:
     peer = find_peer(site.home.peers, text)
     refuse_production(place_of(peer), production_places(site.home, site.settings, site.records.journal, plan))
     return str(peer)
+
+
+def _plan_told(told: Mapping[str, Any]) -> Plan | None:
+    return PlanFolder(Path(told["plan"])).read().plan if told.get("plan") else None
+
+
+def _look_for_outages(site: Site) -> None:
+    phase = phase_of(site.records.journal)
+    if phase not in QUIET_PHASES:
+        raise HospitalAway(phase=phase)
+
+
+def _hold_restore(site: Site, recovery: str, reason: str, by: str) -> None:
+    if not recoveries.state_of(site.records.journal, recovery).paused:
+        recoveries.pause(site, {"number": recovery, "reason": reason, "by": by})
 
 
 def _do(site: Site, state: DrillState, command: Command, told: Mapping[str, Any], report: Report) -> None:
