@@ -185,8 +185,16 @@ def _show(document: dict[str, Any]) -> None:
         click.echo(f"  not executed: {one}")
     if document["evidence_sha256"]:
         click.echo(f"  evidence {document['evidence_sha256']}")
-    ended = "every objective met" if document["succeeded"] else "not a success"
+    ended = _ended(document)
     click.secho(f"  {document['state']}: {ended}", fg="green" if document["succeeded"] else "yellow")
+
+
+def _ended(document: dict[str, Any]) -> str:
+    if not document["succeeded"]:
+        return "not a success"
+    if document["injects"]:
+        return "every open item has an owner"
+    return "every objective met" if document["objectives"] else "every study confirmed; held against no objective"
 
 
 def _seconds(value: float | None) -> str:

@@ -83,7 +83,7 @@ def document_of(state: DrillState) -> dict[str, Any]:
 
 
 def succeeded(state: DrillState) -> bool:
-    """Say whether a drill may make its rehearsal green: done, whole, within what was claimed and asked for."""
+    """Say whether a drill is done, whole, and within what was claimed and asked for, if anything was."""
     if state.phase is not Phase.DONE or state.started is None:
         return False
     if state.measured is None:
@@ -94,9 +94,16 @@ def succeeded(state: DrillState) -> bool:
     return bool(tiers) and all(one.confirmed == one.studies for one in tiers) and good.issuperset(told)
 
 
+def _proves(state: DrillState) -> bool:
+    """Say whether a drill makes its rehearsal green: a restore that nothing was held against proves nothing."""
+    return succeeded(state) and (
+        state.measured is None or (state.started is not None and bool(state.started.objectives))
+    )
+
+
 def _standing(plan: Plan, one: Rehearsal, drills: dict[str, DrillState], today: date) -> dict[str, Any]:
     held = [
-        Held(number, state.ended_at.astimezone().date(), succeeded(state), state.started.covered_digest)
+        Held(number, state.ended_at.astimezone().date(), _proves(state), state.started.covered_digest)
         for number, state in drills.items()
         if state.started and state.ended_at and state.phase is Phase.DONE and state.started.rehearsal == one.id
     ]
