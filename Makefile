@@ -17,7 +17,7 @@ PAGES := $(shell find web -type f -not -path '*/node_modules/*' -not -path 'web/
 PART ?= all
 PYTEST_FLAGS ?=
 
-.PHONY: help setup check format lint types contracts pages fast test soak demo demo-downtime bench docs lock clean
+.PHONY: help setup check format lint types contracts pages fast test soak demo demo-downtime demo-drill bench docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -78,6 +78,9 @@ demo: setup ## a rehearsal hospital loses its PACS and gets it back, in under th
 
 demo-downtime: setup ## a day without PACS and RIS: carry on, come back, reconcile, in under five minutes
 	$(BIN)/safelight rehearsal day $(BUILD)/demo-downtime
+
+demo-drill: setup ## a drill from plan to evidence: restore a tier into a scratch PACS, in under two minutes
+	$(BIN)/safelight rehearsal drill $(BUILD)/demo-drill
 
 bench: setup ## Safelight beside its peers, in one table (PART=receive|send|vault|memory|scale|hl7|query|retrieve, QUICK=1)
 	@PYTHON=$(BIN)/python tools/backup-peers

@@ -34,6 +34,7 @@ COMMANDS: Final = {
         "safelight.cli.reconciliation:reconciliation",
         "After an outage: match, correct, send, until none is open.",
     ),
+    "drill": ("safelight.cli.drill:drill", "Rehearse: restore a tier into a scratch PACS, or sit at a table; measure."),
     "evidence": ("safelight.cli.evidence:evidence", "Export and verify sealed, signed evidence."),
     "rehearsal": ("safelight.cli.rehearsal:rehearsal", "Generate a rehearsal hospital; run the demonstration."),
 }

@@ -183,6 +183,8 @@ def _show_plan(document: dict[str, Any]) -> None:
 
 def _show_outcome(document: dict[str, Any]) -> None:
     click.secho(f"Recovery {document['number']}  to {document['target']}  ({document['recipe']})", bold=True)
+    if document["drill"]:
+        click.echo(f"  a rehearsal: drill {document['drill']}")
     for tier in document["tiers"]:
         eta = ""
         if tier["eta_seconds"] and tier["settled"] < tier["studies"]:

@@ -53,3 +53,13 @@ def day(folder: Path) -> int:
     from safelight.site.downtime_demonstration import rehearse_day
 
     return 0 if rehearse_day(folder) else EXIT_OBJECTIVE_NOT_MET
+
+
+@rehearsal.command("drill")
+@click.argument("folder", type=DIRECTORY)
+@click.option("--megabytes", type=click.IntRange(1), default=40, show_default=True, help="Size of the hospital.")
+def rehearse_drill(folder: Path, megabytes: int) -> int:
+    """Run a drill from plan to evidence: restore a tier into a scratch PACS, measure, check the seal without us."""
+    from safelight.site.drill_demonstration import demonstrate_drill
+
+    return 0 if demonstrate_drill(folder, megabytes) else EXIT_OBJECTIVE_NOT_MET

@@ -130,6 +130,7 @@ def _manifest(record: RecoveryRecord, members: Sequence[tuple[str, bytes]], *, w
             "size_bytes": sum(study.size_bytes for study in record.studies),
             "outcomes": dict(outcomes),
         },
+        **({"drill": dict(record.drill)} if record.drill is not None else {}),
         "all_confirmed": all_confirmed(record),
         "levels": dict(record.levels),
         "remarks": {remark.code: remark.count for remark in record.remarks},

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 
 class Outcome(StrEnum):
@@ -158,3 +159,5 @@ class RecoveryRecord:
     open_kinds: frozenset[str] = frozenset()
     """Kinds of journal entries that name no study and may be shown word for word."""
     packs: Sequence[PackRecord] = ()
+    drill: Mapping[str, Any] | None = None
+    """Of a drill: what it was held against and what it measured, as JSON."""

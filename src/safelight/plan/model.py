@@ -16,6 +16,7 @@ from safelight.plan.practice import (
     Pack,
     Priors,
     Procedure,
+    Rehearsal,
     Retention,
     Review,
     Runbook,
@@ -70,6 +71,7 @@ class Plan:
     packs: tuple[Pack, ...] = told("Where copies of this plan lie.", ())
     retention: tuple[Retention, ...] = told("Images that stay longer.", ())
     drills: tuple[Drill, ...] = told("Rehearsals and what they measured.", ())
+    rehearsals: tuple[Rehearsal, ...] = told("Drills that come again and again.", ())
     reviews: tuple[Review, ...] = told("Meetings, with attendance.", ())
     actions: tuple[Action, ...] = told("What somebody promised to do until when.", ())
     treatments: tuple[Treatment, ...] = told("Findings that were accepted or mitigated, by whom, until when.", ())

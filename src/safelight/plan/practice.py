@@ -166,6 +166,21 @@ class Drill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """A drill that comes again and again."""
+
+    id: str = told("A short name.")
+    kind: DrillKind = told("How real it is.")
+    disruption: Disruption = told("Which disruption is played.")
+    every: timedelta = told("How old the last one may become, such as `90 d`.")
+    systems: tuple[str, ...] = told("What it covers; a change of one of them makes the last one stale.", ref="systems")
+    owner: str = told("Who sees to it.", ref="people")
+    target: str | None = told("Where a restore goes, `AET@HOST:PORT`: a PACS that nobody works with.", None)
+    limit: int | None = told("How many studies are restored at most; without it, the first tier.", None)
+    script: str | None = told("A table-top's own script: a file in the folder `scripts` of the plan.", None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
     """A meeting about this plan."""
 

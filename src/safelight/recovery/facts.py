@@ -55,6 +55,8 @@ class Settings:
     bytes_per_second_max: int | None = None
     ordered_by: tuple[str, ...] = ()
     """Which lists that a person gave say who goes first; they name patients and are not kept."""
+    drill: str = ""
+    """The drill that this recovery rehearses; empty for one that the hospital needs."""
 
 
 @dataclass(frozen=True, slots=True)

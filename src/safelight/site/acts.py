@@ -133,6 +133,7 @@ WITH_PROGRESS: Final[Mapping[str, str]] = {
     "protection.census": "census:census",
     "reconciliation.compare": "reconciliation:look",
     "reconciliation.send": "reconciliation:send",
+    "drill.run": "drills:run",
     "recovery.start": "recoveries:start",
     "recovery.resume": "recoveries:resume",
 }
@@ -153,6 +154,7 @@ AT_ONCE: Final[Mapping[str, str]] = {
     "console.certificate.renew": "certificate_renewal:renew_certificate",
     "reconciliation.decide": "reconciliation:decide",
     "reconciliation.undo": "reconciliation:undo",
+    "drill.say": "drills:say",
     "recovery.pause": "recoveries:pause",
     "recovery.release": "recovery_release:release",
     "evidence.export": "evidence:export_evidence",

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 from safelight import VERSION
 from safelight.core.disk import write_file
 from safelight.core.errors import UsageError
+from safelight.drill.facts import KINDS as DRILL_KINDS
 from safelight.evidence.bundle import write_bundle
 from safelight.evidence.record import (
     Asked,
@@ -40,6 +41,7 @@ from safelight.recovery.facts import (
 )
 from safelight.recovery.recipes import NOT_BROUGHT_BACK
 from safelight.recovery.state import Progress, RecoveryState, Stage
+from safelight.site.drill_records import drill_measures
 from safelight.site.opened import Site
 from safelight.site.recoveries import side_effects_of, state_of
 
@@ -127,10 +129,14 @@ def record_of(site: Site, number: str | None) -> RecoveryRecord:
     assert settings is not None and state.started_at is not None
     excerpt: list[ExcerptEntry] = []
     facts: list[Fact] = []
-    for entry in journal.entries(kinds=KINDS):
-        if entry.facts.get("recovery") != state.recovery:
+    for entry in journal.entries(kinds=(*KINDS, *DRILL_KINDS)):
+        if entry.kind in DRILL_KINDS:
+            if not settings.drill or entry.facts.get("drill") != settings.drill:
+                continue
+        elif entry.facts.get("recovery") != state.recovery:
             continue
-        facts.append(from_entry(entry.kind, entry.facts))
+        else:
+            facts.append(from_entry(entry.kind, entry.facts))
         line = write_line(entry.position, entry.at, entry.kind, entry.facts)
         excerpt.append(ExcerptEntry(entry.position, entry.kind, journal.hash_at(entry.position - 1), entry.hash, line))
     compared = {fact.study: fact for fact in facts if isinstance(fact, StudyCompared)}
@@ -182,8 +188,9 @@ def record_of(site: Site, number: str | None) -> RecoveryRecord:
         tags_coerced=sorted({tag for one in compared.values() for tag in one.coerced}),
         not_brought_back=NOT_BROUGHT_BACK,
         journal=excerpt,
-        open_kinds=OPEN_KINDS,
+        open_kinds=OPEN_KINDS | frozenset(DRILL_KINDS),
         packs=_packs(site, state),
+        drill=drill_measures(journal, settings.drill) if settings.drill else None,
     )
 
 

@@ -26,9 +26,12 @@ def downtime_state(journal: Journal) -> DowntimeState:
 
 def is_refilling(journal: Journal) -> bool:
     """Say whether the last refill that began is not finished."""
-    last = ""
+    last, drills = "", set[Any]()
     for entry in journal.entries(kinds=REFILL_KINDS):
-        last = entry.kind
+        if entry.kind == FactKind.RECOVERY_STARTED and rehearsed_by(entry):
+            drills.add(entry.facts["recovery"])
+        if entry.facts["recovery"] not in drills:
+            last = entry.kind
     return last == FactKind.RECOVERY_STARTED
 
 
@@ -60,6 +63,13 @@ def scope_document(scope: Scope, known: ScopeState) -> dict[str, Any]:
     }
 
 
+def rehearsed_by(entry: Entry) -> str:
+    """Return the drill that a recovery which began belongs to; empty when the hospital needs it."""
+    settings = entry.facts.get("settings")
+    return str(settings.get("drill") or "") if isinstance(settings, Mapping) else ""
+
+
 def _goes_to_an_archive(entry: Entry) -> bool:
     settings = entry.facts.get("settings")
-    return isinstance(settings, Mapping) and "@" in str(settings.get("target", ""))
+    is_archive = isinstance(settings, Mapping) and "@" in str(settings.get("target", ""))
+    return is_archive and not rehearsed_by(entry)

@@ -153,6 +153,7 @@ def document_of(state: RecoveryState) -> dict[str, Any]:
         "target": state.settings.target,
         "recipe": state.probe.recipe if state.probe else state.settings.recipe,
         "state": "finished" if state.finished else "paused" if state.paused else "running",
+        "drill": state.settings.drill or None,
         "started_at": to_text(state.started_at),
         "studies": len(state.studies),
         "confirmed": state.count(Stage.CONFIRMED),
@@ -228,6 +229,7 @@ def _settings(site: Site, told: Mapping[str, Any]) -> Settings:
         bytes_per_second_max=int(rate * 1e6) if rate else None,
         backoff_seconds=1,
         ordered_by=tuple(name for name in ORDERING if told.get(name)),
+        drill=str(told.get("drill") or ""),
     )
 
 

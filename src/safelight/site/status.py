@@ -137,8 +137,10 @@ def placements_of(home: Home, settings: Settings) -> list[tuple[str, Path]]:
     return [("home", home.vault), *second]
 
 
-def exposure_of(home: Home, settings: Settings, catalog: Catalog, journal: Journal) -> Exposure:
-    """Judge what would be lost right now."""
+def exposure_of(
+    home: Home, settings: Settings, catalog: Catalog, journal: Journal, *, images_only: bool = False
+) -> Exposure:
+    """Judge what would be lost right now; of images only, without the journal's entries that are not sealed yet."""
     now = SystemClock().now()
     known = catalog.exposure_inputs(settings.vault.copies_min)
     protection = settings.protection
@@ -157,7 +159,7 @@ def exposure_of(home: Home, settings: Settings, catalog: Catalog, journal: Journ
             oldest_unpacked_at=known.oldest_unpacked_at,
             oldest_lacking_copies_at=known.oldest_lacking_copies_at,
             oldest_claimed_unprotected_at=known.oldest_claimed_unprotected_at,
-            oldest_unsealed_at=oldest_unsealed,
+            oldest_unsealed_at=None if images_only else oldest_unsealed,
             sources=sources,
             feeds=feeds,
         ),

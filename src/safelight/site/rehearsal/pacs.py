@@ -68,7 +68,7 @@ class RehearsalPacs:
                 self.process.kill()
 
 
-def pacs_in(folder: Path, own_port: int) -> RehearsalPacs:
+def pacs_in(folder: Path, own_port: int, title: str = "PACS") -> RehearsalPacs:
     """Set up a PACS in a folder; it knows Safelight at ``own_port``, and does not run yet."""
     port = free_port()
     place = folder / "pacs"
@@ -83,7 +83,7 @@ def pacs_in(folder: Path, own_port: int) -> RehearsalPacs:
             "Name": "Rehearsal PACS",
             "StorageDirectory": str(place / "storage"),
             "IndexDirectory": str(place / "storage"),
-            "DicomAet": "PACS",
+            "DicomAet": title,
             "DicomPort": port,
             "HttpServerEnabled": False,
             "DicomAlwaysAllowEcho": True,
@@ -101,7 +101,7 @@ def pacs_in(folder: Path, own_port: int) -> RehearsalPacs:
         (place / "orthanc.json").write_text(json.dumps(settings))
         return RehearsalPacs("Orthanc", place, port, [orthanc, str(place / "orthanc.json")])
     config = (
-        f"[DEFAULT]\nae_title: PACS\nport: {port}\nmax_pdu: 131072\nacse_timeout: 30\ndimse_timeout: 30\n"
+        f"[DEFAULT]\nae_title: {title}\nport: {port}\nmax_pdu: 131072\nacse_timeout: 30\ndimse_timeout: 30\n"
         f"network_timeout: 30\nbind_address: 127.0.0.1\ninstance_location: {place}/storage\n"
         f"database_location: {place}/storage/index.sqlite\n"
         f"[SAFELIGHT]\naddress: 127.0.0.1\nport: {own_port}\n"

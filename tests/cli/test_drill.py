@@ -1,0 +1,81 @@
+"""The drill commands as people and programs type them."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.hl7_house import make_home
+from support.served_home import PROGRAM, free_port
+
+WHO = ["--reason", "practice", "--by", "A. Admin"]
+SCRIPT = """title: Two calls
+injects:
+  - {id: one, tells: It is slow., it: Who says so?, radiology: Whom do you tell?}
+  - {id: two, tells: It is gone., it: What now?, radiology: Where do you look?}
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return make_home(tmp_path, free_port()).directory
+
+
+def run(home: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    command = [PROGRAM, "drill", *arguments, "--home", str(home)]
+    return subprocess.run(command, input=given, capture_output=True, check=False, text=True, timeout=60)
+
+
+def test_a_table_top_is_played_from_the_terminal_cut_off_gone_on_with_and_ages(home: Path, tmp_path: Path) -> None:
+    plan, script = tmp_path / "plan", tmp_path / "s.yaml"
+    script.write_text(SCRIPT)
+    subprocess.run([PROGRAM, "plan", "init", str(plan), "--example", "400-bed"], check=True, capture_output=True)
+    before = run(home, "list", "--plan", str(plan), "--json")
+    assert before.returncode == 1
+    assert {one["why"] for one in json.loads(before.stdout)["planned"]} == {"never done"}
+
+    table_top = ["run", "--plan", str(plan), "--rehearsal", "table-top", "--script", str(script), *WHO]
+    cut = run(home, *table_top, given="Omar\nPaula\nTry the pager\nomar\n\n")
+    assert "Ask radiology" in cut.stderr
+    assert cut.returncode == 130, "the terminal was gone before the second inject was answered"
+    again = run(home, "run", "--type", "table-top", *WHO, "--json")
+    assert json.loads(again.stderr)["error"]["code"] == "drill.runs"
+
+    answers = tmp_path / "a.yaml"
+    answers.write_text("answers: [{inject: two, it: Restore, radiology: At the scanner}]")
+    done = run(home, "run", "--resume", "1", "--answers", str(answers), *WHO, "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["state"], told["succeeded"]) == (0, "done", True)
+    assert told["open_items"] == [{"what": "Try the pager", "owner": "omar", "inject": "one"}]
+    assert [one["it"] for one in told["injects"]] == ["Omar", "Restore"]
+    assert "Try the pager" in run(home, "report").stdout
+
+    colours = _colours(run(home, "list", "--plan", str(plan), "--json"))
+    assert colours == {"tier-restore": "red", "table-top": "green"}
+    systems = plan / "systems.yaml"
+    systems.write_text(systems.read_text().replace("name: PACS\n", "name: The new PACS\n"))
+    assert _colours(run(home, "list", "--plan", str(plan), "--json"))["table-top"] == "red"
+
+
+def _colours(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    return {one["rehearsal"]: one["colour"] for one in json.loads(done.stdout)["planned"]}
+
+
+def test_a_restore_is_refused_without_a_target_into_production_and_in_an_outage(home: Path) -> None:
+    restore = ["run", "--type", "restore-tier", *WHO, "--json"]
+    assert _code(run(home, *restore)) == "drill.no-rehearsal-target"
+    with (home / "safelight.toml").open("a") as settings:
+        settings.write('\n[reconciliation]\ntarget = "PACS@127.0.0.1:104"\n')
+    assert _code(run(home, *restore, "--rehearsal-target", "X@localhost:104")) == "drill.production-target"
+    dry = run(home, *restore, "--rehearsal-target", "X@localhost:105", "--dry-run")
+    assert dry.returncode == 0
+    assert json.loads(run(home, "list", "--json").stdout)["drills"] == [], "nothing of this was recorded"
+    subprocess.run(
+        [PROGRAM, "downtime", "declare", "--scope", "pacs", *WHO, "--home", str(home)], check=True, capture_output=True
+    )
+    assert _code(run(home, *restore, "--rehearsal-target", "X@localhost:105")) == "drill.hospital-away"
+
+
+def _code(done: subprocess.CompletedProcess[str]) -> str:
+    return str(json.loads(done.stderr)["error"]["code"])
