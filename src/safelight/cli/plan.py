@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from safelight.cli.options import DIRECTORY, json_option, print_json
+from safelight.cli.plan_documents import plan_pack, plan_print
 from safelight.cli.plan_impact import impact, impact_arrivals
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 
@@ -27,6 +28,8 @@ def plan() -> None:
 
 plan.add_command(impact)
 plan.add_command(impact_arrivals)
+plan.add_command(plan_print)
+plan.add_command(plan_pack)
 
 
 @plan.command("init")
@@ -97,16 +100,18 @@ def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
     from safelight.plan.signature import agreement
     from safelight.plan.words import Side
     from safelight.site.plan_assessment import objectives_document
+    from safelight.site.plan_documents import stale_packs
     from safelight.site.plan_folder import PlanFolder
 
     on_disk = PlanFolder(folder)
     read = on_disk.read().plan
+    stale = stale_packs(read)
     agreed = agreement(read, on_disk.signatures())
     rows = objectives_document(read)
     waiting = {str(side): list(agreed.missing(side)) for side in Side}
     if as_json:
         head = {"title": read.plan.title, "hospital": read.plan.hospital, "version": read.plan.version}
-        print_json({**head, "approved": agreed.approved, "unsigned": waiting, "objectives": rows})
+        print_json({**head, "approved": agreed.approved, "unsigned": waiting, "objectives": rows, "stale_packs": stale})
         return
     click.secho(f"{read.plan.title}, {read.plan.hospital}, version {read.plan.version}", bold=True)
     state = "approved by both sides" if agreed.approved else "NOT approved: "
@@ -114,6 +119,8 @@ def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
     click.echo(f"{state}{told}")
     for why in agreed.refused:
         click.secho(f"A signature does not count: {why}", fg="red")
+    for pack in stale:
+        click.secho(f"Pack {pack['pack']} at {pack['site']} is version {pack['version']}: replace it", fg="yellow")
     click.echo()
     line = "{:<24}{:<18}{:>10} {:>12} {:>12} {:>12} {:>14}"
     click.echo(line.format("service", "disruption", "tolerance", "IT says", "estimate", "measured", "RPO bears/IT"))

@@ -40,8 +40,12 @@ def canonical(value: Any) -> bytes:
 
 
 def digests(plan: Plan) -> dict[str, str]:
-    """Return the SHA-256 of each part that can be signed."""
-    return {name: hashlib.sha256(canonical(value)).hexdigest() for name, value in objects(plan)}
+    """Return the SHA-256 of each part that is signed.
+
+    Where packs lie is a register that grows after signing, and nothing that the sides agree on.
+    """
+    signed = ((name, value) for name, value in objects(plan) if not name.startswith("packs/"))
+    return {name: hashlib.sha256(canonical(value)).hexdigest() for name, value in signed}
 
 
 @dataclass(frozen=True, slots=True)

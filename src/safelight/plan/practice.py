@@ -129,6 +129,7 @@ class Pack:
     form: PackForm = told("In which form.")
     version: str = told("Of which version of the plan.")
     holder: str | None = told("Who has it.", None, ref="people")
+    made_on: date | None = told("When it was made.", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,74 @@
+"""The plan and the downtime pack on paper."""
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from safelight.cli.options import DIRECTORY, json_option, print_json
+from safelight.plan.words import PackForm
+
+folder_argument = click.argument("folder", type=DIRECTORY)
+to_option = click.option("--to", "to", type=DIRECTORY, required=True, help="The folder to write both files to.")
+
+
+@click.command("print")
+@folder_argument
+@to_option
+@json_option
+def plan_print(folder: Path, to: Path, as_json: bool) -> None:
+    """Write the plan as PDF and HTML, in the order of NIST SP 800-34 A.3; who has not signed stands on page one."""
+    from safelight.site.plan_documents import print_plan
+    from safelight.site.plan_folder import PlanFolder
+
+    told = print_plan(PlanFolder(folder), to, datetime.now().astimezone())
+    if as_json:
+        print_json(told)
+        return
+    click.echo(f"Version {told['version']}: {', '.join(told['files'])}")
+
+
+@click.command("pack")
+@folder_argument
+@to_option
+@click.option("--home", "home_directory", type=DIRECTORY, help="Take reserved numbers and today's schedule from here.")
+@click.option("--site", help="Where the pack will lie: a site of the plan; else the first where radiology works.")
+@click.option("--holder", help="Who will have it: a person of the plan.")
+@click.option(
+    "--form",
+    type=click.Choice([PackForm.PRINTED.value, PackForm.ISOLATED_LAPTOP.value]),
+    default=PackForm.PRINTED.value,
+    show_default=True,
+    help="In which form it will lie there.",
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be written and registered.")
+@json_option
+def plan_pack(
+    folder: Path,
+    to: Path,
+    home_directory: Path | None,
+    site: str | None,
+    holder: str | None,
+    form: str,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Write the downtime pack as PDF and as one HTML file for a laptop without network, and register it in the plan.
+
+    With --home it holds names of patients: keep it as you keep request forms.
+    """
+    from safelight.site.home import Home
+    from safelight.site.plan_documents import PackAsked, make_pack
+    from safelight.site.plan_folder import PlanFolder
+
+    home = Home.at(home_directory) if home_directory else None
+    asked = PackAsked(site, holder, PackForm(form), home)
+    told = make_pack(PlanFolder(folder), to, datetime.now().astimezone(), asked, dry_run=dry_run)
+    if as_json:
+        print_json(told)
+        return
+    click.echo(f"Pack {told['serial']} of version {told['version']}, for {told['site']}, {told['form']}:")
+    click.echo(f"  {told['numbers']} numbers, {told['exams']} exams of today")
+    click.echo(
+        "Nothing was written." if dry_run else f"  {', '.join(told['files'])}; registered: {told['registered_in']}"
+    )

@@ -1,0 +1,203 @@
+"""The plan on paper: its sections in the order of NIST SP 800-34 A.3, and the downtime pack; each one page of HTML."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.resources import files
+from typing import Any, Final
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+from markupsafe import Markup
+
+from safelight.core.span import span_text
+from safelight.plan.inventory import Person
+from safelight.plan.model import Plan
+from safelight.plan.picture import picture
+from safelight.plan.practice import Procedure, Runbook
+from safelight.plan.printed_lines import SIDES, lines, spoken
+from safelight.plan.signature import Signature, agreement
+from safelight.plan.words import Phase, Side
+
+TEMPLATES: Final = ("base.html.jinja", "parts.jinja", "plan.html.jinja", "pack.html.jinja")
+SECTIONS: Final = {
+    "activation": (Phase.DETECT, Phase.CONTAIN),
+    "recovery": (Phase.DOWNTIME, Phase.ANALOG, Phase.FAILOVER, Phase.RESTORE, Phase.REPLAY),
+    "concurrent": (Phase.FAILBACK,),
+    "validation": (Phase.VALIDATE,),
+    "cleanup": (Phase.RECONCILE,),
+    "detailed": (Phase.UPGRADE,),
+    "all": tuple(Phase),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseSides:
+    """What both sides do in a phase."""
+
+    name: str
+    it: tuple[Procedure | Runbook, ...]
+    radiology: tuple[Procedure | Runbook, ...]
+
+    @property
+    def written(self) -> bool:
+        """Whether either side has anything."""
+        return bool(self.it or self.radiology)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Whom to call, and whom when that person is not reached."""
+
+    what: str
+    person: Person
+    deputy: Person | None
+
+
+@dataclass(frozen=True, slots=True)
+class PackFacts:
+    """What a pack says beside its plan."""
+
+    serial: str
+    place: str
+    holder: str
+    blocks: Sequence[Mapping[str, Any]] = ()
+    schedule: Sequence[Sequence[str]] | None = None
+    """Lines of today's schedule; None where no home was asked."""
+
+
+def plan_html(
+    plan: Plan, signatures: Sequence[Signature], objectives: Sequence[Mapping[str, Any]], at: datetime
+) -> str:
+    """Return the whole plan."""
+    agreed = agreement(plan, signatures)
+    foot = f"{plan.plan.title} · {plan.plan.hospital} · version {plan.plan.version} · printed {at.date()}"
+    foot += "" if agreed.approved else " · NOT APPROVED"
+    missing = {side: Counter(name.partition("/")[0] for name in agreed.missing(side)) for side in Side}
+    sections = [name for name in Plan.__dataclass_fields__ if any(name in counts for counts in missing.values())]
+    names = {one.id: one.name for one in plan.people}
+    # What `agreement` refused is told apart from what counts; it is named by who and when.
+    counted = [
+        one for one in signatures if not any(why.startswith(f"{one.person}, {one.at}:") for why in agreed.refused)
+    ]
+    return _filled_in(
+        "plan.html.jinja",
+        plan,
+        title=f"{plan.plan.title}, {plan.plan.hospital}",
+        foot=foot,
+        made_on=at.date().isoformat(),
+        approved=agreed.approved,
+        refused=agreed.refused,
+        unsigned=[{"side": one, "count": sum(missing[one].values())} for one in Side if missing[one]],
+        open_sections=[
+            {"name": name.replace("_", " "), **{str(side): missing[side][name] for side in Side}} for name in sections
+        ],
+        signatures=[
+            (names.get(one.person, one.person), SIDES[one.side], one.at[:16], one.version, one.reason)
+            for one in counted
+        ],
+        objectives=objectives,
+        # Its texts are escaped where it is drawn.
+        map=Markup(picture(plan)),  # noqa: S704
+    )
+
+
+def pack_html(
+    plan: Plan,
+    signatures: Iterable[Signature],
+    objectives: Sequence[Mapping[str, Any]],
+    at: datetime,
+    pack: PackFacts,
+) -> str:
+    """Return a downtime pack; serial and date stand on every page."""
+    foot = f"Pack {pack.serial} · made {at.date()} · plan version {plan.plan.version} · {plan.plan.hospital}"
+    return _filled_in(
+        "pack.html.jinja",
+        plan,
+        title=f"Downtime pack {pack.serial}, {plan.plan.hospital}",
+        foot=foot,
+        made_on=at.date().isoformat(),
+        made_at=at.strftime("%Y-%m-%d %H:%M %Z"),
+        approved=agreement(plan, signatures).approved,
+        objectives=objectives,
+        serial=pack.serial,
+        place=pack.place,
+        holder=pack.holder,
+        blocks=pack.blocks,
+        schedule=pack.schedule,
+        cards=_cards(plan),
+    )
+
+
+def calls(plan: Plan) -> list[Call]:
+    """Return whom to call, in order: who declares first, then each role once a person."""
+    people = {one.id: one for one in plan.people}
+    found = []
+    if plan.declaration:
+        successor = people.get(plan.declaration.successor or "")
+        found += [Call("declares the downtime", people[one], successor) for one in plan.declaration.declarer]
+    for role in plan.roles:
+        what = spoken(role.kind)
+        found.append(Call(what, people[role.person], people.get(role.deputy or "")))
+    return found
+
+
+def phases(plan: Plan, asked: Iterable[Phase]) -> list[PhaseSides]:
+    """Return what both sides do in each phase that is asked for."""
+    written: list[Procedure | Runbook] = [*plan.runbooks, *plan.procedures]
+    return [
+        PhaseSides(
+            str(phase),
+            tuple(one for one in written if one.phase == phase and one.side == Side.IT),
+            tuple(one for one in written if one.phase == phase and one.side == Side.RADIOLOGY),
+        )
+        for phase in asked
+    ]
+
+
+def _cards(plan: Plan) -> list[dict[str, Any]]:
+    people = {one.id: one for one in plan.people}
+    order = list(Phase)
+    unsorted: list[Procedure | Runbook] = [*plan.runbooks, *plan.procedures]
+    written = sorted(unsorted, key=lambda one: order.index(one.phase))
+    return [
+        {
+            "what": spoken(role.kind),
+            "side": role.side,
+            "person": people[role.person],
+            "deputy": people.get(role.deputy or ""),
+            "steps": [
+                {"do": step.do, "takes": step.takes, "phase": str(one.phase)}
+                for one in written
+                for step in one.steps
+                if step.who == role.id
+            ],
+        }
+        for role in plan.roles
+    ]
+
+
+def _filled_in(name: str, plan: Plan, **told: Any) -> str:
+    folder = files("safelight.plan") / "printed"
+    texts = {one: folder.joinpath(one).read_text("utf-8") for one in TEMPLATES}
+    environment = Environment(
+        loader=DictLoader(texts), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    people = {one.id: one.name for one in plan.people}
+    systems = {one.id: one.name for one in plan.systems}
+    procedures = {one.id: one.name for one in plan.procedures}
+    roles = {one.id: spoken(one.kind) for one in plan.roles}
+    environment.filters |= {
+        "span": _span,
+        "side": lambda side: SIDES[side],
+        "person": lambda one: people.get(one, "nobody"),
+        "system": lambda one: systems[one],
+        "role": lambda one: roles[one],
+        "procedure": lambda one: procedures[one],
+    }
+    shown = {section: phases(plan, asked) for section, asked in SECTIONS.items()}
+    return environment.get_template(name).render(plan=plan, calls=calls(plan), phases=shown, lines=lines(plan), **told)
+
+
+def _span(span: timedelta | None) -> str:
+    return "—" if span is None else span_text(span)

@@ -1,0 +1,177 @@
+"""The plan and the downtime pack as files: PDF, and one HTML file that needs nothing from elsewhere."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from markupsafe import Markup
+
+from safelight.core.errors import StateError, UsageError
+from safelight.plan.model import Plan
+from safelight.plan.printing import PackFacts, pack_html, plan_html
+from safelight.plan.words import PackForm
+from safelight.site.home import Home
+from safelight.site.plan_assessment import objectives_document
+from safelight.site.plan_folder import PlanFolder
+
+LABELS_A_BLOCK_MAX: Final = 60
+EXAMS_MAX: Final = 5000
+
+
+class NoSuchPlace(UsageError):
+    """The plan does not know this site or this person."""
+
+    code: ClassVar[str] = "site.no-such-place"
+    hint: ClassVar[str] = "Name a site (--site) and a person (--holder) of the plan by their ids."
+
+
+class ScheduleTooLong(StateError):
+    """Today's schedule has more exams than a pack can hold, and none must be left out."""
+
+    code: ClassVar[str] = "site.schedule-too-long"
+    hint: ClassVar[str] = "Make the pack without --home, and export the worklist: safelight catalog worklist --json"
+
+
+@dataclass(frozen=True, slots=True)
+class PackAsked:
+    """Where a pack will lie, with whom, and from which home its numbers and schedule come."""
+
+    site: str | None
+    holder: str | None
+    form: PackForm
+    home: Home | None
+
+
+def print_plan(folder: PlanFolder, to: Path, at: datetime) -> dict[str, Any]:
+    """Write `plan.pdf` and `plan.html`."""
+    plan = folder.read().plan
+    html = plan_html(plan, folder.signatures(), objectives_document(plan), at)
+    return {"version": plan.plan.version, "files": _written(to, "plan", html)}
+
+
+def make_pack(folder: PlanFolder, to: Path, at: datetime, asked: PackAsked, *, dry_run: bool = False) -> dict[str, Any]:
+    """Write `downtime-pack.pdf` and `downtime-pack.html`, then add the pack to the plan's register.
+
+    Raises:
+        NoSuchPlace: the plan does not know the site or the holder.
+        ScheduleTooLong: today has more exams than a pack holds.
+    """
+    plan = folder.read().plan
+    site = asked.site or next((one.id for one in plan.sites if one.radiology), "")
+    sites = {one.id: one.name for one in plan.sites}
+    people = {one.id: one.name for one in plan.people}
+    if site not in sites or (asked.holder is not None and asked.holder not in people):
+        raise NoSuchPlace(site=site, holder=asked.holder or "")
+    serial = next_serial(plan)
+    text = _register_line(plan, serial, site, asked, at)
+    folder.check_with(text)
+    facts = PackFacts(
+        serial,
+        sites[site],
+        people.get(asked.holder or "", "nobody"),
+        _blocks(asked.home) if asked.home else (),
+        _schedule(asked.home, at) if asked.home else None,
+    )
+    html = pack_html(plan, folder.signatures(), objectives_document(plan), at, facts)
+    told: dict[str, Any] = {"serial": serial, "site": site, "holder": asked.holder, "form": str(asked.form)}
+    told |= {"version": plan.plan.version, "numbers": sum(len(one["labels"]) for one in facts.blocks)}
+    told |= {"exams": len(facts.schedule or ()), "dry_run": dry_run}
+    if dry_run:
+        return {**told, "files": [], "registered_in": None}
+    written = _written(to, "downtime-pack", html)
+    return {**told, "files": written, "registered_in": folder.add_file(f"pack-{serial}", text)}
+
+
+def next_serial(plan: Plan) -> str:
+    """Return the serial that follows the highest one of the register."""
+    found = (re.fullmatch(r"P-(\d{1,9})", one.id) for one in plan.packs)
+    return f"P-{1 + max((int(one[1]) for one in found if one), default=0):03}"
+
+
+def stale_packs(plan: Plan) -> list[dict[str, Any]]:
+    """Return the packs that are of another version than the plan; whoever holds one must be given a new one."""
+    return [
+        {"pack": one.id, "version": one.version, "site": one.site, "holder": one.holder}
+        for one in plan.packs
+        if one.version != plan.plan.version
+    ]
+
+
+def _register_line(plan: Plan, serial: str, site: str, asked: PackAsked, at: datetime) -> str:
+    told = {"id": serial, "site": site, "form": str(asked.form), "version": plan.plan.version}
+    told |= {"holder": asked.holder} if asked.holder else {}
+    cells = ", ".join(f"{name}: {json.dumps(value)}" for name, value in told.items())
+    return f"packs:\n  - {{{cells}, made_on: {at.date().isoformat()}}}\n"
+
+
+def _blocks(home: Home) -> list[dict[str, Any]]:
+    from safelight.downtime.code128 import code128_svg
+    from safelight.downtime.labels import WORDS
+    from safelight.site.exams import exams_of, numbers_of
+    from safelight.site.status import looked_at
+
+    with looked_at(home) as (_, journal):
+        numbers = numbers_of(journal)
+        exams = exams_of(journal).values()
+    taken = {one.registered.accession for one in exams} | {one.registered.person.patient_id for one in exams}
+    told = []
+    for block in numbers.blocks.values():
+        free = [one for one in numbers.texts(block) if one not in taken]
+        shown = free[:LABELS_A_BLOCK_MAX]
+        # Drawn by us: nothing of the text itself is in it.
+        labels = [{"text": one, "bars": Markup(code128_svg(one))} for one in shown]  # noqa: S704
+        what = WORDS[numbers.ranges[block.range].of]
+        more = {"labels": labels, "more": len(free) - len(shown), "last": free[-1] if free else ""}
+        told.append({"number": block.number, "site": block.site, "device": block.device, "what": what, **more})
+    return told
+
+
+def _schedule(home: Home, at: datetime) -> list[tuple[str, ...]]:
+    from safelight.site.hl7_worklist import worklist_document
+
+    day = at.strftime("%Y%m%d")
+    steps = worklist_document(home, {"date_from": day, "date_to": day, "limit": EXAMS_MAX + 1})["steps"]
+    if len(steps) > EXAMS_MAX:
+        raise ScheduleTooLong(exams_max=EXAMS_MAX)
+    return [_scheduled(one) for one in steps]
+
+
+def _scheduled(step: Mapping[str, Any]) -> tuple[str, ...]:
+    told, patient = step["attributes"], step["patient"]
+    time = told.get("ScheduledProcedureStepStartTime", "")
+    exam = told.get("ScheduledProcedureStepDescription") or told.get("RequestedProcedureDescription", "")
+    return (
+        f"{time[:2]}:{time[2:4]}" if len(time) >= 4 else time,
+        " ".join(filter(None, (told.get("Modality", ""), told.get("ScheduledStationAETitle", "")))),
+        patient.get("PatientName", ""),
+        step["patient_id"],
+        patient.get("PatientBirthDate", ""),
+        exam,
+        told.get("AccessionNumber", ""),
+        "☐",
+    )
+
+
+def _written(to: Path, stem: str, html: str) -> list[str]:
+    from safelight.evidence.report import report_pdf
+
+    pdf = report_pdf(html)
+    to.mkdir(parents=True, exist_ok=True)
+    return [_write(to / f"{stem}.pdf", pdf), _write(to / f"{stem}.html", html.encode("utf-8"))]
+
+
+def _write(file: Path, content: bytes) -> str:
+    # Numbers of people, and patients of the day, stand in it: for the owner alone.
+    draft = file.with_name(f".{file.name}.draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(file)
+    return str(file)

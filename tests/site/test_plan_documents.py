@@ -1,0 +1,213 @@
+"""The plan and the downtime pack on paper, read back: every section, embedded fonts, nothing from elsewhere."""
+
+import json
+import re
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from playwright.sync_api import sync_playwright
+
+from safelight.cli.main import program
+from safelight.findings.rules_downtime import r36
+from safelight.plan.practice import Pack
+from safelight.plan.signature import agreement
+from safelight.plan.words import PackForm
+from safelight.site.plan_assessment import facts_of
+from safelight.site.plan_documents import NoSuchPlace, PackAsked, make_pack, print_plan, stale_packs
+from safelight.site.plan_folder import PlanFolder, example_texts, write_plan
+from support.browser import CHROMIUM, FLAGS
+from support.hl7_house import make_home
+
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+PRINTED = PackAsked("main", "paula", PackForm.PRINTED, None)
+IN_ORDER = (
+    "Plan approval",
+    "1 Introduction",
+    "1.1 Background",
+    "1.2 Scope",
+    "1.3 Assumptions",
+    "2 Concept of operations",
+    "2.1 System description",
+    "2.2 Overview of three phases",
+    "2.3 Roles",
+    "3 Activation and notification",
+    "3.1 Activation criteria",
+    "3.2 Notification",
+    "3.3 Outage assessment",
+    "4 Recovery",
+    "4.1 Sequence",
+    "4.2 Recovery procedures",
+    "4.3 Escalation",
+    "5 Reconstitution",
+    "5.1 Concurrent",
+    "5.2 Validation data",
+    "5.3 Validation functionality",
+    "5.4 Recovery declaration",
+    "5.5 Notifications",
+    "5.6 Cleanup",
+    "5.7 Offsite",
+    "5.8 Data backup",
+    "5.9 Event",
+    "5.10 Deactivation",
+    "Appendix A",
+    "Appendix B",
+    "Appendix C",
+    "Appendix D",
+    "Appendix E",
+    "Appendix F",
+    "Appendix G",
+    "Appendix H",
+    "Appendix I",
+    "Appendix J",
+    "Appendix K",
+    "Appendix L: Business impact analysis",
+    "Four values of each objective",
+    "Appendix M",
+)
+IN_PACK = (
+    "Call tree",
+    "When a downtime is declared",
+    "Contacts",
+    "Vendors",
+    "Reserved numbers",
+    "Role cards",
+    "Procedures by phase",
+    "What is restored when",
+    "Form: request for imaging",
+    "Form: log of exams",
+    "Form: reading, and call with read-back",
+    "Form: outage assessment",
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> PlanFolder:
+    texts = example_texts("400-bed", NOW.date())
+    texts["plan.yaml"] = texts["plan.yaml"].replace("Ines Albrecht", "Ines <Albrecht>")
+    write_plan(tmp_path / "plan", texts)
+    return PlanFolder(tmp_path / "plan")
+
+
+def pages(file: Path) -> list[str]:
+    told = subprocess.run(["pdftotext", "-layout", file, "-"], capture_output=True, text=True, check=True).stdout
+    return told.split("\f")[:-1]
+
+
+def assert_stands_alone(pdf: Path, html: Path, heads: Sequence[str]) -> None:
+    fonts = subprocess.run(["pdffonts", pdf], capture_output=True, text=True, check=True).stdout.splitlines()[2:]
+    assert fonts
+    assert all("DejaVu" in line and re.search(r"\byes +yes +yes\b", line) for line in fonts), fonts
+    text, at = "\n".join(pages(pdf)), 0
+    for head in heads:
+        found = re.search(rf"^ *{re.escape(head)}", text[at:], re.MULTILINE)
+        assert found, head
+        at += found.end()
+    page = html.read_text("utf-8")
+    assert not re.search(r"<(script|link|img|iframe|object|base)\b|@import|@font-face|\bsrc=|href=\"(?!#)", page)
+    assert not re.search(r"url\((?!#)", page)
+    assert "Ines &lt;Albrecht&gt;" in page
+    assert "Ines <Albrecht>" in text
+
+
+def test_the_plan_stands_in_the_order_of_the_standard_and_page_one_says_what_is_unsigned(
+    folder: PlanFolder, tmp_path: Path
+) -> None:
+    print_plan(folder, tmp_path / "paper", NOW)
+    assert_stands_alone(tmp_path / "paper/plan.pdf", tmp_path / "paper/plan.html", IN_ORDER)
+    first = pages(tmp_path / "paper/plan.pdf")[0]
+    count = len(agreement(folder.read().plan, ()).signed)
+    assert f"IT has {count} parts to sign" in " ".join(first.split())
+    assert "actions" in first
+    assert "1 Introduction" not in first
+
+
+def test_a_pack_says_its_serial_on_every_page_and_is_registered_without_unsigning_the_plan(
+    folder: PlanFolder, tmp_path: Path
+) -> None:
+    before = agreement(folder.read().plan, ()).signed
+    told = make_pack(folder, tmp_path / "usb", NOW, PRINTED)
+    assert_stands_alone(tmp_path / "usb/downtime-pack.pdf", tmp_path / "usb/downtime-pack.html", IN_PACK)
+    for page in pages(tmp_path / "usb/downtime-pack.pdf"):
+        assert "Pack P-003 · made 2026-11-24 · plan version 1.0" in page
+    plan = folder.read().plan
+    known = {one.id: one for one in plan.packs}
+    form, made_on = PackForm.PRINTED, NOW.date()
+    assert known["P-003"] == Pack(id="P-003", site="main", form=form, version="1.0", holder="paula", made_on=made_on)
+    assert agreement(plan, ()).signed == before
+    assert told["registered_in"] == "pack-P-003.yaml"
+    assert (tmp_path / "usb/downtime-pack.html").stat().st_mode & 0o077 == 0
+
+
+def test_a_pack_is_stale_once_the_plan_has_another_version(folder: PlanFolder, tmp_path: Path) -> None:
+    make_pack(folder, tmp_path / "usb", NOW, PRINTED)
+    assert stale_packs(folder.read().plan) == []
+    file = folder.path / "plan.yaml"
+    file.write_text(file.read_text().replace('version: "1.0"', 'version: "1.1"'))
+    plan = folder.read().plan
+    assert {one["pack"] for one in stale_packs(plan)} == {"P-001", "P-002", "P-003"}
+    assert "packs/P-003" in {hit.subject for hit in r36(facts_of(plan, NOW.date()))}
+    assert make_pack(folder, tmp_path / "usb", NOW, PRINTED, dry_run=True)["serial"] == "P-004"
+    assert "P-004" not in {one.id for one in folder.read().plan.packs}
+
+
+def test_a_pack_for_nobody_the_plan_knows_is_not_made(folder: PlanFolder, tmp_path: Path) -> None:
+    for asked in (
+        PackAsked("moon", "paula", PackForm.PRINTED, None),
+        PackAsked("main", "nobody", PackForm.PRINTED, None),
+    ):
+        with pytest.raises(NoSuchPlace):
+            make_pack(folder, tmp_path / "usb", NOW, asked)
+    assert not (tmp_path / "usb").exists()
+
+
+def test_a_pack_from_a_home_has_its_labels_and_all_of_today_and_says_so_at_the_command_line(
+    folder: PlanFolder, tmp_path: Path
+) -> None:
+    home = str(make_home(tmp_path).directory)
+
+    def run(*words: str) -> dict[str, object]:
+        told = CliRunner().invoke(program, [*words, "--home", home, "--json"], catch_exceptions=False)
+        assert told.exit_code == 0, told.output
+        return dict(json.loads(told.stdout))
+
+    who = ("--reason", "test", "--by", "A. Admin")
+    run("downtime", "numbers", "reserve", "--for", "accession", "--prefix", "DT", "--first", "1", "--last", "999", *who)
+    run(
+        *("downtime", "numbers", "allot", "--for", "accession", "--count", "70", "--site", "main", "--device", "CT1"),
+        *who,
+    )
+    today = f"{datetime.now().astimezone():%Y-%m-%d}"
+    lines = [f"P{n},Berg^Ana,A{n:03},CT,{today},08:00\n" for n in range(210)]
+    (tmp_path / "extract.csv").write_text("MRN,Name,Accession,Modality,Date,Time\n" + "".join(lines))
+    run("gateway", "worklist", "import", str(tmp_path / "extract.csv"))
+    told = run("plan", "pack", str(folder.path), "--to", str(tmp_path / "usb"), "--form", "isolated-laptop")
+    assert (told["numbers"], told["exams"], told["form"]) == (60, 210, "isolated-laptop")
+    text = "\n".join(pages(tmp_path / "usb/downtime-pack.pdf"))
+    assert "DT060" in text
+    assert "DT061" not in text
+    assert "10 more in this block: up to DT070" in text
+    assert all(f"A{n:03}" in text for n in range(210))
+    assert "Berg" not in json.dumps(told)
+
+
+@pytest.mark.peer
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+def test_a_pack_opens_from_a_file_with_the_network_off(folder: PlanFolder, tmp_path: Path) -> None:
+    make_pack(folder, tmp_path / "usb", NOW, PRINTED)
+    file = (tmp_path / "usb/downtime-pack.html").as_uri()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        context = browser.new_context(offline=True)
+        asked: list[str] = []
+        context.on("request", lambda request: asked.append(request.url))
+        page = context.new_page()
+        page.goto(file)
+        assert page.locator("h1").inner_text() == "Downtime pack P-003"
+        page.get_by_role("link", name="Forms").click()
+        assert page.locator("#forms").is_visible()
+        assert {url.partition("#")[0] for url in asked} == {file}
+        browser.close()
