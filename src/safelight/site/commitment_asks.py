@@ -18,6 +18,7 @@ from safelight.journal.journal import Journal
 from safelight.journal.kinds import FactKind
 from safelight.site.commitment_record import CommitmentAsks
 from safelight.site.home import Home
+from safelight.site.outages import rehearsed_by
 from safelight.site.peers import find_peer
 from safelight.site.saying import signed
 from safelight.site.status import looked_at
@@ -81,10 +82,17 @@ def ask(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refilled(journal: Journal) -> list[str]:
-    """Return the studies that the last recovery has compared."""
+    """Return the studies that the last recovery has compared; what a drill restored is at no archive of ours."""
     recovery = ""
     studies: list[str] = []
-    for entry in journal.entries(kinds=[FactKind.RECOVERY_STUDY_COMPARED]):
+    drills: set[object] = set()
+    for entry in journal.entries(kinds=[FactKind.RECOVERY_STARTED, FactKind.RECOVERY_STUDY_COMPARED]):
+        if entry.kind == FactKind.RECOVERY_STARTED:
+            if rehearsed_by(entry):
+                drills.add(entry.facts["recovery"])
+            continue
+        if entry.facts["recovery"] in drills:
+            continue
         if entry.facts["recovery"] != recovery:
             recovery, studies = str(entry.facts["recovery"]), []
         studies.append(str(entry.facts["study"]))

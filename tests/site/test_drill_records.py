@@ -1,0 +1,78 @@
+"""What a drill leaves in the journal is read as a drill, and as nothing that the hospital went through."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from safelight.core.clock import SetClock
+from safelight.core.signing import SigningKey
+from safelight.downtime.outage import Event, Said, Scope
+from safelight.downtime.phase import Phase as ScopePhase
+from safelight.drill.facts import Finished, Measured, TierMeasured, to_body
+from safelight.drill.facts import Started as DrillStarted
+from safelight.drill.state import Phase
+from safelight.journal.journal import Journal
+from safelight.journal.kinds import FactKind
+from safelight.recovery.facts import Level, Settings, Started, StudyCompared
+from safelight.recovery.facts import to_body as recovery_body
+from safelight.site.commitment_asks import refilled
+from safelight.site.drill_records import drill_measures, drill_of
+from safelight.site.outages import downtime_state, is_refilling
+
+NOW = datetime(2026, 3, 2, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal.create(tmp_path / "journal.db", SetClock(NOW), "node", SigningKey.generate())
+
+
+def _recovery(journal: Journal, number: str, study: str, drill: str = "") -> None:
+    settings = Settings("PACS@127.0.0.1:104", "generic", Level.ATTRIBUTES, "US", "why", "who", drill=drill)
+    started = Started(number, NOW, settings)
+    journal.append(started.kind, recovery_body(started))
+    compared = StudyCompared(number, NOW, study, Level.BYTES, "get", 1, 1, 1.0, {"bytes": 1})
+    journal.append(compared.kind, recovery_body(compared))
+
+
+def _begun(journal: Journal) -> None:
+    started = DrillStarted(
+        "1", NOW, "restore-tier", "", "hardware", (), "", "PACS@127.0.0.1:104", None, 0.0, "why", "who"
+    )
+    journal.append(started.kind, to_body(started))
+    _recovery(journal, "2", "1.2.9", drill="1")
+
+
+def test_a_drill_moves_no_phase_and_is_not_asked_commitment_for(journal: Journal) -> None:
+    said = Said(Event.DECLARED, Scope.PACS, 1, NOW, NOW, "broke", "who")
+    journal.append(said.kind, said.to_body())
+    _begun(journal)
+    assert downtime_state(journal).scope(Scope.PACS, NOW).phase is ScopePhase.DOWNTIME
+    assert not is_refilling(journal)
+    assert refilled(journal) == []
+    _recovery(journal, "3", "1.2.3")
+    assert downtime_state(journal).scope(Scope.PACS, NOW).phase is ScopePhase.RECOVERY
+    assert is_refilling(journal)
+    journal.append(FactKind.RECOVERY_FINISHED, {"recovery": "2"})
+    assert is_refilling(journal), "that was the drill's"
+    assert refilled(journal) == ["1.2.3"]
+
+
+def test_a_bundle_counts_when_it_can_tell_what_was_measured_and_a_second_one_changes_nothing(journal: Journal) -> None:
+    _begun(journal)
+    sealed = {"recovery": "2", "first": 1, "last": 2}
+    journal.append(FactKind.EVIDENCE_SEALED, {**sealed, "sha256": "early"})
+    journal.append(FactKind.RECOVERY_FINISHED, {"recovery": "2"})
+    assert drill_of(journal, None).evidence == ""
+    assert drill_measures(journal, "1") is None
+    measured = Measured("1", NOW, "2", (TierMeasured("emergency", 1, 1, 2.0, 0.0),))
+    journal.append(measured.kind, to_body(measured))
+    journal.append(FactKind.EVIDENCE_SEALED, {**sealed, "sha256": "right"})
+    journal.append(Finished.kind, to_body(Finished("1", NOW)))
+    journal.append(FactKind.EVIDENCE_SEALED, {**sealed, "sha256": "again"})
+    state = drill_of(journal, "1")
+    assert (state.phase, state.evidence, state.recovery) == (Phase.DONE, "right", "2")
+    told = drill_measures(journal, "1")
+    assert told is not None
+    assert told["tiers"][0]["rto_seconds"] == 2.0
