@@ -64,6 +64,14 @@ def await_answers(door: ArchiveDoor) -> dict[str, Any]:
     raise AssertionError("no answer came")
 
 
+def await_findings(door: ArchiveDoor, subjects: list[str]) -> None:
+    """Wait until these stand open: a finding follows the record of the answer."""
+    deadline = time.monotonic() + 20
+    while [one.subject for one in door.site.catalog.findings(code="gateway.commitment-not-given")] != subjects:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_orthanc_answers_over_its_own_association_what_it_holds_and_what_not(tmp_path: Path) -> None:
     instances = [invented(1, 1, number) for number in range(1, 4)]
     with open_archive(tmp_path) as door, orthanc(tmp_path / "orthanc", door.site.settings.dicom.port) as peer:
@@ -75,13 +83,11 @@ def test_orthanc_answers_over_its_own_association_what_it_holds_and_what_not(tmp
         assert (told["instances"], told["answered"]) == (3, 0)
         (request,) = await_answers(door)["requests"]
         assert request["failed"] == {instances[2].sop_instance: "0112H"}
-        assert [one.subject for one in door.site.catalog.findings(code="gateway.commitment-not-given")] == [
-            f"PACS {STUDY}"
-        ]
+        await_findings(door, [f"PACS {STUDY}"])
         send(peer, instances[2])
         ask(door, peer)
         assert [one["failed"] for one in await_answers(door)["requests"]][1] == {}
-        assert not door.site.catalog.findings(code="gateway.commitment-not-given")
+        await_findings(door, [])
 
 
 def test_another_safelight_answers_on_the_same_association(tmp_path: Path) -> None:
