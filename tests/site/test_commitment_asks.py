@@ -1,6 +1,7 @@
 """Asking other archives for storage commitment: Orthanc, which answers by an association of its own, and ourselves."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
