@@ -187,6 +187,7 @@ def test_a_pack_from_a_home_has_its_labels_and_all_of_today_and_says_so_at_the_c
     told = run("plan", "pack", str(folder.path), "--to", str(tmp_path / "usb"), "--form", "isolated-laptop")
     assert (told["numbers"], told["exams"], told["form"]) == (60, 210, "isolated-laptop")
     text = "\n".join(pages(tmp_path / "usb/downtime-pack.pdf"))
+    assert any("Reserved numbers" in page and "DT001" in page for page in pages(tmp_path / "usb/downtime-pack.pdf"))
     assert "DT060" in text
     assert "DT061" not in text
     assert "10 more in this block: up to DT070" in text
