@@ -208,6 +208,8 @@ def test_a_pack_opens_from_a_file_with_the_network_off(folder: PlanFolder, tmp_p
         page = context.new_page()
         page.goto(file)
         assert page.locator("h1").inner_text() == "Downtime pack P-003"
+        links = page.locator("nav a").evaluate_all("all => all.map(one => one.getAttribute('href'))")
+        assert links and all(page.locator(link).count() == 1 for link in links)
         page.get_by_role("link", name="Forms").click()
         assert page.locator("#forms").is_visible()
         assert {url.partition("#")[0] for url in asked} == {file}
