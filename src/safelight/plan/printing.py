@@ -130,16 +130,15 @@ def pack_html(
 
 
 def calls(plan: Plan) -> list[Call]:
-    """Return whom to call, in order: who declares first, then each role once a person."""
+    """Return whom to call, in order: who declares first, then the roles; nobody twice with the same deputy."""
     people = {one.id: one for one in plan.people}
-    found = []
+    found: dict[tuple[str, str], list[str]] = {}
     if plan.declaration:
-        successor = people.get(plan.declaration.successor or "")
-        found += [Call("declares the downtime", people[one], successor) for one in plan.declaration.declarer]
+        for one in plan.declaration.declarer:
+            found[one, plan.declaration.successor or ""] = ["Declares the downtime"]
     for role in plan.roles:
-        what = spoken(role.kind)
-        found.append(Call(what, people[role.person], people.get(role.deputy or "")))
-    return found
+        found.setdefault((role.person, role.deputy or ""), []).append(spoken(role.kind))
+    return [Call("; ".join(what), people[one], people.get(other)) for (one, other), what in found.items()]
 
 
 def phases(plan: Plan, asked: Iterable[Phase]) -> list[PhaseSides]:
