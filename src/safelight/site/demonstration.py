@@ -5,7 +5,6 @@ query/retrieve application that comes with pynetdicom.
 """
 
 import json
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from rich.table import Table
 from safelight.core.clock import to_text
 from safelight.site.rehearsal.live_view import Show, Step
 from safelight.site.rehearsal.pacs import pacs_in
-from safelight.site.rehearsal.program import PROGRAM, DemonstrationFailed, RehearsalHome, free_port
+from safelight.site.rehearsal.program import PROGRAM, DemonstrationFailed, RehearsalHome, emptied, free_port
 
 ANSWER_SECONDS: Final = 0.15
 
@@ -49,10 +48,7 @@ def _tier_table(tiers: Sequence[dict[str, Any]]) -> Table:
 
 def demonstrate(folder: Path, megabytes: int) -> bool:
     """Run it in ``folder``, which is emptied first; return whether every study was confirmed."""
-    folder = folder.absolute()
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    folder = emptied(folder)
     show = Show("a rehearsal", STEPS)
     run = _Run(folder, megabytes, show)
     with show.shown():
@@ -71,8 +67,6 @@ class _Run:
         self._home = RehearsalHome(folder / "home", free_port())
         self._pacs = pacs_in(folder, own_port=self._home.dicom_port)
         self._outcome: dict[str, Any] = {}
-        self._evidence: dict[str, Any] = {}
-        self._first_census: dict[str, Any] = {}
 
     def go(self) -> bool:
         """Do everything up to the sealed evidence."""
@@ -126,7 +120,6 @@ class _Run:
         self._show.begin(3)
         target = f"PACS@127.0.0.1:{self._pacs.port}"
         census = self._home.safelight("protection", "census", "--source", target, allow=(0, 1))
-        self._first_census = census
         self._show.end(3, f"protected {census['protected']}, not {census['unprotected'] + census['differing']}")
 
     def _destroy(self) -> datetime:
@@ -175,7 +168,7 @@ class _Run:
     def _seal(self) -> None:
         self._show.begin(7)
         file = self._folder / "evidence.zip"
-        self._evidence = self._home.safelight("evidence", "export", "--to", str(file))
+        self._home.safelight("evidence", "export", "--to", str(file))
         checked = subprocess.run(
             [
                 *PROGRAM,
@@ -212,15 +205,13 @@ class _Run:
         for study in self._outcome["open"][:10]:
             console.print(f"  [red]{study['state']}[/red] {study['study']} {study['told']}")
         home = self._home.directory
-        console.print("\n[bold]Try next[/bold]")
-        for line in (
+        self._show.say_what_next(
             f"safelight status --home {home}",
             f"safelight catalog find --home {home} --modality CT",
             f"safelight vault verify --deep --home {home}",
             f"safelight recovery status --home {home}",
             f"unzip -o {self._folder}/evidence.zip report.pdf   # and look at it",
-        ):
-            console.print(f"  {line}", highlight=False, soft_wrap=True)
+        )
 
     @contextmanager
     def _watching(self, step: Step) -> Iterator[None]:

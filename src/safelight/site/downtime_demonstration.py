@@ -5,7 +5,6 @@ sockets.
 """
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,13 +20,13 @@ from safelight.core.names import AETitle, Peer
 from safelight.gateway.dicom.client import connect
 from safelight.gateway.dicom.contexts import service_proposal
 from safelight.site.rehearsal.day import BY_HAND_SITE, EXAMS, OLGA, OLGA_PRIOR, DayExam, Story
-from safelight.site.rehearsal.information_system import InformationSystem, information_system
+from safelight.site.rehearsal.information_system import InformationSystem
 from safelight.site.rehearsal.live_view import Show
 from safelight.site.rehearsal.messages import admission, merge, order
 from safelight.site.rehearsal.modality import Acquired, Modality
 from safelight.site.rehearsal.objects import item
 from safelight.site.rehearsal.pacs import RehearsalPacs, pacs_in
-from safelight.site.rehearsal.program import DemonstrationFailed, RehearsalHome, free_port
+from safelight.site.rehearsal.program import DemonstrationFailed, RehearsalHome, emptied, free_port
 from safelight.wire.dicom.uids import STUDY_ROOT_FIND
 
 STEPS: Final = (
@@ -77,10 +76,7 @@ class _Told:
 
 def rehearse_day(folder: Path) -> bool:
     """Run the day in ``folder``, which is emptied first; return whether it ended with nothing open."""
-    folder = folder.absolute()
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    folder = emptied(folder)
     show = Show("a day without PACS and RIS", STEPS)
     day = _Day(folder, show)
     with show.shown():
@@ -105,7 +101,7 @@ class _Day:
         self._broke_at = datetime.now(UTC)
         self._open: list[dict[str, Any]] = []
         self._decisions: list[dict[str, Any]] = []
-        self._reports = 0
+        self._reports = self._steps = 0
 
     def go(self) -> None:
         """Live through the day."""
@@ -118,7 +114,7 @@ reports_to = "RIS"
 """
         )
         try:
-            with self._home.served(self._folder / "serve.log"), information_system(self._home.hl7_port) as ris:
+            with self._home.served(self._folder / "serve.log"), InformationSystem(self._home.hl7_port) as ris:
                 self._morning(ris)
                 self._lose(ris)
                 self._declare()
@@ -271,6 +267,8 @@ reports_to = "RIS"
         for told in self._exams.values():
             self._look_at_pacs(told)
         self._reports = len(ris.received("ORU"))
+        steps = self._safelight("gateway", "procedure-steps", "list")["steps"]
+        self._steps = sum(one["status"] == "COMPLETED" for one in steps)
         phase = self._safelight("downtime", "status")["phase"]
         self._show.end(8, f"phase {phase}; {self._reports} preliminary reports reached the RIS")
 
@@ -376,6 +374,7 @@ reports_to = "RIS"
             "decisions": self._decisions,
             "differences_open": self._open,
             "reports_delivered": self._reports,
+            "procedure_steps_kept": self._steps,
         }
         (self._folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False))
         table = Table(title="What happened to each exam", title_style="bold", box=None, padding=(0, 2))
@@ -384,21 +383,22 @@ reports_to = "RIS"
         for told in self._exams.values():
             table.add_row(*_row(told))
         console.print(table)
-        is_right = not self._open and all(told.is_right for told in self._exams.values())
+        done = sum(told.exam.is_done_in_the_outage for told in self._exams.values())
+        is_told = self._reports == self._steps == done
+        is_right = is_told and not self._open and all(told.is_right for told in self._exams.values())
         console.print(
             "[bold green]Every exam is where it belongs; nothing is open.[/bold green]"
             if is_right
-            else f"[bold red]{len(self._open)} differences are open, or an exam is not where it belongs.[/bold red]"
+            else f"[bold red]{len(self._open)} differences open, {self._reports} reports and {self._steps} completed steps "
+            f"of {done}, or an exam is not where it belongs.[/bold red]"
         )
-        console.print("\n[bold]Try next[/bold]")
         home = self._home.directory
-        for line in (
+        self._show.say_what_next(
             f"safelight reconciliation log --home {home}",
             f"safelight downtime log --home {home}",
             f"safelight downtime exam list --home {home}",
             f"less {self._folder}/report.json",
-        ):
-            console.print(f"  {line}", highlight=False, soft_wrap=True)
+        )
         return is_right
 
 

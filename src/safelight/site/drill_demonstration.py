@@ -1,7 +1,6 @@
 """A drill from plan to evidence: protect a PACS, restore a tier into a scratch one, measure, seal, check without us."""
 
 import json
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,7 +13,7 @@ from rich.table import Table
 from safelight.site.plan_folder import example_texts, write_plan
 from safelight.site.rehearsal.live_view import Show
 from safelight.site.rehearsal.pacs import pacs_in
-from safelight.site.rehearsal.program import DemonstrationFailed, RehearsalHome, free_port
+from safelight.site.rehearsal.program import DemonstrationFailed, RehearsalHome, emptied, free_port, run_program
 
 STEPS: Final = (
     "An invented hospital, its PACS, its plan",
@@ -32,10 +31,7 @@ def demonstrate_drill(folder: Path, megabytes: int) -> bool:
 
     The RPO is told and not judged: a vault that pulls learns of new studies from a census, and shows no zero.
     """
-    folder = folder.absolute()
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    folder = emptied(folder)
     show = Show("a drill", STEPS)
     run = _Run(folder, megabytes, show)
     with show.shown():
@@ -99,8 +95,6 @@ class _Run:
         self._show.begin(2)
         # The same machine under another name is the same machine.
         command = self._command(f"OTHER@localhost:{self._production.port}")
-        from safelight.site.rehearsal.program import run_program
-
         run_program([*command, "--home", str(self._home.directory), "--json"], allow=(10,))
         self._show.end(2, "refused; nothing was sent")
 
@@ -159,11 +153,9 @@ class _Run:
         for one in document["not_executed"]:
             console.print(f"  {one}", highlight=False)
         home = self._home.directory
-        console.print("\n[bold]Try next[/bold]")
-        for line in (
+        self._show.say_what_next(
             f"safelight drill list --home {home} --plan {self._plan}",
             f"safelight drill report --home {home}",
             f"safelight drill run --home {home} --type table-top --disruption ransomware --by ME --reason practice",
             f"unzip -o {self._folder}/evidence.zip report.pdf   # and look at it",
-        ):
-            console.print(f"  {line}", highlight=False, soft_wrap=True)
+        )

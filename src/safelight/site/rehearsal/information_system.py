@@ -1,8 +1,7 @@
 """The information system of the rehearsal's hospital: it orders and merges, and takes what comes back."""
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -31,6 +30,7 @@ class InformationSystem:
         self.port = 0
 
     def __enter__(self) -> Self:
+        self.come_back()
         return self
 
     def __exit__(
@@ -78,11 +78,3 @@ class InformationSystem:
         with self._lock:
             messages = [Message(raw) for raw in self._received]
         return [one for one in messages if one.header.event.startswith(event)]
-
-
-@contextmanager
-def information_system(safelight_port: int) -> Iterator[InformationSystem]:
-    """Have one that listens."""
-    with InformationSystem(safelight_port) as system:
-        system.come_back()
-        yield system

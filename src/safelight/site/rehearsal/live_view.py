@@ -69,6 +69,12 @@ class Show:
             self.console.print(f"      {told}  [dim]({step.seconds:.1f} s)[/dim]")
         self.refresh()
 
+    def say_what_next(self, *commands: str) -> None:
+        """Print what to try next."""
+        self.console.print("\n[bold]Try next[/bold]")
+        for line in commands:
+            self.console.print(f"  {line}", highlight=False, soft_wrap=True)
+
     def refresh(self) -> None:
         """Draw again."""
         if self.live is not None:

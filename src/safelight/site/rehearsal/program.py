@@ -1,6 +1,7 @@
 """The program as an administrator runs it, for demonstrations."""
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -86,6 +87,15 @@ def run_program(words: Sequence[str], allow: tuple[int, ...] = (0,)) -> bytes:
     if done.returncode not in allow:
         raise DemonstrationFailed(command=" ".join(words[:2]), error=done.stderr.decode(errors="replace")[-500:])
     return done.stdout
+
+
+def emptied(folder: Path) -> Path:
+    """Return a folder as an absolute path, with nothing in it; whatever was there is deleted."""
+    folder = folder.absolute()
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def free_port() -> int:
