@@ -389,8 +389,8 @@ reports_to = "RIS"
         console.print(
             "[bold green]Every exam is where it belongs; nothing is open.[/bold green]"
             if is_right
-            else f"[bold red]{len(self._open)} differences open, {self._reports} reports and {self._steps} completed steps "
-            f"of {done}, or an exam is not where it belongs.[/bold red]"
+            else f"[bold red]Not as it must be: {len(self._open)} differences open; {self._reports} reports and "
+            f"{self._steps} completed steps of {done}; see the marks above.[/bold red]"
         )
         home = self._home.directory
         self._show.say_what_next(
