@@ -37,6 +37,7 @@ def test_an_outage_and_a_plan_are_not_said_in_one_breath(home: Path) -> None:
     assert run(home, "declare", "--scope", "ris", *moments, *WHO).returncode == 2
 
 
+@pytest.mark.slow
 def test_a_walk_in_is_registered_read_and_called_from_the_command_line(home: Path) -> None:
     for of, prefix in (("accession", "DT"), ("patient", "DP")):
         run(home, "numbers", "reserve", "--for", of, "--prefix", prefix, "--first", "1", "--last", "99", *WHO)

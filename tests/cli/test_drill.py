@@ -27,6 +27,7 @@ def run(home: Path, *arguments: str, given: str = "") -> subprocess.CompletedPro
     return subprocess.run(command, input=given, capture_output=True, check=False, text=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_a_table_top_is_played_from_the_terminal_cut_off_gone_on_with_and_ages(home: Path, tmp_path: Path) -> None:
     plan, script = tmp_path / "plan", tmp_path / "s.yaml"
     script.write_text(SCRIPT)
@@ -62,6 +63,7 @@ def _colours(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     return {one["rehearsal"]: one["colour"] for one in json.loads(done.stdout)["planned"]}
 
 
+@pytest.mark.slow
 def test_a_restore_is_refused_without_a_target_into_production_and_in_an_outage(home: Path) -> None:
     restore = ["run", "--type", "restore-tier", *WHO, "--json"]
     assert _code(run(home, *restore)) == "drill.no-rehearsal-target"

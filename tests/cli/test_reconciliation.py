@@ -60,6 +60,7 @@ def test_a_home_without_an_outage_has_nothing_open(home: Path) -> None:
     assert (refused.returncode, json.loads(refused.stderr)["error"]["code"]) == (2, "reconciliation.no-target")
 
 
+@pytest.mark.slow
 def test_a_study_is_matched_sent_and_told_of_from_the_command_line(
     home: Path, pacs: ArchiveDoor, tmp_path: Path
 ) -> None:

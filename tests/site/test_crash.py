@@ -114,7 +114,7 @@ def test_a_catalog_that_is_not_caught_up_is_found_out(stage: Stage, monkeypatch:
 def test_a_commitment_without_its_copies_is_found_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.calls("commit")
     monkeypatch.setattr("safelight.site.dicom_commitments.decide", lambda *_, **__: {})
-    assert _fails(stage, "commit", committed_is_safe)
+    assert _fails(stage, "commit", committed_is_safe, share=0.7)
 
 
 def test_a_commitment_that_is_asked_for_and_forgotten_is_found_out(stage: Stage) -> None:
