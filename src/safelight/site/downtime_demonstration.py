@@ -7,7 +7,6 @@ sockets.
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -19,11 +18,12 @@ from safelight.core.clock import to_text
 from safelight.core.names import AETitle, Peer
 from safelight.gateway.dicom.client import connect
 from safelight.gateway.dicom.contexts import service_proposal
-from safelight.site.rehearsal.day import BY_HAND_SITE, EXAMS, OLGA, OLGA_PRIOR, DayExam, Story
+from safelight.site.rehearsal.day import BY_HAND_SITE, EXAMS, OLGA, OLGA_PRIOR, Story
+from safelight.site.rehearsal.day_report import ExamTold, exam_document, table_row
 from safelight.site.rehearsal.information_system import InformationSystem
 from safelight.site.rehearsal.live_view import Show
 from safelight.site.rehearsal.messages import admission, merge, order
-from safelight.site.rehearsal.modality import Acquired, Modality
+from safelight.site.rehearsal.modality import Modality
 from safelight.site.rehearsal.objects import item
 from safelight.site.rehearsal.pacs import RehearsalPacs, pacs_in
 from safelight.site.rehearsal.program import DemonstrationFailed, RehearsalHome, emptied, free_port
@@ -45,33 +45,6 @@ PATIENCE_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.2
 ROUNDS_MAX: Final = 20
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Told:
-    """What happened to one exam, for the report."""
-
-    exam: DayExam
-    accession: str = ""
-    """Under which it was done."""
-    made: Acquired | None = None
-    lines: list[str] = field(default_factory=list)
-    at_pacs: Dataset | None = None
-    """How the restored PACS has it."""
-
-    @property
-    def is_right(self) -> bool:
-        """Whether the restored PACS has it as it must be, or rightly has nothing."""
-        if self.exam.story is Story.CANCELLED:
-            return self.made is None
-        if self.made is None or self.at_pacs is None:
-            return False
-        whose = OLGA if self.exam.story is Story.MERGED else self.exam.order.patient
-        return (
-            str(self.at_pacs.PatientID) == whose.patient_id
-            and str(self.at_pacs.AccessionNumber) == self.exam.order.accession
-            and int(self.at_pacs.NumberOfStudyRelatedInstances) == len(self.made.instances)
-        )
 
 
 def rehearse_day(folder: Path) -> bool:
@@ -97,7 +70,7 @@ class _Day:
             f"{kind}1": Modality(f"{kind}1", kind, here, 100 * number)
             for number, kind in enumerate(("CT", "DX", "MR", "US"), 1)
         }
-        self._exams = {exam.order.number: _Told(exam, exam.order.accession) for exam in EXAMS}
+        self._exams = {exam.order.number: ExamTold(exam, exam.order.accession) for exam in EXAMS}
         self._broke_at = datetime.now(UTC)
         self._open: list[dict[str, Any]] = []
         self._decisions: list[dict[str, Any]] = []
@@ -283,7 +256,7 @@ reports_to = "RIS"
             allot = ["--for", of, "--count", "20", "--site", BY_HAND_SITE, "--device", device]
             self._safelight("downtime", "numbers", "allot", *allot, "--reason", "downtime box", *WHO)
 
-    def _register(self, told: _Told) -> None:
+    def _register(self, told: ExamTold) -> None:
         """Put an exam on the downtime board: by its order, or with numbers from the label box."""
         of, patient = told.exam.order, told.exam.order.patient
         words = ["--site", BY_HAND_SITE, "--device", of.station, "--modality", of.modality]
@@ -300,7 +273,7 @@ reports_to = "RIS"
         if told.exam.is_by_hand:
             told.lines.append(f"registered as {registered['accession']}, patient {registered['patient_id']}")
 
-    def _acquire(self, told: _Told, archive: Peer | None = None) -> None:
+    def _acquire(self, told: ExamTold, archive: Peer | None = None) -> None:
         device = self._devices[told.exam.order.station]
         listed = self._wait_for(f"{told.accession} on the worklist", lambda: _listed(device, told.accession))
         here = device.peer
@@ -311,7 +284,7 @@ reports_to = "RIS"
             f"{device.title}: {len(told.made.instances)} images to {'the PACS' if archive else 'Safelight'}"
         )
 
-    def _commit(self, doing: list[_Told]) -> None:
+    def _commit(self, doing: list[ExamTold]) -> None:
         for device in self._devices.values():
             made = [told.made for told in doing if told.made and told.exam.order.station == device.title]
             if made and not device.is_committed(made):
@@ -319,10 +292,10 @@ reports_to = "RIS"
         for told in doing:
             told.lines.append("storage commitment: two verified copies")
 
-    def _note(self, told: _Told, step: str, *words: str, by: str = "T. Tech") -> None:
+    def _note(self, told: ExamTold, step: str, *words: str, by: str = "T. Tech") -> None:
         self._safelight("downtime", "exam", step, told.accession, *words, "--by", by)
 
-    def _identify(self, told: _Told) -> None:
+    def _identify(self, told: ExamTold) -> None:
         patient = told.exam.order.patient
         words = ("--patient-id", patient.patient_id, "--reason", "papers found, family confirms", *WHO)
         self._safelight("downtime", "exam", "identify", told.accession, *words)
@@ -331,14 +304,14 @@ reports_to = "RIS"
     def _say(self, event: str, scope: str, reason: str) -> None:
         self._safelight("downtime", event, "--scope", scope, "--reason", reason, *WHO)
 
-    def _note_decisions(self, told: _Told) -> None:
+    def _note_decisions(self, told: ExamTold) -> None:
         names = {told.accession, told.made.study if told.made else ""}
         for one in self._decisions:
             if one["subject"] in names and one["verdict"] == "matched":
                 told.lines.append(f"matched to {one['identity']['accession']} by {one['by']}: {one['reason']}")
                 told.lines += [done["what"] for done in one["done"] if not done["what"].startswith("send ")]
 
-    def _look_at_pacs(self, told: _Told) -> None:
+    def _look_at_pacs(self, told: ExamTold) -> None:
         """Note under whom the restored PACS has it."""
         asked = item(QueryRetrieveLevel="STUDY", StudyInstanceUID=told.made.study if told.made else "", PatientID="",
                      AccessionNumber="", NumberOfStudyRelatedInstances="")  # fmt: skip
@@ -347,7 +320,7 @@ reports_to = "RIS"
         with connect(self._pacs_peer, AETitle.parse("CT1"), [service_proposal(STUDY_ROOT_FIND)]) as association:
             told.at_pacs = next(association.find(STUDY_ROOT_FIND, asked), None)
 
-    def _of(self, story: Story) -> list[_Told]:
+    def _of(self, story: Story) -> list[ExamTold]:
         return [told for told in self._exams.values() if told.exam.story is story]
 
     @property
@@ -370,7 +343,7 @@ reports_to = "RIS"
         """Print what happened to each exam; return whether it ended as it must."""
         console = self._show.console
         report = {
-            "exams": [_exam_document(told) for told in self._exams.values()],
+            "exams": [exam_document(told) for told in self._exams.values()],
             "decisions": self._decisions,
             "differences_open": self._open,
             "reports_delivered": self._reports,
@@ -381,7 +354,7 @@ reports_to = "RIS"
         for heading in ("exam", "story", "what happened", "in the restored PACS"):
             table.add_column(heading)
         for told in self._exams.values():
-            table.add_row(*_row(told))
+            table.add_row(*table_row(told))
         console.print(table)
         done = sum(told.exam.is_done_in_the_outage for told in self._exams.values())
         is_told = self._reports == self._steps == done
@@ -404,31 +377,3 @@ reports_to = "RIS"
 
 def _listed(device: Modality, accession: str) -> Dataset | None:
     return next((one for one in device.worklist() if str(one.AccessionNumber) == accession), None)
-
-
-def _row(told: _Told) -> tuple[str, str, str, str]:
-    found = told.at_pacs
-    there = "nothing" if found is None else f"{found.AccessionNumber}, {found.PatientID}"
-    if found is not None:
-        there += f", {found.NumberOfStudyRelatedInstances} images"
-    mark = "[green]✓[/green]" if told.is_right else "[red]✗[/red]"
-    return told.exam.order.accession, told.exam.story.value, "\n".join(told.lines), f"{mark} {there}"
-
-
-def _exam_document(told: _Told) -> Mapping[str, Any]:
-    found = told.at_pacs
-    return {
-        "order": told.exam.order.number,
-        "accession": told.exam.order.accession,
-        "done_as": told.accession,
-        "story": told.exam.story.value,
-        "happened": told.lines,
-        "at_pacs": None
-        if found is None
-        else {
-            "patient_id": str(found.PatientID),
-            "accession": str(found.AccessionNumber),
-            "instances": int(found.NumberOfStudyRelatedInstances),
-        },
-        "as_it_must_be": told.is_right,
-    }
