@@ -31,6 +31,7 @@ _COLUMNS = (
     version_table.c.size,
     version_table.c.opaque,
     version_table.c.packed,
+    version_table.c.withdrawn,
     version_table.c.received_at,
     origin_table.c.way,
     origin_table.c.calling,
@@ -57,11 +58,13 @@ def select_versions(
 
 def version_row(row: Sequence[Any]) -> VersionRow:
     """Read the first columns of a row of `select_versions`."""
-    digest, sop_class, sop_instance, syntax, study, series, number, size, opaque, packed, at, way, *names = row[:15]
-    calling, called, sender = names
+    (
+        digest, sop_class, sop_instance, syntax, study, series, number, size,
+        opaque, packed, withdrawn, at, way, calling, called, sender,
+    ) = row[: len(_COLUMNS)]  # fmt: skip
     return VersionRow(
         digest, sop_class, sop_instance, syntax, study or "", series or "",
-        number, size, opaque, packed, at, Way(way), calling, called, sender,
+        number, size, opaque, packed, withdrawn, at, Way(way), calling, called, sender,
     )  # fmt: skip
 
 
