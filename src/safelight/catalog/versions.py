@@ -148,7 +148,7 @@ def current(connection: Connection, found: Sequence[VersionRow], as_of: datetime
     for version in kept:
         by_instance.setdefault(version.sop_instance, []).append(version)
     disputed = [uid for uid, several in by_instance.items() if len(several) > 1]
-    chosen = _choices(connection, disputed, as_of)
+    chosen = choices(connection, disputed, as_of)
     answer = []
     for uid, several in by_instance.items():
         first = min(several, key=lambda version: (version.received_at, version.digest))
@@ -156,7 +156,8 @@ def current(connection: Connection, found: Sequence[VersionRow], as_of: datetime
     return answer
 
 
-def _choices(connection: Connection, uids: Iterable[str], as_of: datetime | None) -> dict[str, bytes]:
+def choices(connection: Connection, uids: Iterable[str], as_of: datetime | None = None) -> dict[str, bytes]:
+    """Return which version of each instance the latest decision chose, now or at a moment; it may not be held."""
     chosen: dict[str, bytes] = {}
     for chunk in chunks(uids):
         statement = select(choice_table.c.sop_instance, choice_table.c.digest).where(
