@@ -23,6 +23,8 @@ from types import MappingProxyType
 START_SECONDS_MAX = 60.0
 DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 SAFELIGHT = Path(".venv/bin/safelight").absolute()
+WORKER = "safelight.site.worker"
+"""Stands in the command line of what packs for us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,17 +214,12 @@ def make_home(home: Path, port: int, http: int = 0) -> None:
 
 
 @contextmanager
-def safelight_serve(
-    folder: Path, *, tuned: bool = False, web: bool = False, settings: Mapping[str, float] = MappingProxyType({})
-) -> Iterator[Running]:
-    """Safelight with its defaults, save those settings of its vault. It needs no tuning, so both are the same."""
+def safelight_serve(folder: Path, *, tuned: bool = False, web: bool = False) -> Iterator[Running]:
+    """Safelight with its defaults. It needs no tuning, so both settings are the same."""
     del tuned
     folder.mkdir(parents=True)
     home, port, http = folder / "home", free_port(), free_port() if web else 0
     make_home(home, port, http)
-    lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
-    file = home / "safelight.toml"
-    file.write_text(file.read_text().replace("[vault]\n", f"[vault]\n{lines}"))
     with started([SAFELIGHT, "serve", "--home", home], folder, environment(tuned=False)) as process:
         _wait_for_ready(folder / "program.log", process)
         dicomweb = f"http://127.0.0.1:{http}/dicomweb"

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import corpus, million, peers
-from bench.figures import CommandFailed, Figure, Series, cpu_seconds, run
-from bench.peers import Running
+from bench.figures import CommandFailed, Figure, Series, cpu_seconds, run, stopped
+from bench.peers import WORKER, Running
 
 PART = "query"
 INDEX_SECONDS_MAX = 120.0
@@ -72,11 +72,11 @@ def _beside(place: Path, *, quick: bool) -> list[Figure]:
     objects = corpus.studies(studies)
     gathered = {name: Series(PART, setting, name) for name in ("Safelight", "Orthanc")}
     with (
-        # Nothing is packed meanwhile: it would be measured with the queries.
-        peers.safelight_serve(place / "safelight", settings={"quiet_seconds": 86_400}) as ours,
+        peers.safelight_serve(place / "safelight") as ours,
         peers.orthanc(place / "orthanc", tuned=True) as theirs,
+        # Nothing is packed meanwhile: it would be measured with the queries.
+        stopped(ours.pid, WORKER),
     ):
-        # Ours last: what has landed waits for some minutes and is packed then.
         for one in (theirs, ours):
             folders = corpus.parts(objects, 4, place / f"{one.program}-parts")
             run([sys.executable, "-m", "bench.push", one.title, str(one.port), *folders], watch=False)

@@ -16,7 +16,7 @@ import pydicom
 from bench import corpus, peers
 from bench.corpus import Corpus
 from bench.figures import MB, CommandFailed, Figure, Series, cpu_seconds, run, stopped
-from bench.peers import Running
+from bench.peers import WORKER, Running
 from bench.query import Request, ask
 
 PART = "retrieve"
@@ -95,7 +95,7 @@ def measure(place: Path, *, quick: bool) -> list[Figure]:
         home = ours.folder / "home"
         peers.safelight("gateway", "peer", "add", "SINK", sink.address, home=home)
         # What is packed a second after it came is kept where it landed as long as its packers stand still.
-        with stopped(ours.pid, "safelight.site.worker"):
+        with stopped(ours.pid, WORKER):
             for one in (ours, theirs):
                 folders = corpus.parts(images, 1, place / f"{one.program}-parts")
                 run([sys.executable, "-m", "bench.push", one.title, str(one.port), *folders], watch=False)

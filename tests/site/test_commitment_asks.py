@@ -12,6 +12,7 @@ import pytest
 
 from safelight.core.names import AETitle, Peer
 from safelight.core.progress import silent
+from safelight.journal.kinds import FactKind
 from safelight.site.acts import act
 from safelight.site.commitment_asks import NothingToCommit, UnknownTransaction, asks_document, take_report
 from safelight.wire.dicom.commitment import Reported
@@ -89,6 +90,10 @@ def test_orthanc_answers_over_its_own_association_what_it_holds_and_what_not(tmp
         ask(door, peer)
         assert [one["failed"] for one in await_answers(door)["requests"]][1] == {}
         await_findings(door, [])
+        # What a rejection note withdrew is nobody's to keep.
+        withdrawn = {"note": "1.2.9", "study": STUDY, "reason": "113037", "instances": [instances[0].sop_instance]}
+        door.site.records.record(FactKind.REJECTION_NOTED, withdrawn)
+        assert ask(door, peer, dry_run=True)["instances"] == 2
 
 
 def test_another_safelight_answers_on_the_same_association(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from safelight.core.disk import DiskFull, RealDisk
 from safelight.core.instance import Arrival
 from safelight.gateway.dicomweb.addresses import Addresses
 from safelight.gateway.dicomweb.storing import store
+from safelight.site.inflow import Feeds
 from safelight.site.web_intake import StowIntake
 from safelight.vault.landing import Landing, LandingSettings
 from support.crash_disk import EVERY, CrashDisk, PowerCut, When
@@ -175,7 +176,8 @@ def test_an_instance_longer_than_the_memory_for_its_beginning_is_kept_whole(hous
 
 
 def intake(landing: Landing) -> StowIntake:
-    return StowIntake(landing, SetClock(START), "HERE", 2**30, lambda arrival: None)
+    clock = SetClock(START)
+    return StowIntake(landing, clock, "HERE", 2**30, lambda arrival: None, Feeds(clock))
 
 
 TINY = LandingSettings(segment_bytes=64 * 1024, buffer_bytes=16 * 1024, free_bytes_min=0)
@@ -222,7 +224,8 @@ def test_a_full_disk_is_told_as_out_of_resources_and_the_next_message_is_taken(t
     landing, _ = Landing.open(tmp_path / "landing", disk, SetClock(START), TINY)
     assert send(landing, file_of(1))
     disk.fail_at(len(disk.calls) + 1, DiskFull)
-    session = StowIntake(landing, SetClock(START), "HERE", 2**30, told.append).open("localhost", "")
+    clock = SetClock(START)
+    session = StowIntake(landing, clock, "HERE", 2**30, told.append, Feeds(clock)).open("localhost", "")
     answer = store(iter((message(file_of(2)),)), MESSAGE, session, ADDRESSES)
     assert answer.status == 503 and answer.headers["Retry-After"]
     assert isinstance(answer.body, bytes)

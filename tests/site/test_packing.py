@@ -87,10 +87,11 @@ def test_in_a_burst_nothing_is_packed_until_it_is_over() -> None:
         assert told.acquire(timeout=30)
 
 
-def test_in_a_stream_that_goes_on_half_of_the_packers_work() -> None:
+@pytest.mark.parametrize("packers", [1, 2, 3])
+def test_in_a_stream_that_goes_on_half_of_the_packers_work(packers: int) -> None:
     tide, workers = Tide(), Echoes()
     tide.high = True
-    with packing(tide, 2, workers) as made:
+    with packing(tide, packers, workers) as made:
         for _ in range(ORDERS):
             made.submit(PackOrder(()), lambda _, __: None)
         made.wait()

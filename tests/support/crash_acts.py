@@ -97,7 +97,7 @@ def receive(site: Site, day: Day, instances: Sequence[RawInstance]) -> None:
     """Receive over one association; the answer that each commit allows is a promise. Then the catalog is told."""
     facts = AssociationFacts(AETitle.parse(b"CT1"), AETitle.parse(b"HERE"), "10.0.0.7")
     arrived: list[Arrival] = []
-    session = LandingIntake(site.landing, site.clock, arrived.append).open(facts)
+    session = LandingIntake(site.landing, site.clock, arrived.append, site.feeds).open(facts)
     for one in instances:
         told = (CT_IMAGE.decode(), one.uid, EXPLICIT_LITTLE_ENDIAN.decode())
         take_in(session.begin(StoreCommand(*told)), one.data)

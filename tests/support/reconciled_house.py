@@ -74,7 +74,7 @@ def acquire_encoded(site: Site, files: Sequence[bytes]) -> None:
 
 def _receive(site: Site, instances: Sequence[tuple[str, str, str, bytes]]) -> None:
     facts = AssociationFacts(AETitle.parse("CT1"), site.settings.dicom.ae_title, "10.0.0.7")
-    session = LandingIntake(site.landing, site.clock, site.arrivals.put).open(facts)
+    session = LandingIntake(site.landing, site.clock, site.arrivals.put, site.feeds).open(facts)
     for sop_class, sop_instance, transfer_syntax, data in instances:
         take_in(session.begin(StoreCommand(sop_class, sop_instance, transfer_syntax)), data)  # type: ignore[arg-type]
         session.finish(sop_class, sop_instance, transfer_syntax, None)

@@ -23,6 +23,7 @@ from safelight.catalog.schema import (
     version_table,
 )
 from safelight.catalog.tallies import add_to_tallies
+from safelight.catalog.versions import choices
 from safelight.core.names import Personal
 
 _TOLD: Final = tuple(column.name for column in description_table.columns if column.name not in ("key", "study_key"))
@@ -72,7 +73,9 @@ def _describe(connection: Connection, study_key: int) -> None:
     columns = (_version.sop_instance, _version.received_at, _version.digest, _version.description_key)
     here = select(*columns).where(_version.study_key == study_key, _version.opaque.is_(False))
     versions = connection.execute(here.order_by(_version.received_at, _version.digest)).all()
-    chosen = _chosen(connection, study_key, {row.digest for row in versions})
+    held = {row.digest for row in versions}
+    latest = choices(connection, {row.sop_instance for row in versions})
+    chosen = {uid: digest for uid, digest in latest.items() if digest in held}
     moments = {row.sop_instance: row.received_at for row in versions if chosen.get(row.sop_instance) == row.digest}
     decided = [row for row in versions if chosen.get(row.sop_instance) == row.digest]
     in_force = [row for row in versions if row.sop_instance not in chosen or chosen[row.sop_instance] == row.digest]
@@ -85,18 +88,6 @@ def _describe(connection: Connection, study_key: int) -> None:
     _describe_by(connection, study_key, said[first.description_key], first, decided=bool(decided))
     earliest = {"first_received_at": versions[0].received_at}
     connection.execute(update(study_table).where(study_table.c.key == study_key).values(**earliest))
-
-
-def _chosen(connection: Connection, study_key: int, held: set[bytes]) -> dict[str, bytes]:
-    """Return the version of each instance that the latest decision chose, where it is held."""
-    instances = select(_version.sop_instance).where(_version.study_key == study_key)
-    statement = select(choice_table.c.sop_instance, choice_table.c.digest).where(
-        choice_table.c.sop_instance.in_(instances)
-    )
-    latest: dict[str, bytes] = {}
-    for uid, digest in connection.execute(statement.order_by(choice_table.c.journal_position)):
-        latest[uid] = digest
-    return {uid: digest for uid, digest in latest.items() if digest in held}
 
 
 def _known_by(told: Iterable[Any]) -> set[tuple[str, str]]:

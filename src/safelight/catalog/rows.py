@@ -115,6 +115,8 @@ class VersionRow:
     """Bytes of the data set (of the whole file when opaque)."""
     opaque: bool
     packed: bool
+    withdrawn: bool
+    """Whether a rejection note withdrew the instance."""
     received_at: datetime
     way: Way
     calling: str

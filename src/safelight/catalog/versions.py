@@ -31,6 +31,7 @@ _COLUMNS = (
     version_table.c.size,
     version_table.c.opaque,
     version_table.c.packed,
+    version_table.c.withdrawn,
     version_table.c.received_at,
     origin_table.c.way,
     origin_table.c.calling,
@@ -57,11 +58,13 @@ def select_versions(
 
 def version_row(row: Sequence[Any]) -> VersionRow:
     """Read the first columns of a row of `select_versions`."""
-    digest, sop_class, sop_instance, syntax, study, series, number, size, opaque, packed, at, way, *names = row[:15]
-    calling, called, sender = names
+    (
+        digest, sop_class, sop_instance, syntax, study, series, number, size,
+        opaque, packed, withdrawn, at, way, calling, called, sender,
+    ) = row[: len(_COLUMNS)]  # fmt: skip
     return VersionRow(
         digest, sop_class, sop_instance, syntax, study or "", series or "",
-        number, size, opaque, packed, at, Way(way), calling, called, sender,
+        number, size, opaque, packed, withdrawn, at, Way(way), calling, called, sender,
     )  # fmt: skip
 
 
@@ -145,7 +148,7 @@ def current(connection: Connection, found: Sequence[VersionRow], as_of: datetime
     for version in kept:
         by_instance.setdefault(version.sop_instance, []).append(version)
     disputed = [uid for uid, several in by_instance.items() if len(several) > 1]
-    chosen = _choices(connection, disputed, as_of)
+    chosen = choices(connection, disputed, as_of)
     answer = []
     for uid, several in by_instance.items():
         first = min(several, key=lambda version: (version.received_at, version.digest))
@@ -153,7 +156,8 @@ def current(connection: Connection, found: Sequence[VersionRow], as_of: datetime
     return answer
 
 
-def _choices(connection: Connection, uids: Iterable[str], as_of: datetime | None) -> dict[str, bytes]:
+def choices(connection: Connection, uids: Iterable[str], as_of: datetime | None = None) -> dict[str, bytes]:
+    """Return which version of each instance the latest decision chose, now or at a moment; it may not be held."""
     chosen: dict[str, bytes] = {}
     for chunk in chunks(uids):
         statement = select(choice_table.c.sop_instance, choice_table.c.digest).where(

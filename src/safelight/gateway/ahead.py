@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 THREADS: Final = min(os.cpu_count() or 1, 4)
 AHEAD_MAX: Final = THREADS + 1
 AHEAD_BYTES_MAX: Final = 64 * 2**20
-"""What one request may have opened ahead. Whatever is larger is opened when its turn comes, and alone."""
+"""What one request may have opened ahead. Whatever is larger is opened when its turn comes."""
 
 Item = TypeVar("Item")
 Opened = TypeVar("Opened")
@@ -33,26 +33,29 @@ class Ahead:
         ``work_bytes`` says how much memory an opened item takes; 0 means that opening it costs nothing worth a thread.
         """
         waiting: deque[tuple[Item, int, Future[Opened] | None]] = deque()
-        held = 0
         rest = iter(items)
-        is_more = True
-        try:
-            while True:
-                while is_more and len(waiting) < AHEAD_MAX and held < AHEAD_BYTES_MAX:
-                    item = next(rest, None)
-                    if item is None:
-                        is_more = False
-                        break
-                    size = work_bytes(item)
-                    is_ahead = size > 0 and held + size <= AHEAD_BYTES_MAX
-                    waiting.append((item, size, self._pool.submit(open_one, item) if is_ahead else None))
-                    held += size
-                if not waiting:
+        following = next(rest, None)
+
+        def go_ahead() -> None:
+            """Begin with as many as fit; what does not is taken once those before it were given."""
+            nonlocal following
+            while following is not None and len(waiting) < AHEAD_MAX:
+                size = work_bytes(following)
+                if waiting and size + sum(held for _, held, _ in waiting) > AHEAD_BYTES_MAX:
                     return
-                item, size, future = waiting.popleft()
+                is_ahead = 0 < size <= AHEAD_BYTES_MAX
+                future = self._pool.submit(open_one, following) if is_ahead else None
+                waiting.append((following, size, future))
+                following = next(rest, None)
+
+        try:
+            go_ahead()
+            while waiting:
+                item, _, future = waiting.popleft()
                 opened = open_one(item) if future is None else future.result()
                 del future
-                held -= size
+                # Now, and not when the next is asked for: that one is opened while this one is sent.
+                go_ahead()
                 yield opened
         finally:
             for _, _, future in waiting:

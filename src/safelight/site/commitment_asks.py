@@ -145,10 +145,9 @@ def asks_document(home: Home, to: str = "") -> dict[str, Any]:
 
 
 def _requests(site: "Site", study: str) -> Iterator[CommitmentRequest]:
-    matches = Selection(QueryLevel.IMAGE, {_STUDY: Exactly(study)})
-    versions = site.catalog.level_versions(matches, INSTANCES_MAX)
-    withdrawn = {one.sop_instance for one in site.catalog.rejections(study=study)}
-    references = [Reference(one.sop_class, one.sop_instance) for one in versions if one.sop_instance not in withdrawn]
+    shown = Selection(QueryLevel.IMAGE, {_STUDY: Exactly(study)}, hides_withdrawn=True)
+    versions = site.catalog.level_versions(shown, INSTANCES_MAX)
+    references = [Reference(one.sop_class, one.sop_instance) for one in versions]
     for start in range(0, len(references), REFERENCES_AT_ONCE):
         part = tuple(references[start : start + REFERENCES_AT_ONCE])
         yield CommitmentRequest(f"2.25.{uuid.uuid4().int}", part)

@@ -18,14 +18,14 @@ class LandingIntake:
         landing: Landing,
         clock: Clock,
         arrived: Arrived,
+        feeds: Feeds,
         way: Way = Way.STORE,
-        feeds: Feeds | None = None,
     ) -> None:
         self._landing = landing
         self._clock = clock
         self._arrived = arrived
         self._way = way
-        self._feeds = feeds or Feeds(clock)
+        self._feeds = feeds
 
     def open(self, association: AssociationFacts) -> "LandingSession":
         """Begin to take in what one association brings."""

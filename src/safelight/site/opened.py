@@ -338,7 +338,7 @@ class Site:
         return self.desk.answer(question)
 
     def _stand_back(self, *, second: bool) -> bool:
-        """All packers leave the machine to a burst, half of them to a stream that goes on, none when landing fills."""
+        """All packers leave the machine to a burst, the second half to a lasting stream, none when landing fills."""
         must = self.inflow.is_high if second else self.inflow.is_burst
         return must and self.feeds.are_open and not self.desk.is_pressed
 

@@ -23,7 +23,7 @@ class StandBack(Protocol):
     """Says whether packers have to wait, because receiving needs the machine."""
 
     def __call__(self, *, second: bool) -> bool:
-        """Say it for the first half of the packers, or for the second half, which waits longer."""
+        """Say it for the first half of the packers, or for the second half, which waits longer; an odd one is there."""
 
 
 def _never(*, second: bool) -> bool:
@@ -159,7 +159,7 @@ class Packing:
             packer.stop()
 
     def _work(self, packer: _Packer, number: int) -> None:
-        second = 0 < number >= len(self._packers) // 2
+        second = number >= max(1, len(self._packers) // 2)
         waiting = self._begun(packer, self._next(second))
         while waiting is not None:
             outcome = self._outcome(packer, waiting.order)

@@ -116,9 +116,7 @@ def make_door(site: Site, book: CallerBook) -> DicomDoor:
         service=ServiceSettings(limits=limits, idle=timedelta(seconds=dicom.idle_seconds)),
     )
     known = KnownCallers(site)
-    intake = AwaitedIntake(
-        site.awaited, LandingIntake(site.landing, site.clock, site.arrivals.put, feeds=site.feeds), known
-    )
+    intake = AwaitedIntake(site.awaited, LandingIntake(site.landing, site.clock, site.arrivals.put, site.feeds), known)
     seen = AwaitedObserver(site.awaited, book)
     services = ArchiveServices(site, known, limits.identifier_bytes_max)
     house = House(

@@ -56,7 +56,7 @@ def source_told(site: Site, told: Mapping[str, Any], bytes_per_second: float | N
     text = str(told.get("source") or site.settings.protection.source)
     if not text:
         raise NoSource
-    intake: Intake = LandingIntake(site.landing, site.clock, site.arrivals.put, Way.PULL, site.feeds)
+    intake: Intake = LandingIntake(site.landing, site.clock, site.arrivals.put, site.feeds, Way.PULL)
     if bytes_per_second:
         intake = PacedIntake(intake, Pace(TokenBucket(bytes_per_second, site.clock)))
     source = DicomSource(find_peer(site.home.peers, text), site.settings.dicom.ae_title, intake, site.arrivals.settle)

@@ -64,8 +64,7 @@ class WebArchive:
         if instance:
             found = [version for version in found if version.sop_instance == instance]
         elif self._site.settings.dicom.hide_rejected:
-            withdrawn = {one.sop_instance for one in self._site.catalog.rejections(study)}
-            found = [version for version in found if version.sop_instance not in withdrawn]
+            found = [version for version in found if not version.withdrawn]
         return sorted(found, key=_place_in_series)
 
     def matched_at(self, level: QueryLevel) -> frozenset[int]:

@@ -49,14 +49,14 @@ class StowIntake:
         called: str,
         bytes_max: int,
         arrived: Arrived,
-        feeds: Feeds | None = None,
+        feeds: Feeds,
     ) -> None:
         self._landing = landing
         self._clock = clock
         self._called = called
         self._bytes_max = bytes_max
         self._arrived = arrived
-        self._feeds = feeds or Feeds(clock)
+        self._feeds = feeds
 
     def open(self, host: str, study: str) -> "LandingStow":
         """Begin to take in one message; ``study`` is where it must belong, or empty."""
