@@ -111,12 +111,12 @@ def run(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
 
 def _driven_on(site: Site, state: DrillState, told: Mapping[str, Any], report: Report) -> DrillState:
-    assert state.started is not None
     while command := decide(state):
+        assert state.started is not None
         if not isinstance(command, Restore | GoOn | Measure | Seal | Finish):
             break
         # What a door must not do twice is asked for again only after its fact was read back from the journal.
-        _do(site, state, command, told, report)
+        _do(site, state.started, command, told, report)
         state = drill_of(site.records.journal, state.started.drill)
         if isinstance(command, Restore | GoOn) and state.restored_at is None:
             break
@@ -146,6 +146,14 @@ def say(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(decide(state), Finish):
             state = _record(site, state, Finished(number, site.clock.now()))
     return document_of(state)
+
+
+def conclude(site: Site, fact: Measured | Finished) -> None:
+    """Record what a drill came to by itself; one that was given up, or ended, meanwhile is left as it is."""
+    with deciding:
+        state = drill_of(site.records.journal, fact.drill)
+        if state.phase is Phase.RUNNING:
+            _record(site, state, fact)
 
 
 def _record(site: Site, state: DrillState, fact: Recorded) -> DrillState:
@@ -237,9 +245,7 @@ def _hold_restore(site: Site, recovery: str, reason: str, by: str) -> None:
         recoveries.pause(site, {"number": recovery, "reason": reason, "by": by})
 
 
-def _do(site: Site, state: DrillState, command: Command, told: Mapping[str, Any], report: Report) -> None:
-    started = state.started
-    assert started is not None
+def _do(site: Site, started: Started, command: Command, told: Mapping[str, Any], report: Report) -> None:
     match command:
         case Restore():
             recoveries.start(site, _restore_told(site, started, told), report)
@@ -248,13 +254,13 @@ def _do(site: Site, state: DrillState, command: Command, told: Mapping[str, Any]
             recoveries.resume(site, again, report)
         case Measure(recovery):
             tiers = measure(started.at, started.exposure_seconds, _studies(site, recovery))
-            _record(site, state, Measured(started.drill, site.clock.now(), recovery, tiers))
+            conclude(site, Measured(started.drill, site.clock.now(), recovery, tiers))
         case Seal(recovery):
             file = Path(told["evidence"]) if told.get("evidence") else evidence_file(site, started.drill)
             make_directory(site.disk, file.parent)
             evidence.export_evidence(site, {"number": recovery, "to": str(file)})
         case _:
-            _record(site, state, Finished(started.drill, site.clock.now()))
+            conclude(site, Finished(started.drill, site.clock.now()))
 
 
 def evidence_file(site: Site, number: str) -> Path:
