@@ -68,13 +68,7 @@ class PlanFolder:
         found = sorted([*self.path.glob("*.yaml"), *self.path.glob("*.yml")])
         if not found:
             raise NoPlan(folder=str(self.path))
-        limit = Limits().file_bytes_max
-        told = {}
-        for one in found:
-            with one.open("rb") as stream:
-                # One byte more than is allowed is enough for the reader to refuse it.
-                told[one.name] = stream.read(limit + 1).decode("utf-8-sig", "surrogateescape")
-        return told
+        return {one.name: text_of(one, Limits()) for one in found}
 
     def read(self) -> Read:
         """Read the plan."""
@@ -143,6 +137,13 @@ class PlanFolder:
         for file in sorted((self.path / RULES).glob("*.toml")):
             found += site_rules(f"{RULES}/{file.name}", file.read_text("utf-8"))
         return tuple(found)
+
+
+def text_of(file: Path, limits: Limits) -> str:
+    """Return the text of a file for `safelight.plan.source.compose`, which refuses what is no UTF-8 or too long."""
+    with file.open("rb") as stream:
+        # One byte more than is allowed is enough to refuse it.
+        return stream.read(limits.file_bytes_max + 1).decode("utf-8-sig", "surrogateescape")
 
 
 def example_texts(name: str, today: date) -> dict[str, str]:
