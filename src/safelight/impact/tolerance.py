@@ -51,6 +51,7 @@ def count_late(department: Department, scenario: Scenario, plan: Plan, lengths: 
     exams = draw(department, surge, plan.weeks, seed)
     usual_until = plan.weeks * 168.0
     without = run(department, exams, None, usual_until)
+    usual = [service_waits(department, one, exams, without, usual_until) for one in department.services]
     limits = [limit for one in department.services for limit in (one.start_minutes, one.result_minutes) if limit]
     longest = max(limits, default=0.0) / 60.0
     counts: Counts = {}
@@ -59,9 +60,8 @@ def count_late(department: Department, scenario: Scenario, plan: Plan, lengths: 
         # Whoever is ordered before the restore is in time or late by then, and nobody else is asked about.
         until = min(usual_until, outage.ends + longest + 1.0)
         with_it = run(department, exams, outage, until)
-        for service in department.services:
+        for service, other in zip(department.services, usual, strict=True):
             one = service_waits(department, service, exams, with_it, until)
-            other = service_waits(department, service, exams, without, usual_until)
             during = one.done & (one.come >= outage.begins) & (one.come < outage.ends)
             counts[service.name, hours] = Late(int((one.beyond & ~other.beyond & during).sum()), int(during.sum()))
     return counts
