@@ -269,11 +269,9 @@ def evidence_file(site: Site, number: str) -> Path:
 
 
 def _restore_told(site: Site, started: Started, told: Mapping[str, Any]) -> dict[str, Any]:
-    order = recoveries.order_of(site.catalog, told, None)
-    first = [one for one in order if one.tier is order[0].tier]
     return {
         "target": started.target,
-        "limit": started.limit or max(len(first), 1),
+        "limit": started.limit or _first_tier(site, told),
         "broke_at": started.at.isoformat(),
         "reason": f"drill {started.drill}: {started.reason}",
         "by": started.by,
@@ -284,19 +282,21 @@ def _restore_told(site: Site, started: Started, told: Mapping[str, Any]) -> dict
     }
 
 
+def _first_tier(site: Site, told: Mapping[str, Any]) -> int:
+    order = recoveries.order_of(site.catalog, told, None)
+    return max(sum(one.tier is order[0].tier for one in order), 1)
+
+
 def _lists(told: Mapping[str, Any]) -> dict[str, Any]:
     return {name: told[name] for name in recoveries.ORDERING if told.get(name)}
 
 
 def _studies(site: Site, recovery: str) -> list[StudyTried]:
     state = recoveries.state_of(site.records.journal, recovery)
-    received = {row.study: row.first_received_at for row in site.catalog.studies()}
     assert state.started_at is not None
-    return [
-        StudyTried(
-            tier=state.studies[study].tier,
-            confirmed_at=state.studies[study].settled_at if state.studies[study].stage is Stage.CONFIRMED else None,
-            first_received_at=received.get(study, state.started_at),
-        )
-        for study in state.order
-    ]
+    tried = []
+    for study in state.order:
+        one, row = state.studies[study], site.catalog.study(study)
+        confirmed_at = one.settled_at if one.stage is Stage.CONFIRMED else None
+        tried.append(StudyTried(one.tier, confirmed_at, row.first_received_at if row else state.started_at))
+    return tried
