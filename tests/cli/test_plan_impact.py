@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
@@ -36,6 +37,16 @@ def test_it_tells_people_what_services_stand_and_where_figures_come_from() -> No
     assert result.exit_code == 0, result.output
     assert "What each service stands" in result.stdout
     assert "published fallback: CT mean, Sexauer 2022" in result.stdout
+
+
+def test_a_cost_is_told_in_the_currency_of_the_site(tmp_path: Path) -> None:
+    file = tmp_path / "with_values.yaml"
+    values = "department:\n  unit_values: {currency: EUR, outage_hour: 100}\n"
+    file.write_text(HOSPITAL.read_text().replace("department:\n", values, 1))
+    words = ["--department", str(file), "--hours", "4", "--seeds", "1", "--no-tolerance"]
+    assert re.search(r"cost .* 400 \[400 to 400\] EUR", CliRunner().invoke(impact, words).stdout)
+    told = json.loads(CliRunner().invoke(impact, [*words, "--json"]).stdout)
+    assert (told["currency"], told["figures"]["cost"]["median"]) == ("EUR", 400.0)
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,8 @@ def _show(told: "Report") -> None:
         if measure.endswith(("_usual", "_empty_hours")) or one.median == one.high == 0.0:
             continue
         unit = next((short for ending, short in UNITS.items() if ending in measure), "")
+        if measure == "cost":
+            unit = told.currency or ""
         name = measure.replace("_", " ")
         values = f"{_number(one.median)} [{_number(one.low)} to {_number(one.high)}] {unit}".rstrip()
         click.echo(f"  {name:<28} {subject:<16} {values}")

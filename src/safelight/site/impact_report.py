@@ -69,6 +69,12 @@ class Report:
     tolerances: Sequence[ServiceTolerance]
     confidence: float
 
+    @property
+    def currency(self) -> str | None:
+        """Return what `cost` is counted in; None where the site gave no values."""
+        values = self.department.unit_values
+        return None if values is None else values.currency
+
     def document(self) -> dict[str, Any]:
         """Return the report for programs."""
         return {
@@ -80,6 +86,7 @@ class Report:
             "seeds": self.summary.seeds,
             "confidence": self.confidence,
             "utilisation": utilisation(self.department),
+            "currency": self.currency,
             "figures": self.summary.document(),
             "tolerance": [one.document() for one in self.tolerances],
             "late_by_length": [
