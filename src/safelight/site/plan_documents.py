@@ -1,6 +1,5 @@
 """The plan and the downtime pack as files: PDF, and one HTML file that needs nothing from elsewhere."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from safelight.core.disk import RealDisk, write_file
 from safelight.core.errors import StateError, UsageError
 from safelight.plan.model import Plan
 from safelight.plan.printing import PackFacts, pack_html, plan_html
+from safelight.plan.source import quoted
 from safelight.plan.words import PackForm
 from safelight.site.home import Home
 from safelight.site.plan_assessment import objectives_document
@@ -105,7 +105,7 @@ def stale_packs(plan: Plan) -> list[dict[str, Any]]:
 def _register_line(plan: Plan, serial: str, site: str, asked: PackAsked, at: datetime) -> str:
     told = {"id": serial, "site": site, "form": str(asked.form), "version": plan.plan.version}
     told |= {"holder": asked.holder} if asked.holder else {}
-    cells = ", ".join(f"{name}: {json.dumps(value)}" for name, value in told.items())
+    cells = ", ".join(f"{name}: {quoted(value)}" for name, value in told.items())
     return f"packs:\n  - {{{cells}, made_on: {at.date().isoformat()}}}\n"
 
 

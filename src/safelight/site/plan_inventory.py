@@ -1,6 +1,5 @@
 """An inventory as IT has it (CSV or XLSX) into a file of a plan: systems that the plan does not know yet."""
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from safelight.core.errors import UsageError
 from safelight.gateway.schedule.extract_mapping import ExtractMapping
 from safelight.gateway.schedule.extract_table import ExtractUnreadable, Line, read_lines
 from safelight.plan.model import Plan
+from safelight.plan.source import quoted
 from safelight.plan.words import SystemKind
 
 ROWS_MAX: Final = 20_000
@@ -83,10 +83,8 @@ def inventory(file: Path, plan: Plan) -> Imported:
         segment = told.get("segment", "").lower()
         more = f", segment: {segment}" if segment in segments else ""
         more += f", tier: {told['tier']}" if re.fullmatch(r"\d{1,2}", told.get("tier", "")) else ""
-        spoken = json.dumps(told["name"])
-        lines.append(
-            f"  - {{id: {json.dumps(name)}, name: {spoken}, kind: {kind}, site: {site}, in_it_plan: yes{more}}}"
-        )
+        spoken = quoted(told["name"])
+        lines.append(f"  - {{id: {quoted(name)}, name: {spoken}, kind: {kind}, site: {site}, in_it_plan: yes{more}}}")
     return Imported("\n".join(lines) + "\n", tuple(taken), tuple(known), tuple(remarks))
 
 
