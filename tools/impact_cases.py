@@ -1,11 +1,12 @@
 """Write docs/cases/README.md: published outages beside what the simulation says of them. Run by `make docs`."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 
 from safelight.impact.summary import Spread
+from safelight.site.impact_file import department_document
 from safelight.site.impact_report import Report, report
 
 CASES = Path(__file__).parents[1] / "docs/cases"
@@ -54,7 +55,7 @@ def _value(one: Spread) -> str:
 
 
 def _section(case: Case) -> str:
-    document: dict[str, Any] = yaml.safe_load((CASES / f"{case.file}.yaml").read_bytes())
+    document = department_document(CASES / f"{case.file}.yaml")
     told: Report = report(document, case.scenario, None, SEEDS, case.weeks, 0.95, False, workers=1)
     lines = [
         f"## {told.department.name}: {case.scenario}",

@@ -103,12 +103,23 @@ def test_an_inventory_may_be_a_sheet(folder: Path, tmp_path: Path) -> None:
     import openpyxl
 
     book = openpyxl.Workbook()
-    for row in (("Name", "Tier"), ("New RIS", 2)):
+    for row in (("Name", "Tier"), ("New RIS", 2.0)):
         book.active.append(row)
     book.save(tmp_path / "cmdb.xlsx")
     assert document("import", folder, tmp_path / "cmdb.xlsx")["taken"] == ["new-ris"]
-    (tmp_path / "bad.xlsx").write_bytes(b"PK")
-    assert isinstance(run("import", folder, tmp_path / "bad.xlsx").exception, SafelightError)
+    for damaged in (b"PK", b"PK\x03\x04", (tmp_path / "cmdb.xlsx").read_bytes()[:-200]):
+        (tmp_path / "bad.xlsx").write_bytes(damaged)
+        assert isinstance(run("import", folder, tmp_path / "bad.xlsx").exception, SafelightError)
+
+
+def test_a_line_of_an_inventory_that_cannot_be_read_is_told_and_the_others_are_taken(
+    folder: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "cmdb.csv"
+    table.write_bytes(b"name,tier\nArchiv S\xfcd,2\nNull,3\n")
+    told = document("import", folder, table)
+    assert told["taken"] == ["null"]
+    assert "row 2 cannot be read and is left out" in told["remarks"]  # type: ignore[operator]
 
 
 def test_the_map_shows_every_system_and_escapes_its_name(folder: Path, tmp_path: Path) -> None:

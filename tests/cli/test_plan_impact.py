@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
@@ -10,6 +11,8 @@ from click.testing import CliRunner
 
 from safelight.cli.plan_impact import impact
 from safelight.core.errors import SafelightError
+from safelight.impact.errors import BadFile
+from safelight.site.impact_file import department_document
 
 ROOT = Path(__file__).parents[2]
 HOSPITAL = ROOT / "docs/cases/general-hospital.yaml"
@@ -36,12 +39,25 @@ def test_it_tells_people_what_services_stand_and_where_figures_come_from() -> No
     assert "published fallback: CT mean, Sexauer 2022" in result.stdout
 
 
+def test_a_cost_is_told_in_the_currency_of_the_site(tmp_path: Path) -> None:
+    file = tmp_path / "with_values.yaml"
+    values = "department:\n  unit_values: {currency: EUR, outage_hour: 100}\n"
+    file.write_text(HOSPITAL.read_text().replace("department:\n", values, 1))
+    words = ["--department", str(file), "--hours", "4", "--seeds", "1", "--no-tolerance"]
+    assert re.search(r"cost .* 400 \[400 to 400\] EUR", CliRunner().invoke(impact, words).stdout)
+    told = json.loads(CliRunner().invoke(impact, [*words, "--json"]).stdout)
+    assert (told["currency"], told["figures"]["cost"]["median"]) == ("EUR", 400.0)
+
+
 @pytest.mark.parametrize(
     ("text", "options", "code"),
     [
         ("department: [", [], "impact.bad-file"),
         ("a: !!python/object/apply:os.system [true]", [], "impact.bad-file"),
         ("just words", [], "impact.bad-file"),
+        ("a: &a [x, x]\nb: [*a, *a]", [], "impact.bad-file"),
+        ("department: {}\ndepartment: {}", [], "impact.bad-file"),
+        ("a: " + 50 * "[", [], "impact.bad-file"),
         ("colour: blue", [], "impact.bad-model"),
         ("x" * 1_000_001, [], "impact.bad-file"),
         (None, ["--scenario", "moon"], "impact.no-scenario"),
@@ -57,6 +73,16 @@ def test_what_cannot_be_is_refused(tmp_path: Path, text: str | None, options: li
     result = CliRunner().invoke(impact, ["--department", str(file), "--seeds", "1", *options])
     assert isinstance(result.exception, SafelightError)
     assert result.exception.code == code
+
+
+def test_a_word_is_a_word_a_number_a_number_and_a_mistake_has_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "d.yaml"
+    file.write_text('a: [no, "1", 1e3, 12:30, 1_0, .5, ~, "", nan]\n')
+    assert department_document(file) == {"a": ["no", "1", 1000.0, "12:30", "1_0", 0.5, None, "", "nan"]}
+    file.write_text("a: 1\nb: *bomb\n")
+    with pytest.raises(BadFile) as refused:
+        department_document(file)
+    assert (refused.value.facts["line"], refused.value.facts["column"]) == (2, 4)
 
 
 @pytest.mark.slow

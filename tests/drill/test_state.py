@@ -93,6 +93,13 @@ def test_a_table_top_asks_what_is_not_answered_yet_and_ends_with_the_last_answer
     assert decide(folded(*facts)) == Finish()
 
 
+@pytest.mark.parametrize("begun", [started(), started(type="table-top", injects=INJECTS)])
+@pytest.mark.parametrize("fact", [Asked("1", NOW, "c"), Answered("1", NOW, "c", "x", "y")])
+def test_an_inject_that_the_drill_does_not_have_is_not_answered(begun: Fact, fact: Fact) -> None:
+    with pytest.raises(OutOfTurn):
+        folded(begun, fact)
+
+
 @pytest.mark.parametrize("late", [Restoring("1", NOW, "8"), Restored("1", NOW), Sealed("1", NOW, "other")])
 @pytest.mark.parametrize("ended", [RESTORE, (*RESTORE[:3], Abandoned("1", NOW, "late", "who"))])
 def test_what_a_recovery_tells_of_a_drill_that_is_over_changes_nothing(late: Fact, ended: tuple[Fact, ...]) -> None:

@@ -15,7 +15,7 @@ from safelight.impact.measures import Plan, outcome
 from safelight.impact.scenario import Scenario, Scope
 from safelight.impact.simulation import DEFERRED, Outage, run
 from safelight.impact.summary import spread, summarise, wilson
-from safelight.impact.tolerance import Late, add, count_late, first_breach, tolerance_of
+from safelight.impact.tolerance import Late, Tolerance, add, count_late, tolerance_of
 
 WEEK = 168
 
@@ -183,19 +183,21 @@ def test_a_stroke_service_stands_its_limit_and_not_much_more_when_everything_sto
     assert (tolerance.stands_hours, tolerance.breached_hours) == (0.5, 1.0)
 
 
-def test_the_search_finds_the_first_breach_and_asks_few_times() -> None:
-    asked: list[float] = []
-
-    def is_breached(hours: float) -> bool:
-        asked.append(hours)
-        return hours > 5.3
-
-    found = first_breach(is_breached, (1, 2, 4, 8, 16), halvings=6)
-    assert found.stands_hours <= 5.3 < (found.breached_hours or 0)
-    assert (found.breached_hours or 0) - found.stands_hours < 0.1
-    assert len(asked) == len(set(asked)) <= 9
-    assert first_breach(lambda _: False, (1, 2)).breached_hours is None
-    assert first_breach(lambda _: True, (1, 2)).stands_hours == 0
+@pytest.mark.parametrize(
+    ("late", "stands", "breached"),
+    [
+        ((0, 0, 0, 0), 8, None),
+        ((9, 9, 9, 9), 0, 1),
+        ((0, 5, 9, 20), 2, 4),
+        ((0, 6, 0, 0), 1, 2),
+        ((9, 0, 0, 20), 0, 1),
+    ],
+)
+def test_a_service_stands_what_is_shorter_than_its_first_breach(
+    late: tuple[int, ...], stands: float, breached: float | None
+) -> None:
+    counts = {("ct", hours): Late(one, 100) for hours, one in zip((1.0, 2.0, 4.0, 8.0), late, strict=True)}
+    assert tolerance_of(counts, "ct", 0.95) == Tolerance(stands, breached)
 
 
 def test_too_few_exams_say_nothing_of_a_service() -> None:

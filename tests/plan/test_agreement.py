@@ -67,6 +67,7 @@ def test_a_signature_of_somebody_else_does_not_count() -> None:
     told = agreement(plan, forged)
     assert len(told.refused) == len(forged)
     assert not any(told.signed.values())
+    assert agreement(plan, [*forged, good]).counted == (good,), "a forgery takes nothing from what it copies"
     assert Signature.load(good.document()) == good
 
 

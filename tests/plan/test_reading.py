@@ -7,7 +7,7 @@ import pytest
 from safelight.plan.errors import BadPlan, DependencyCycle, Trouble
 from safelight.plan.model import Plan
 from safelight.plan.reading import read_plan
-from safelight.plan.source import Limits
+from safelight.plan.source import Limits, Scalar, compose, quoted
 from safelight.plan.words import Side
 from safelight.site.plan_folder import EXAMPLES, example_plan
 
@@ -96,6 +96,15 @@ def test_a_bomb_costs_nothing() -> None:
     assert "too large" in troubles("# " + "x" * 100, Limits(file_bytes_max=100))[0].what
     assert "too deeply" in troubles("people: " + "[" * 100)[0].what
     assert "too much" in troubles("people: [" + "a," * 100 + "]", Limits(nodes_max=50))[0].what
+
+
+@pytest.mark.parametrize(
+    "text", ["Süd", 'a "b": {c} \\ #', "Ward \U0001f3e5", "\uffff\U00010000", "\x00\x85\u2028\n\t", "", "no"]
+)
+def test_a_text_that_is_written_is_read_as_it_was(text: str) -> None:
+    ((_, node),) = compose("a.yaml", f"a: {quoted(text)}").entries
+    assert isinstance(node, Scalar)
+    assert (node.text, node.quoted) == (text, True)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "[]", "\x00", "\ud800", "a: \x07"])

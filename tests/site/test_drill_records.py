@@ -18,7 +18,10 @@ from safelight.recovery.facts import Level, Settings, Started, StudyCompared
 from safelight.recovery.facts import to_body as recovery_body
 from safelight.site.commitment_asks import refilled
 from safelight.site.drill_records import drill_measures, drill_of
+from safelight.site.drills import conclude, say
+from safelight.site.opened import Site
 from safelight.site.outages import downtime_state, is_refilling
+from support.hl7_house import make_home
 
 NOW = datetime(2026, 3, 2, 3, tzinfo=UTC)
 
@@ -76,3 +79,16 @@ def test_a_bundle_counts_when_it_can_tell_what_was_measured_and_a_second_one_cha
     told = drill_measures(journal, "1")
     assert told is not None
     assert told["tiers"][0]["rto_seconds"] == 2.0
+
+
+def test_what_was_measured_of_a_drill_given_up_meanwhile_is_not_recorded_and_drills_stay_readable(
+    tmp_path: Path,
+) -> None:
+    with Site.open(make_home(tmp_path, 0)) as site:
+        _begun(site.records.journal)
+        site.records.journal.append(FactKind.RECOVERY_FINISHED, {"recovery": "2"})
+        say(site, {"number": "1", "what": "abandon", "reason": "a real outage", "by": "who"})
+        conclude(site, Measured("1", NOW, "2", ()))
+        conclude(site, Finished("1", NOW))
+        state = drill_of(site.records.journal, "1")
+        assert (state.phase, state.measured) == (Phase.ABANDONED, None)

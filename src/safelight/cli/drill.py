@@ -1,6 +1,6 @@
 """Rehearse a recovery: what is due, run it, read what came of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -122,8 +122,8 @@ def _run(home_directory: Path, told: Mapping[str, Any], *, as_json: bool) -> dic
     return document
 
 
-def _waiting(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from [one for one in document["injects"] if one["answered_after_seconds"] is None]
+def _waiting(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for one in document["injects"] if one["answered_after_seconds"] is None]
 
 
 def _given(answers: Mapping[str, Any], inject: str) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """What an outage does to the department, by simulation."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,7 +12,6 @@ from safelight.cli.progress import shown
 if TYPE_CHECKING:
     from safelight.site.impact_report import Report
 
-BYTES_MAX: Final = 1_000_000
 UNITS: Final = {"_hours": "h", "_minutes": "min", "_seconds": "s", "_gb": "GB"}
 
 
@@ -54,9 +52,10 @@ def impact(
 
     Every run is made twice on the same exams, with and without the outage. Nothing is changed anywhere.
     """
+    from safelight.site.impact_file import department_document
     from safelight.site.impact_report import report
 
-    document = _document(department_file)
+    document = department_document(department_file)
     with shown(quiet=as_json) as progress:
         told = report(document, scenario_name, hours, seeds, weeks, confidence, tolerance, progress)
     if svg_directory is not None:
@@ -91,25 +90,6 @@ def impact_arrivals(weeks: int, until: datetime | None, home_directory: Path, as
         click.echo(yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=110), nl=False)
 
 
-def _document(file: Path) -> Mapping[str, Any]:
-    """Read the file; YAML's safe loader makes plain values only."""
-    import yaml
-
-    from safelight.impact.errors import BadFile
-
-    if file.stat().st_size > BYTES_MAX:
-        raise BadFile(file=file.name, problem="too large", size_bytes_max=BYTES_MAX)
-    try:
-        told = yaml.safe_load(file.read_bytes())
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        raise BadFile(file=file.name, line=line, column=column, problem=getattr(error, "problem", None)) from error
-    if not isinstance(told, Mapping):
-        raise BadFile(file=file.name, problem="expected a mapping with department and scenarios")
-    return told
-
-
 def _show(told: "Report") -> None:
     scenario = told.scenario
     click.secho(f"{told.department.name}: {scenario.name}, {scenario.hours:g} h, {scenario.scope}", bold=True)
@@ -118,6 +98,8 @@ def _show(told: "Report") -> None:
         if measure.endswith(("_usual", "_empty_hours")) or one.median == one.high == 0.0:
             continue
         unit = next((short for ending, short in UNITS.items() if ending in measure), "")
+        if measure == "cost":
+            unit = told.currency or ""
         name = measure.replace("_", " ")
         values = f"{_number(one.median)} [{_number(one.low)} to {_number(one.high)}] {unit}".rstrip()
         click.echo(f"  {name:<28} {subject:<16} {values}")

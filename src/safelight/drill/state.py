@@ -102,6 +102,8 @@ def fold(state: DrillState, fact: Fact) -> DrillState:
     """
     if isinstance(fact, Restoring | Restored | Sealed) and state.phase is not Phase.RUNNING:
         return state
+    if isinstance(fact, Asked | Answered) and not _is_played(state, fact.inject):
+        raise OutOfTurn(inject=fact.inject, event="not of this drill")
     state = replace(state, phase=next_phase(state.phase, _EVENTS.get(type(fact), Event.GOES_ON)))
     match fact:
         case Started():
@@ -124,3 +126,7 @@ def fold(state: DrillState, fact: Fact) -> DrillState:
             return replace(state, ended_at=fact.at)
         case Resumed():
             return state
+
+
+def _is_played(state: DrillState, inject: str) -> bool:
+    return state.started is not None and any(one.id == inject for one in state.started.injects)

@@ -46,7 +46,6 @@ class ServiceImpact:
     clears_after: timedelta | None
     """Until what piled up is done; None when it never is."""
     utilisation: float
-    exams: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from safelight.findings.rules_ownership import ARCHIVES, URGENT, used
 
 PAIRED: Final = ("detect", "restore", "failback", "upgrade")
 RESTORE_PROOF: Final = frozenset({"database", "retrieve", "report-view", "worklist"})
-SHIFT: Final = timedelta(hours=8)
 
 
 def r25(facts: Facts) -> Hits:

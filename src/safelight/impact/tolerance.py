@@ -4,7 +4,7 @@ A service stands an outage of some length when an exam of it that is ordered dur
 with the asked-for confidence. Exams that would have been late anyway do not count as the outage's.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -51,6 +51,7 @@ def count_late(department: Department, scenario: Scenario, plan: Plan, lengths: 
     exams = draw(department, surge, plan.weeks, seed)
     usual_until = plan.weeks * 168.0
     without = run(department, exams, None, usual_until)
+    usual = [service_waits(department, one, exams, without, usual_until) for one in department.services]
     limits = [limit for one in department.services for limit in (one.start_minutes, one.result_minutes) if limit]
     longest = max(limits, default=0.0) / 60.0
     counts: Counts = {}
@@ -59,9 +60,8 @@ def count_late(department: Department, scenario: Scenario, plan: Plan, lengths: 
         # Whoever is ordered before the restore is in time or late by then, and nobody else is asked about.
         until = min(usual_until, outage.ends + longest + 1.0)
         with_it = run(department, exams, outage, until)
-        for service in department.services:
+        for service, other in zip(department.services, usual, strict=True):
             one = service_waits(department, service, exams, with_it, until)
-            other = service_waits(department, service, exams, without, usual_until)
             during = one.done & (one.come >= outage.begins) & (one.come < outage.ends)
             counts[service.name, hours] = Late(int((one.beyond & ~other.beyond & during).sum()), int(during.sum()))
     return counts
@@ -85,31 +85,6 @@ class Tolerance:
     """None: it stands every length that was tried."""
 
 
-def first_breach(is_breached: Callable[[float], bool], lengths: Sequence[float], halvings: int = 0) -> Tolerance:
-    """Return between which lengths a limit is breached first; whatever is breached stays so when it lasts longer.
-
-    Args:
-        is_breached: asked for each length at most once.
-        lengths: in order.
-        halvings: how often the gap that was found is halved.
-    """
-    stands, breached = 0.0, None
-    low, high = 0, len(lengths)
-    while low < high:
-        middle = (low + high) // 2
-        if is_breached(lengths[middle]):
-            breached, high = lengths[middle], middle
-        else:
-            stands, low = lengths[middle], middle + 1
-    for _ in range(halvings if breached is not None else 0):
-        middle_length = (stands + (breached or 0.0)) / 2
-        if is_breached(middle_length):
-            breached = middle_length
-        else:
-            stands = middle_length
-    return Tolerance(stands, breached)
-
-
 def tolerance_of(counts: Counts, service: str, confidence: float) -> Tolerance | None:
     """Return what a service stands by counts of several lengths; None where too few exams say anything."""
     known = sorted(
@@ -117,10 +92,10 @@ def tolerance_of(counts: Counts, service: str, confidence: float) -> Tolerance |
     )
     if not known:
         return None
-    # Once late, a service counts as late for all that is longer: postponing may make the share fall again.
-    shares = dict(known)
-    worst = 0.0
+    stands = 0.0
     for hours, share in known:
-        worst = max(worst, share)
-        shares[hours] = worst
-    return first_breach(lambda hours: shares[hours] > 1.0 - confidence + 1e-12, [hours for hours, _ in known])
+        # Once late, a service counts as late for all that is longer: postponing may make the share fall again.
+        if share > 1.0 - confidence + 1e-12:
+            return Tolerance(stands, hours)
+        stands = hours
+    return Tolerance(stands, None)

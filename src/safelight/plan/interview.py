@@ -1,9 +1,10 @@
 """The questions with which a plan begins, and the plan that the answers make."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from safelight.plan.source import quoted
 
 HEAD: Final = "# yaml-language-server: $schema=plan.schema.json\n"
 SERVICES: Final = {
@@ -52,23 +53,18 @@ def plan_texts(answers: Mapping[str, str]) -> dict[str, str]:
     return {"plan.yaml": _plan(answers), "systems.yaml": _systems(answers), "services.yaml": _services(answers)}
 
 
-def _quoted(text: str) -> str:
-    # A JSON text is a YAML text: whatever is typed stays one value.
-    return json.dumps(text, ensure_ascii=True)
-
-
 def _plan(told: Mapping[str, str]) -> str:
     deputy = told["deputy_name"] != "-"
     people = [
-        f"  - {{id: it-coordinator, name: {_quoted(told['it_name'])}, side: it}}",
-        f"  - {{id: pacs-administrator, name: {_quoted(told['pacs_name'])}, side: {told['pacs_side']}}}",
+        f"  - {{id: it-coordinator, name: {quoted(told['it_name'])}, side: it}}",
+        f"  - {{id: pacs-administrator, name: {quoted(told['pacs_name'])}, side: {told['pacs_side']}}}",
     ]
     if deputy:
-        people.append(f"  - {{id: pacs-deputy, name: {_quoted(told['deputy_name'])}, side: {told['pacs_side']}}}")
+        people.append(f"  - {{id: pacs-deputy, name: {quoted(told['deputy_name'])}, side: {told['pacs_side']}}}")
     deputy_field = "\n    deputy: pacs-deputy" if deputy else ""
     return f"""{HEAD}plan:
   title: Recovery of imaging
-  hospital: {_quoted(told["hospital"])}
+  hospital: {quoted(told["hospital"])}
   version: "0.1"
   horizon: {told["horizon"]}
   planned_outage: {told["planned_outage"]}

@@ -67,7 +67,7 @@ class PackFacts:
 
 
 def plan_html(
-    plan: Plan, signatures: Sequence[Signature], objectives: Sequence[Mapping[str, Any]], at: datetime
+    plan: Plan, signatures: Iterable[Signature], objectives: Sequence[Mapping[str, Any]], at: datetime
 ) -> str:
     """Return the whole plan."""
     agreed = agreement(plan, signatures)
@@ -76,10 +76,6 @@ def plan_html(
     missing = {side: Counter(name.partition("/")[0] for name in agreed.missing(side)) for side in Side}
     sections = [name for name in Plan.__dataclass_fields__ if any(name in counts for counts in missing.values())]
     names = {one.id: one.name for one in plan.people}
-    # What `agreement` refused is told apart from what counts; it is named by who and when.
-    counted = [
-        one for one in signatures if not any(why.startswith(f"{one.person}, {one.at}:") for why in agreed.refused)
-    ]
     return _filled_in(
         "plan.html.jinja",
         plan,
@@ -94,7 +90,7 @@ def plan_html(
         ],
         signatures=[
             (names.get(one.person, one.person), SIDES[one.side], one.at[:16], one.version, one.reason)
-            for one in counted
+            for one in agreed.counted
         ],
         objectives=objectives,
         # Its texts are escaped where it is drawn.

@@ -63,6 +63,8 @@ class Agreement:
 
     signed: Mapping[str, frozenset[Side]]
     """The sides whose signature covers a part as it is."""
+    counted: tuple[Signature, ...]
+    """Signatures that count, if only for what they cover as it is."""
     refused: tuple[str, ...]
     """Signatures that do not count, and why."""
 
@@ -94,16 +96,18 @@ def agreement(plan: Plan, signatures: Iterable[Signature]) -> Agreement:
     """Return which parts are signed by which side, as they are now."""
     now = digests(plan)
     signed: dict[str, set[Side]] = {name: set() for name in now}
-    refused = []
+    counted, refused = [], []
     known = {one.id: one for one in plan.people}
     for one in signatures:
         why = _refusal(one, known)
         if why:
             refused.append(f"{one.person}, {one.at}: {why}")
             continue
+        counted.append(one)
         for name in [name for name, digest in one.covers.items() if now.get(name) == digest]:
             signed[name].add(one.side)
-    return Agreement({name: frozenset(sides) for name, sides in signed.items()}, tuple(refused))
+    sides = {name: frozenset(found) for name, found in signed.items()}
+    return Agreement(sides, tuple(counted), tuple(refused))
 
 
 def _refusal(signature: Signature, known: Mapping[str, Any]) -> str:

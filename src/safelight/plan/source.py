@@ -4,6 +4,7 @@ Scalars stay text, and the field that they are written for decides what they mea
 is never taken for a missing value.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,6 +71,12 @@ def compose(file: str, text: str, limits: Limits | None = None) -> Table:
     except (yaml.YAMLError, ValueError) as error:
         mend = "Save the file as UTF-8 text without control characters."
         raise _bad(Place(file, 1, 1), f"This is not YAML: {error}.", mend) from error
+
+
+def quoted(text: str) -> str:
+    """Write a text so that `compose` reads it back as it is, whatever stands in it."""
+    # A JSON text is a YAML text, but for the pairs in which JSON writes what lies beyond 16 bits.
+    return '"' + "".join(json.dumps(one)[1:-1] if one <= "\uffff" else f"\\U{ord(one):08x}" for one in text) + '"'
 
 
 def _bad(place: Place, what: str, mend: str) -> BadPlan:

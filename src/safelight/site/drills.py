@@ -111,12 +111,12 @@ def run(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
 
 def _driven_on(site: Site, state: DrillState, told: Mapping[str, Any], report: Report) -> DrillState:
-    assert state.started is not None
     while command := decide(state):
+        assert state.started is not None
         if not isinstance(command, Restore | GoOn | Measure | Seal | Finish):
             break
         # What a door must not do twice is asked for again only after its fact was read back from the journal.
-        _do(site, state, command, told, report)
+        _do(site, state.started, command, told, report)
         state = drill_of(site.records.journal, state.started.drill)
         if isinstance(command, Restore | GoOn) and state.restored_at is None:
             break
@@ -146,6 +146,14 @@ def say(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(decide(state), Finish):
             state = _record(site, state, Finished(number, site.clock.now()))
     return document_of(state)
+
+
+def conclude(site: Site, fact: Measured | Finished) -> None:
+    """Record what a drill came to by itself; one that was given up, or ended, meanwhile is left as it is."""
+    with deciding:
+        state = drill_of(site.records.journal, fact.drill)
+        if state.phase is Phase.RUNNING:
+            _record(site, state, fact)
 
 
 def _record(site: Site, state: DrillState, fact: Recorded) -> DrillState:
@@ -237,9 +245,7 @@ def _hold_restore(site: Site, recovery: str, reason: str, by: str) -> None:
         recoveries.pause(site, {"number": recovery, "reason": reason, "by": by})
 
 
-def _do(site: Site, state: DrillState, command: Command, told: Mapping[str, Any], report: Report) -> None:
-    started = state.started
-    assert started is not None
+def _do(site: Site, started: Started, command: Command, told: Mapping[str, Any], report: Report) -> None:
     match command:
         case Restore():
             recoveries.start(site, _restore_told(site, started, told), report)
@@ -248,13 +254,13 @@ def _do(site: Site, state: DrillState, command: Command, told: Mapping[str, Any]
             recoveries.resume(site, again, report)
         case Measure(recovery):
             tiers = measure(started.at, started.exposure_seconds, _studies(site, recovery))
-            _record(site, state, Measured(started.drill, site.clock.now(), recovery, tiers))
+            conclude(site, Measured(started.drill, site.clock.now(), recovery, tiers))
         case Seal(recovery):
             file = Path(told["evidence"]) if told.get("evidence") else evidence_file(site, started.drill)
             make_directory(site.disk, file.parent)
             evidence.export_evidence(site, {"number": recovery, "to": str(file)})
         case _:
-            _record(site, state, Finished(started.drill, site.clock.now()))
+            conclude(site, Finished(started.drill, site.clock.now()))
 
 
 def evidence_file(site: Site, number: str) -> Path:
@@ -263,11 +269,9 @@ def evidence_file(site: Site, number: str) -> Path:
 
 
 def _restore_told(site: Site, started: Started, told: Mapping[str, Any]) -> dict[str, Any]:
-    order = recoveries.order_of(site.catalog, told, None)
-    first = [one for one in order if one.tier is order[0].tier]
     return {
         "target": started.target,
-        "limit": started.limit or max(len(first), 1),
+        "limit": started.limit or _first_tier(site, told),
         "broke_at": started.at.isoformat(),
         "reason": f"drill {started.drill}: {started.reason}",
         "by": started.by,
@@ -278,19 +282,21 @@ def _restore_told(site: Site, started: Started, told: Mapping[str, Any]) -> dict
     }
 
 
+def _first_tier(site: Site, told: Mapping[str, Any]) -> int:
+    order = recoveries.order_of(site.catalog, told, None)
+    return max(sum(one.tier is order[0].tier for one in order), 1)
+
+
 def _lists(told: Mapping[str, Any]) -> dict[str, Any]:
     return {name: told[name] for name in recoveries.ORDERING if told.get(name)}
 
 
 def _studies(site: Site, recovery: str) -> list[StudyTried]:
     state = recoveries.state_of(site.records.journal, recovery)
-    received = {row.study: row.first_received_at for row in site.catalog.studies()}
     assert state.started_at is not None
-    return [
-        StudyTried(
-            tier=state.studies[study].tier,
-            confirmed_at=state.studies[study].settled_at if state.studies[study].stage is Stage.CONFIRMED else None,
-            first_received_at=received.get(study, state.started_at),
-        )
-        for study in state.order
-    ]
+    tried = []
+    for study in state.order:
+        one, row = state.studies[study], site.catalog.study(study)
+        confirmed_at = one.settled_at if one.stage is Stage.CONFIRMED else None
+        tried.append(StudyTried(one.tier, confirmed_at, row.first_received_at if row else state.started_at))
+    return tried

@@ -8,7 +8,7 @@ from typing import Any, Final
 from safelight.core import progress
 from safelight.impact import picture
 from safelight.impact.department import HOURS_A_WEEK, Department
-from safelight.impact.document import read_department, read_scenario, utilisation
+from safelight.impact.document import HOURS_MAX, read_department, read_scenario, utilisation
 from safelight.impact.errors import BadModel, NoScenario
 from safelight.impact.measures import Plan
 from safelight.impact.scenario import Scenario
@@ -69,6 +69,12 @@ class Report:
     tolerances: Sequence[ServiceTolerance]
     confidence: float
 
+    @property
+    def currency(self) -> str | None:
+        """Return what `cost` is counted in; None where the site gave no values."""
+        values = self.department.unit_values
+        return None if values is None else values.currency
+
     def document(self) -> dict[str, Any]:
         """Return the report for programs."""
         return {
@@ -80,6 +86,7 @@ class Report:
             "seeds": self.summary.seeds,
             "confidence": self.confidence,
             "utilisation": utilisation(self.department),
+            "currency": self.currency,
             "figures": self.summary.document(),
             "tolerance": [one.document() for one in self.tolerances],
             "late_by_length": [
@@ -167,11 +174,10 @@ def report(
     department = read_department(document.get("department"))
     scenario = _scenario(document.get("scenarios"), scenario_name, department)
     if hours is not None:
-        if not isfinite(hours) or not 0 < hours <= 24 * 366:
+        if not isfinite(hours) or not 0 < hours <= HOURS_MAX:
             raise BadModel(where="hours", problem="out of range")
         scenario = replace(scenario, hours=hours)
-    needed = -(-int(scenario.start_hour + scenario.hours + 1) // HOURS_A_WEEK) + 2
-    plan = fitting_plan(scenario, max(4, needed) if weeks is None else weeks)
+    plan = fitting_plan(scenario, weeks)
     summary = simulate(department, scenario, plan, seeds, told, workers)
     counts: Counts = {}
     tolerances: list[ServiceTolerance] = []

@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from typing import Final, TypeVar
 
 from safelight.core.progress import Progress, Report, silent
-from safelight.impact.department import Department
+from safelight.impact.department import HOURS_A_WEEK, Department
 from safelight.impact.draws import check_size
 from safelight.impact.errors import BadModel
 from safelight.impact.measures import Plan, outcome
@@ -17,19 +17,22 @@ from safelight.impact.summary import Summary, summarise
 from safelight.impact.tolerance import Counts, add, count_late
 
 SEEDS_MAX: Final = 10_000
+WEEKS_USUAL: Final = 4
 FEW_SEEDS: Final = 8
 """Below this a pool of processes costs more than it saves."""
 
 T = TypeVar("T")
 
 
-def fitting_plan(scenario: Scenario, weeks: int) -> Plan:
-    """Return a plan whose weeks hold a week of warm-up, the outage and a week after it.
+def fitting_plan(scenario: Scenario, weeks: int | None) -> Plan:
+    """Return a plan whose weeks hold a week of warm-up, the outage and a week after it; as long as needed unless told.
 
     Raises:
-        BadModel: they do not.
+        BadModel: the weeks that were told do not.
     """
-    needed = 1 + -(-int(scenario.start_hour + scenario.hours + 1) // 168) + 1
+    needed = 1 + -(-int(scenario.start_hour + scenario.hours + 1) // HOURS_A_WEEK) + 1
+    if weeks is None:
+        return Plan(max(WEEKS_USUAL, needed), 1)
     if weeks < needed:
         raise BadModel(where="weeks", problem="too short for this outage", weeks=weeks, weeks_min=needed)
     return Plan(weeks, 1)

@@ -1,7 +1,5 @@
 """The plan and the downtime pack as files: PDF, and one HTML file that needs nothing from elsewhere."""
 
-import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +9,11 @@ from typing import Any, ClassVar, Final
 
 from markupsafe import Markup
 
+from safelight.core.disk import RealDisk, write_file
 from safelight.core.errors import StateError, UsageError
 from safelight.plan.model import Plan
 from safelight.plan.printing import PackFacts, pack_html, plan_html
+from safelight.plan.source import quoted
 from safelight.plan.words import PackForm
 from safelight.site.home import Home
 from safelight.site.plan_assessment import objectives_document
@@ -105,7 +105,7 @@ def stale_packs(plan: Plan) -> list[dict[str, Any]]:
 def _register_line(plan: Plan, serial: str, site: str, asked: PackAsked, at: datetime) -> str:
     told = {"id": serial, "site": site, "form": str(asked.form), "version": plan.plan.version}
     told |= {"holder": asked.holder} if asked.holder else {}
-    cells = ", ".join(f"{name}: {json.dumps(value)}" for name, value in told.items())
+    cells = ", ".join(f"{name}: {quoted(value)}" for name, value in told.items())
     return f"packs:\n  - {{{cells}, made_on: {at.date().isoformat()}}}\n"
 
 
@@ -162,16 +162,8 @@ def _written(to: Path, stem: str, html: str) -> list[str]:
 
     pdf = report_pdf(html)
     to.mkdir(parents=True, exist_ok=True)
-    return [_write(to / f"{stem}.pdf", pdf), _write(to / f"{stem}.html", html.encode("utf-8"))]
-
-
-def _write(file: Path, content: bytes) -> str:
-    # Numbers of people, and patients of the day, stand in it: for the owner alone.
-    draft = file.with_name(f".{file.name}.draft")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(file)
-    return str(file)
+    made = {to / f"{stem}.pdf": pdf, to / f"{stem}.html": html.encode("utf-8")}
+    for file, content in made.items():
+        # Numbers of people, and patients of the day, stand in it: for the owner alone.
+        write_file(RealDisk(), file, content)
+    return [str(file) for file in made]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TextIO
 
+from safelight.core.disk import RealDisk
 from safelight.core.errors import IntegrityError, StateError, UsageError
 from safelight.core.signing import BadSigningKey
 from safelight.findings.rule import Rule, site_rules
@@ -68,13 +69,7 @@ class PlanFolder:
         found = sorted([*self.path.glob("*.yaml"), *self.path.glob("*.yml")])
         if not found:
             raise NoPlan(folder=str(self.path))
-        limit = Limits().file_bytes_max
-        told = {}
-        for one in found:
-            with one.open("rb") as stream:
-                # One byte more than is allowed is enough for the reader to refuse it.
-                told[one.name] = stream.read(limit + 1).decode("utf-8-sig", "surrogateescape")
-        return told
+        return {one.name: text_of(one, Limits()) for one in found}
 
     def read(self) -> Read:
         """Read the plan."""
@@ -135,6 +130,8 @@ class PlanFolder:
         file = self.path / _numbered(stem, number)
         with file.open("x", encoding="utf-8") as stream:
             stream.write(f"# yaml-language-server: $schema=plan.schema.json\n{text}")
+            _synced(stream)
+        RealDisk().sync_directory(self.path)
         return file.name
 
     def rules(self) -> tuple[Rule, ...]:
@@ -143,6 +140,13 @@ class PlanFolder:
         for file in sorted((self.path / RULES).glob("*.toml")):
             found += site_rules(f"{RULES}/{file.name}", file.read_text("utf-8"))
         return tuple(found)
+
+
+def text_of(file: Path, limits: Limits) -> str:
+    """Return the text of a file for `safelight.plan.source.compose`, which refuses what is no UTF-8 or too long."""
+    with file.open("rb") as stream:
+        # One byte more than is allowed is enough to refuse it.
+        return stream.read(limits.file_bytes_max + 1).decode("utf-8-sig", "surrogateescape")
 
 
 def example_texts(name: str, today: date) -> dict[str, str]:
@@ -200,15 +204,16 @@ def _dated(text: str, today: date) -> str:
 
 
 def _replace(file: Path, document: Mapping[str, Any]) -> None:
+    # Not `write_file`: what lies in a plan's folder is for both sides, and not for the owner alone.
     draft = file.with_name(f"{file.name}.draft")
     with draft.open("w", encoding="utf-8") as stream:
         json.dump(document, stream, indent=1, ensure_ascii=True)
         stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
+        _synced(stream)
     draft.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    RealDisk().sync_directory(file.parent)
+
+
+def _synced(stream: TextIO) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())

@@ -1,21 +1,20 @@
 """An inventory as IT has it (CSV or XLSX) into a file of a plan: systems that the plan does not know yet."""
 
-import csv
-import json
 import re
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
 from safelight.core.errors import UsageError
+from safelight.gateway.schedule.extract_mapping import ExtractMapping
+from safelight.gateway.schedule.extract_table import ExtractUnreadable, Line, read_lines
 from safelight.plan.model import Plan
+from safelight.plan.source import quoted
 from safelight.plan.words import SystemKind
 
 ROWS_MAX: Final = 20_000
 BYTES_MAX: Final = 16 * 1024 * 1024
-EXPANDED_BYTES_MAX: Final = 256 * 1024 * 1024
 HEADINGS: Final = {
     "id": ("id", "ci", "asset", "asset id", "kennung"),
     "name": ("name", "system", "application", "description"),
@@ -50,16 +49,20 @@ def inventory(file: Path, plan: Plan) -> Imported:
     Raises:
         BadInventory: it is no table with headings, or is too large.
     """
-    rows = iter(_rows(file))
-    columns = _columns(next(rows, ()), file)
+    rows = _lines(file)
+    columns = _columns(next(rows, Line(1, None)).cells or (), file)
     present = {one.id for one in plan.systems} | {one.name.casefold() for one in plan.systems}
     sites, segments = [one.id for one in plan.sites], {one.id for one in plan.segments}
     if not sites:
         raise BadInventory(file=str(file), trouble="the plan has no site yet")
     lines, taken, known, remarks = ["systems:"], [], [], []
-    for number, row in enumerate(rows, 2):
+    for line in rows:
+        number, row = line.number, line.cells
         if number > ROWS_MAX:
             raise BadInventory(file=str(file), rows_max=ROWS_MAX)
+        if row is None:
+            remarks.append(f"row {number} cannot be read and is left out")
+            continue
         told = {field: row[at].strip() for field, at in columns.items() if at < len(row) and row[at].strip()}
         if "name" not in told:
             continue
@@ -80,8 +83,8 @@ def inventory(file: Path, plan: Plan) -> Imported:
         segment = told.get("segment", "").lower()
         more = f", segment: {segment}" if segment in segments else ""
         more += f", tier: {told['tier']}" if re.fullmatch(r"\d{1,2}", told.get("tier", "")) else ""
-        spoken = json.dumps(told["name"])
-        lines.append(f"  - {{id: {name}, name: {spoken}, kind: {kind}, site: {site}, in_it_plan: yes{more}}}")
+        spoken = quoted(told["name"])
+        lines.append(f"  - {{id: {quoted(name)}, name: {spoken}, kind: {kind}, site: {site}, in_it_plan: yes{more}}}")
     return Imported("\n".join(lines) + "\n", tuple(taken), tuple(known), tuple(remarks))
 
 
@@ -93,31 +96,10 @@ def _columns(heads: Sequence[str], file: Path) -> dict[str, int]:
     return found
 
 
-def _rows(file: Path) -> Iterator[Sequence[str]]:
+def _lines(file: Path) -> Iterator[Line]:
     if file.stat().st_size > BYTES_MAX:
         raise BadInventory(file=str(file), bytes_max=BYTES_MAX)
-    if file.suffix.lower() == ".xlsx":
-        yield from _sheet(file)
-        return
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            start = stream.read(4096)
-            stream.seek(0)
-            separator = max(",;\t", key=start.partition("\n")[0].count)
-            yield from csv.reader(stream, delimiter=separator)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInventory(file=str(file), trouble=str(error)) from error
-
-
-def _sheet(file: Path) -> Iterator[Sequence[str]]:
-    import openpyxl
-
-    try:
-        with zipfile.ZipFile(file) as packed:
-            if sum(one.file_size for one in packed.infolist()) > EXPANDED_BYTES_MAX:
-                raise BadInventory(file=str(file), expanded_bytes_max=EXPANDED_BYTES_MAX)
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise BadInventory(file=str(file), trouble=type(error).__name__) from error
-    for row in book.worksheets[0].iter_rows(values_only=True):
-        yield ["" if value is None else str(value) for value in row]
+        yield from read_lines(file.read_bytes(), ExtractMapping.read("", "inventory"))
+    except ExtractUnreadable as error:
+        raise BadInventory(file=str(file), **error.facts) from error

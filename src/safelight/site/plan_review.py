@@ -1,6 +1,5 @@
 """Reviews of a plan: the agenda that open findings make, and the record of a meeting."""
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
@@ -10,6 +9,7 @@ from safelight.findings.rule import Rule
 from safelight.plan.model import Plan
 from safelight.plan.reading import Read
 from safelight.plan.signature import Signature
+from safelight.plan.source import quoted
 from safelight.plan.words import RoleKind
 from safelight.site.plan_assessment import assessment_of
 
@@ -38,17 +38,17 @@ def review_text(
     name: str, at: str, attended: Sequence[str], minutes: str, discussed: Sequence[str], actions: Sequence[str]
 ) -> str:
     """Return the file that records a meeting, as YAML; whoever writes it has it read first."""
-    lines = ["reviews:", f"  - id: {_quoted(name)}", f"    at: {_quoted(at)}", f"    attended: {_list(attended)}"]
+    lines = ["reviews:", f"  - id: {quoted(name)}", f"    at: {quoted(at)}", f"    attended: {_list(attended)}"]
     if minutes:
-        lines.append(f"    minutes: {_quoted(minutes)}")
+        lines.append(f"    minutes: {quoted(minutes)}")
     lines.append(f"    discussed: {_list(discussed)}")
     if actions:
         lines += ["", "actions:"]
     for number, action in enumerate(actions, 1):
         person, _, rest = action.partition(":")
         day, _, what = rest.partition(":")
-        told = f"id: {_quoted(f'{name}-{number}')}, what: {_quoted(what.strip())}, owner: {_quoted(person.strip())}"
-        lines.append(f"  - {{{told}, due_on: {_quoted(day.strip())}}}")
+        told = f"id: {quoted(f'{name}-{number}')}, what: {quoted(what.strip())}, owner: {quoted(person.strip())}"
+        lines.append(f"  - {{{told}, due_on: {quoted(day.strip())}}}")
     return "\n".join(lines) + "\n"
 
 
@@ -62,9 +62,5 @@ def _pacs_administrators(plan: Plan) -> set[str]:
     return {one.person for one in roles} | {one.deputy for one in roles if one.deputy}
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=True)
-
-
 def _list(texts: Sequence[str]) -> str:
-    return f"[{', '.join(_quoted(one) for one in texts)}]"
+    return f"[{', '.join(quoted(one) for one in texts)}]"
