@@ -12,6 +12,8 @@ from safelight.core.names import AETitle
 from safelight.core.progress import silent
 from safelight.gateway.dicom.ports import AssociationFacts
 from safelight.gateway.dicom.procedure_step_service import StepNotice, StepStatus
+from safelight.journal.entry import Entry
+from safelight.site import performed_steps
 from safelight.site.acts import act
 from safelight.site.dicom_procedure_steps import StepLedger
 from safelight.site.opened import Site
@@ -42,7 +44,7 @@ def shown(browser: Browser) -> dict[str, bytes]:
 
 def notice(site: Site, status: StepStatus) -> StepNotice:
     """Say what a modality says of the one step that it was given."""
-    steps = ScheduledSteps(site.home, site.journal, site.catalog, site.node)
+    steps = ScheduledSteps(site.home, site.journal, lambda: site.catalog, site.node)
     ((_, values),) = steps.find(site.messages.index, StepSearch())
     named = Dataset()
     named.StudyInstanceUID = values["StudyInstanceUID"]
@@ -81,3 +83,23 @@ def heard(house: ConsoleHouse, browser: Browser, expected: str, happens: Callabl
     changed = {name for name in after if after[name] != before[name]}
     assert expected in changed
     assert changed <= set(told), (changed, told)
+
+
+def test_what_modalities_said_is_read_once_however_often_the_worklist_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = list[Entry]()
+
+    def noted(entry: Entry) -> tuple[tuple[str, str], ...]:
+        read.append(entry)
+        return ()
+
+    monkeypatch.setattr(performed_steps, "_references", noted)
+    with console_house(tmp_path) as house:
+        told = encode_identifier(Dataset(), EXPLICIT_LITTLE_ENDIAN)
+        begun = StepNotice("1.2.3.1", StepStatus.IN_PROGRESS, told, EXPLICIT_LITTLE_ENDIAN)
+        StepLedger(house.site).begin(MODALITY, begun)
+        browser = house.browser("technologist")
+        for number in range(3):
+            assert browser.get(f"/api/catalog/worklist?accession=A{number}").status == 200
+    assert len(read) == 1
