@@ -338,6 +338,20 @@ def test_every_word_has_the_contrast_of_wcag_aa(browser: Browser, house: PagesHo
             assert page.evaluate(CONTRAST) == [], name
 
 
+@pytest.mark.parametrize("system", ["light", "dark"])
+def test_who_chose_an_appearance_has_it_whatever_the_system_says(
+    browser: Browser, house: PagesHouse, system: str
+) -> None:
+    grounds = {"light": "rgb(247, 244, 240)", "dark": "rgb(15, 10, 8)"}
+    with window(browser, house, "vview", color_scheme=system) as page:
+        expect(page.locator("html")).to_have_css("background-color", grounds[system])
+        for chosen in ("light", "dark"):
+            page.get_by_role("button", name="Appearance").click()
+            expect(page.locator("html")).to_have_css("background-color", grounds[chosen])
+        page.reload()
+        expect(page.locator("html")).to_have_css("background-color", grounds["dark"])
+
+
 def test_on_a_telephone_nothing_is_wider_than_the_screen(browser: Browser, house: PagesHouse) -> None:
     with window(browser, house, "ttech", viewport=PHONE) as page:
         for name in ("Board", "Worklist", "Reads and calls", "Find"):

@@ -1,13 +1,17 @@
-"""Accounts over power cuts: never one of which the journal does not say who made it."""
+"""Accounts: never one of which the journal does not say who made it, and a file that is looked at again."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from safelight.console.account import Account, write_accounts
+from safelight.console.role import Role
+from safelight.core.errors import SafelightError
 from safelight.core.progress import silent
-from safelight.site.account_file import accounts_of
+from safelight.site.account_file import AccountFile, accounts_of
 from safelight.site.acts import act
 from safelight.site.opened import Site
 from safelight.site.web_house import ROWS_MAX, newest
@@ -61,3 +65,20 @@ def test_no_list_grows_for_ever() -> None:
     assert (document["exams"][0], document["exams"][-1]) == (5, ROWS_MAX + 4)
     assert (document["open"], document["is_more"]) == (7, True)
     assert newest({"exams": [1]}, "exams") == {"exams": [1], "is_more": False}
+
+
+def test_a_file_that_was_mended_is_read_again_however_it_was_mended(tmp_path: Path) -> None:
+    home, told = make_home(tmp_path), list[SafelightError]()
+    kept = AccountFile(home, told.append)
+    whole = write_accounts([Account("jroe", "Jane Roe", Role.VIEWER, "kept")])
+    home.accounts.write_bytes(whole.replace(b'"viewer"', b'"vieweR"'))
+    facts = home.accounts.stat()
+    assert (dict(kept.accounts()), dict(kept.accounts()), len(told)) == ({}, {}, 1), "told once, and not at every look"
+    # As a copy that keeps its times, or `chown` after one that was not ours to read: only the file system sees it.
+    with home.accounts.open("r+b") as file:
+        file.write(whole)
+    os.utime(home.accounts, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    while home.accounts.stat().st_ctime_ns == facts.st_ctime_ns:
+        # The clock of file systems goes in steps of milliseconds.
+        os.utime(home.accounts, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert list(kept.accounts()) == ["jroe"]

@@ -91,11 +91,14 @@ def test_a_session_outlives_a_crash_and_nothing_is_said_in_the_clear(guarded: Gu
     assert browser.get("/api/me").json["name"] == "Jane Roe"
     gone.cookie = cookie
     assert gone.get("/api/me").status == 401
+    guess = browser.post("/api/password", {"old": "some guess", "new": "another long password"})
+    assert guess.code == "console.login-refused"
     # By the running serve, which heeds it at once.
     guarded.run(*ACCOUNT, "password", "jroe", "--password-stdin", *WHO, given="another long password\n")
     assert browser.get("/api/me").status == 401
     log = guarded.log.read_text()
     assert "login=account" in log
+    assert "console.login-refused address=127.0.0.1" in log, "whoever guesses with a session in hand is seen, too"
     assert PASSWORD not in log and "another long password" not in log and "argon2" not in log
 
 

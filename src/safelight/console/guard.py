@@ -102,7 +102,7 @@ class Guard:
         account = self._accounts().get(session.account) if session else None
         if session is None or account is None or account.stamp != session.stamp:
             raise LoginNeeded
-        return Visitor(BOARD_RIGHTS if session.board else RIGHTS[account.role], account, session)
+        return _visitor(account, session)
 
     def login(self, name: str, password: str, address: str, *, board: bool = False) -> tuple[str, Visitor]:
         """Log somebody in; return the token for their cookie. Slow on purpose.
@@ -111,9 +111,12 @@ class Guard:
             LoginRefused: name or password is wrong.
             TooManyAttempts: that was so too often.
         """
-        account = self.prove(name, password, address)
+        return self.begin(self.prove(name, password, address), board=board)
+
+    def begin(self, account: Account, *, board: bool = False) -> tuple[str, Visitor]:
+        """Begin a session of somebody who was proven; return the token for their cookie."""
         token, session = self.sessions.begin(account, board=board)
-        return token, Visitor(BOARD_RIGHTS if board else RIGHTS[account.role], account, session)
+        return token, _visitor(account, session)
 
     def prove(self, name: str, password: str, address: str) -> Account:
         """Return the account whose name and password these are. Slow on purpose.
@@ -168,6 +171,10 @@ class Guard:
 
     def _key(self, header: str) -> bytes:
         return hashlib.blake2b(header.encode(), key=self._secret).digest()
+
+
+def _visitor(account: Account, session: Session) -> Visitor:
+    return Visitor(BOARD_RIGHTS if session.board else RIGHTS[account.role], account, session)
 
 
 def judge_origin(headers: Mapping[str, str]) -> None:

@@ -7,11 +7,11 @@ from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
 from safelight import VERSION
+from safelight.console.account import the_account
 from safelight.console.desk import Desk
 from safelight.console.faults import LoginNeeded, NotYourRole
 from safelight.console.fields import Field, Kind, read_body, read_query
 from safelight.console.guard import AUTOMATIC, COOKIE, Guard, Visitor, judge_origin
-from safelight.console.password import judge_password
 from safelight.console.ports import House
 from safelight.console.request import address_of, json_object
 from safelight.core.clock import Clock, to_text
@@ -100,13 +100,12 @@ class Login:
             raise NotYourRole(account=account.account)
         address = address_of(request)
 
-        def work() -> tuple[str, Visitor]:
-            self._guard.prove(account.account, given["old"], address)
-            judge_password(given["new"], account.account, account.name)
+        def change() -> tuple[str, Visitor]:
             self._house.set_password(account.account, given["new"])
-            return self._guard.login(account.account, given["new"], address)
+            return self._guard.begin(the_account(self._house.accounts(), account.account))
 
-        return self._welcomed(*await self.desk.do(work), board=False)
+        await self._noted(address, lambda: self._guard.prove(account.account, given["old"], address))
+        return self._welcomed(*await self.desk.do(change), board=False)
 
     async def by_basic(self, header: str, address: str) -> Visitor:
         """Return who sends this HTTP Basic header.

@@ -17,7 +17,11 @@ class House(Protocol):
         """Return who may log in."""
 
     def set_password(self, account: str, password: str) -> None:
-        """Give an account another password; its owner asked for it."""
+        """Give an account another password; its owner asked for it.
+
+        Raises:
+            BadPassword: it is not taken.
+        """
 
     def document(self, name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the document that the command of this name prints with ``--json``."""

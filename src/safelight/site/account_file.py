@@ -28,7 +28,8 @@ class AccountFile:
         """Return who may log in. A file that was spoilt meanwhile is told, and those who could go on."""
         try:
             facts = self._home.accounts.stat()
-            stamp = (facts.st_mtime_ns, facts.st_ino, facts.st_size)
+            # Not the time of writing: a copy may keep it, and a file that becomes ours to read does.
+            stamp = (facts.st_ctime_ns, facts.st_ino, facts.st_size)
         except FileNotFoundError:
             return {}
         with self._lock:

@@ -92,7 +92,7 @@ class WorklistQueries:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._steps = ScheduledSteps(site.home, site.records.journal, site.catalog, site.node)
+        self._steps = ScheduledSteps(site.home, site.records.journal, lambda: site.catalog, site.node)
 
     def find(self, inquiry: Inquiry) -> Matches:
         """Look up the steps that match.

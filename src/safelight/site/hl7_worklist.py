@@ -17,8 +17,11 @@ from safelight.site.worklist_mirror import SHRUNK, SOURCE_FAILED
 from safelight.vault.keys import load_public_keys
 
 
-def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `safelight catalog worklist --json` prints."""
+def worklist_document(home: Home, asked: Mapping[str, Any], steps: ScheduledSteps | None = None) -> dict[str, Any]:
+    """Return what `safelight catalog worklist --json` prints.
+
+    ``steps`` is there where it is asked for again and again: it has read what modalities said in two weeks.
+    """
     search = StepSearch(
         date_from=asked.get("date_from") or "",
         date_to=asked.get("date_to") or "",
@@ -30,8 +33,9 @@ def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
         limit=asked.get("limit") or 200,
     )
     with looked_at(home) as (catalog, journal), messages_looked_at(home) as index:
-        node = load_public_keys(home.keys).signing.key_id
-        rows = ScheduledSteps(home, journal, catalog, node).find(index, search)
+        if steps is None:
+            steps = ScheduledSteps(home, journal, lambda: catalog, load_public_keys(home.keys).signing.key_id)
+        rows = steps.find(index, search)
         frozen = _frozen(catalog)
         return {
             "as_of_position": index.folded_position if index is not None else 0,

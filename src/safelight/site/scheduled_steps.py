@@ -1,7 +1,7 @@
 """Scheduled steps as a modality is to see them: from orders, lists and people, less what was performed."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -20,9 +20,9 @@ _ID_MAX: Final = 16
 class ScheduledSteps:
     """Finds scheduled steps. Used by many threads."""
 
-    def __init__(self, home: Home, journal: Journal, catalog: Catalog, node: str) -> None:
+    def __init__(self, home: Home, journal: Journal, catalog: Callable[[], Catalog], node: str) -> None:
         self._node = node
-        self._by_hand = DowntimeSteps(journal, lambda: known_stations(home, catalog))
+        self._by_hand = DowntimeSteps(journal, lambda: known_stations(home, catalog()))
         self._performed = PerformedSteps(journal, SystemClock())
 
     def find(self, index: MessageIndex | None, search: StepSearch) -> list[tuple[StepRow, Mapping[str, str]]]:

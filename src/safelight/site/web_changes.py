@@ -1,4 +1,4 @@
-"""Noticing that documents changed, whoever changed them: the journal, the fold of messages, and what landed tell it."""
+"""Noticing that documents changed, whoever did it: the journal, the fold of messages, and what is held tell it."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from safelight.catalog.listed_steps import LISTING_KINDS
 from safelight.console.events import Events
 from safelight.downtime.exam import EXAM_KINDS, Registered
 from safelight.downtime.number import NUMBER_KINDS
 from safelight.downtime.outage import OUTAGE_KINDS, Scope
 from safelight.journal.kinds import FactKind
+from safelight.site.dicom_procedure_steps import KINDS as PROCEDURE_STEP_KINDS
 from safelight.site.outages import REFILL_KINDS, downtime_state
 
 if TYPE_CHECKING:
@@ -35,8 +37,12 @@ CHANGED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     Registered.kind: (EXAMS, WORKLIST, NUMBERS),
     **dict.fromkeys(map(str, NUMBER_KINDS), (NUMBERS,)),
     FactKind.DOWNTIME_DEVICE_CHECKED.value: (DEVICES,),
-    FactKind.FINDING_OPENED.value: (STATUS,),
-    FactKind.FINDING_CLOSED.value: (STATUS,),
+    **dict.fromkeys(map(str, (*LISTING_KINDS, *PROCEDURE_STEP_KINDS)), (WORKLIST,)),
+    # The worklist says of a list whether it stands still: that is a finding.
+    FactKind.FINDING_OPENED.value: (STATUS, WORKLIST),
+    FactKind.FINDING_CLOSED.value: (STATUS, WORKLIST),
+    FactKind.VERSION_CHOSEN.value: (STUDIES, REPORTS),
+    FactKind.REJECTION_NOTED.value: (STUDIES, REPORTS),
 }
 """Which documents a fact of the journal changes."""
 
@@ -48,10 +54,11 @@ class Mark:
     node: str
     journal: int
     folded: int
-    landed: int
+    held: int
+    """Grows with every instance that comes, by network or from a folder, and with every one that is packed."""
 
     def __str__(self) -> str:
-        return f"{self.node}.{self.journal}.{self.folded}.{self.landed}"
+        return f"{self.node}.{self.journal}.{self.folded}.{self.held}"
 
     @classmethod
     def read(cls, text: str) -> "Mark | None":
@@ -73,7 +80,7 @@ class Changes:
         self._thread = threading.Thread(target=self._repeat, name="console-changes", daemon=True)
         self._told = Mark("", 0, 0, 0)
         self._phases: tuple[str, ...] = ()
-        self._landed_at = self._phases_at = timedelta()
+        self._held_at = self._phases_at = timedelta()
 
     def start(self) -> None:
         """Begin to watch."""
@@ -89,11 +96,12 @@ class Changes:
     def mark(self) -> Mark:
         """Return how far the home is."""
         site = self._site
+        tally = site.catalog.tally()
         return Mark(
             site.node[:8],
             site.records.journal.last_position(),
             site.messages.index.folded_position,
-            site.catalog.tally().instances_landed,
+            tally.instances_landed + tally.instances_packed,
         )
 
     def since(self, known: Mark | None, now: Mark) -> list[str]:
@@ -106,8 +114,8 @@ class Changes:
             changed.update(*(CHANGED_BY.get(kind, ()) for kind in kinds))
         if now.folded != known.folded:
             changed |= {WORKLIST, REPORTS}
-        if now.landed != known.landed:
-            changed |= {STUDIES, STATUS}
+        if now.held != known.held:
+            changed |= {STUDIES, REPORTS, STATUS}
         return sorted(changed)
 
     def _repeat(self) -> None:
@@ -120,10 +128,10 @@ class Changes:
 
     def _turn(self) -> None:
         now, elapsed = self.mark(), self._site.clock.elapsed()
-        if elapsed - self._landed_at < ARRIVALS_EVERY:
-            now = replace(now, landed=self._told.landed)
-        if now.landed != self._told.landed:
-            self._landed_at = elapsed
+        if elapsed - self._held_at < ARRIVALS_EVERY:
+            now = replace(now, held=self._told.held)
+        if now.held != self._told.held:
+            self._held_at = elapsed
         changed = set(self.since(self._told, now))
         if elapsed - self._phases_at >= PHASES_EVERY:
             # The moment of a planned outage comes without anybody saying so.

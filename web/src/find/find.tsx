@@ -8,7 +8,7 @@ import { Notice } from '../parts/notice';
 import { Pager } from '../parts/pager';
 import { PersonName, Plain } from '../parts/plain';
 import { useSession, useWhyNot } from '../session';
-import { dicomDate, dicomTime } from '../words/time';
+import { dicomDate, dicomDay, dicomTime } from '../words/time';
 
 const PAGE_SIZE = 50;
 const NOTHING = { patient_id: '', name: '', accession: '', modality: '', date_from: '', date_to: '' };
@@ -22,7 +22,7 @@ export function Find() {
 
   const find = (event: FormEvent): void => {
     event.preventDefault();
-    const days = { date_from: typed.date_from.replaceAll('-', ''), date_to: typed.date_to.replaceAll('-', '') };
+    const days = { date_from: dicomDay(typed.date_from), date_to: dicomDay(typed.date_to) };
     const next = { ...typed, ...days, modality: typed.modality.toUpperCase(), name: asPattern(typed.name), offset: 0 };
     if (JSON.stringify(next) === JSON.stringify(asked)) shown.reload();
     else setAsked(next);

@@ -7,7 +7,8 @@ export const clock = (moment: Date): string => `${two(moment.getHours())}:${two(
 /** Days in writing that no two countries read differently. */
 export const day = (moment: Date): string => `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
 
-export const dicomDay = (moment: Date): string => day(moment).replaceAll('-', '');
+/** What a date field says, as DICOM writes it. */
+export const dicomDay = (field: string): string => field.replaceAll('-', '');
 
 /** The time alone today, with the day before it on any other day. */
 export function when(text: string, now: Date): string {

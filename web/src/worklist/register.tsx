@@ -7,7 +7,7 @@ import { ActDialog } from '../parts/act';
 import { Choice, Field, Radios } from '../parts/field';
 import { attribute, EVERY_STATION, stationOf } from '../words/exams';
 import { typed } from '../words/person';
-import { instant } from '../words/time';
+import { dicomDay, instant } from '../words/time';
 
 export interface Registration {
   readonly way: Way;
@@ -67,7 +67,7 @@ export function RegisterDialog({ start, onDone, onClose }: { start: Registration
   const body = (): Record<string, unknown> => ({
     ...told,
     name: isUnidentified ? '' : typed(told.name),
-    birth_date: told.birth_date.replaceAll('-', ''),
+    birth_date: dicomDay(told.birth_date),
     modality: told.modality.toUpperCase().trim(),
     site: atSite,
     at: instant(at),

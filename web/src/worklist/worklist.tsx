@@ -9,7 +9,7 @@ import { Notice } from '../parts/notice';
 import { Pager } from '../parts/pager';
 import { PersonName, Plain, WhoseExam } from '../parts/plain';
 import { attribute, byStation, workLines, type WorkLine } from '../words/exams';
-import { clock, day, dicomDate, dicomTime } from '../words/time';
+import { clock, day, dicomDate, dicomDay, dicomTime } from '../words/time';
 import { ExamActs } from './exam_acts';
 import { LabelsDialog } from './labels';
 import { fromStep, RegisterDialog, type Registration, UNKNOWN } from './register';
@@ -23,7 +23,7 @@ export function Worklist() {
   const [registers, setRegisters] = useState<Registration | null>(null);
   const [prints, setPrints] = useState(false);
   const [told, setTold] = useState('');
-  const asked = date.replaceAll('-', '');
+  const asked = dicomDay(date);
   const shown = useDocument<WorklistDocument>('catalog/worklist', { date_from: asked, date_to: asked, limit: PAGE_SIZE, offset });
 
   const lines = useMemo(() => (shown.document ? workLines(shown.document.steps, shown.document.exams) : []), [shown.document]);
