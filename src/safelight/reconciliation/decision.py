@@ -121,7 +121,7 @@ def decide(
     """Return the next commands, at most ``free_slots``; empty when everything decided has been done.
 
     Of one decision patients go before studies and reports, and an instance is corrected before it is sent. What was
-    tried and failed in this run is ``not_again`` asked for.
+    done or failed in this run is ``not_again`` asked for, also where a clock that was set back makes a look the later.
     """
     found: list[Command] = []
     for case in cases:

@@ -11,14 +11,14 @@ from safelight.core.progress import Progress, Report, silent
 from safelight.reconciliation.case import Case
 from safelight.reconciliation.decision import decide as next_commands
 from safelight.reconciliation.difference import Difference, Kind
-from safelight.reconciliation.facts import RULE, Decided, Done, Undone, Verdict
+from safelight.reconciliation.facts import REPLACING, RULE, Decided, Undone, Verdict
 from safelight.reconciliation.identity import identity_by_order, identity_without_order
 from safelight.reconciliation.matching import Proposal, propose
 from safelight.reconciliation.sides import Order
-from safelight.reconciliation.state import Decision, fold, judge, judge_undo
+from safelight.reconciliation.state import Decision, ReplacedAlready, fold, judge, judge_undo
 from safelight.site.hl7_folding import Folding, read_mappings
 from safelight.site.hl7_queue import MessageNotInQueue, skip
-from safelight.site.reconciliation_correcting import originals_in_force
+from safelight.site.reconciliation_correcting import is_replacement_written, originals_in_force
 from safelight.site.reconciliation_sides import state_of
 from safelight.site.reconciliation_target import TargetDesk, record_look, target_named
 from safelight.site.reconciliation_view import (
@@ -28,7 +28,7 @@ from safelight.site.reconciliation_view import (
     picture_document,
     picture_of,
 )
-from safelight.site.reconciliation_work import do
+from safelight.site.reconciliation_work import do, is_taken_back, record_done
 from safelight.site.saying import deciding, signed
 
 if TYPE_CHECKING:
@@ -124,12 +124,18 @@ def undo(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         UnknownDecision, UndoneAlready: there is none to take back.
+        SendsAlready, ReplacedAlready: copies and their note are being written, or are.
     """
     reason, by = signed(told)
     dry_run = bool(told.get("dry_run"))
     with deciding:
         state = state_of(site.records.journal)
         decision = judge_undo(state, int(told["decision"]))
+        if decision.fact.verdict in REPLACING:
+            if _sending.locked():
+                raise SendsAlready
+            if is_replacement_written(site, decision.fact):
+                raise ReplacedAlready(decision=decision.fact.number)
         fact = Undone(decision.fact.number, site.clock.now(), reason, by)
         restored = [
             one
@@ -223,27 +229,31 @@ def _work(
     while True:
         picture = picture_of(site, outages, target)
         commands = next_commands(
-            picture.state, picture.cases, picture.sides, picture.destinations, AT_ONCE, not_again=frozenset(failed)
+            picture.state,
+            picture.cases,
+            picture.sides,
+            picture.destinations,
+            AT_ONCE,
+            not_again=frozenset([*done, *failed]),
         )
         if not commands:
             return done, failed
         for command in commands:
             named = (command.decision, command.name)
-            decision = state_of(site.records.journal).decisions[command.decision]
-            if not decision.is_in_force:
-                # Somebody took it back while the commands before this one were done.
-                continue
+            with deciding:
+                if is_taken_back(site, command.decision):
+                    # Somebody did while the commands before this one were done.
+                    continue
             try:
-                brought = do(site, desk, command, decision.fact)
+                outcome = do(site, desk, command, picture.state.decisions[command.decision].fact)
             except (PeerError, UsageError, IntegrityError) as error:
                 # One study that cannot be read or sent keeps no other waiting.
                 site.log.failure(error)
                 failed[named] = error.code
                 continue
-            fact = Done(command.decision, command.name, site.clock.now(), brought)
-            site.records.record(fact.kind, fact.to_body())
-            done.append(named)
-            report(Progress("send", len(done), len(done) + len(failed), "steps"))
+            if record_done(site, command, outcome):
+                done.append(named)
+                report(Progress("send", len(done), len(done) + len(failed), "steps"))
 
 
 def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool, report: Report) -> None:
