@@ -1,6 +1,6 @@
 """The three-sided comparison: everything in which vault, orders and restored PACS differ and nobody has settled."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Final
 
@@ -27,17 +27,27 @@ def compare(
     cases: Sequence[Case], sides: Sides, state: ReconciliationState, destinations: Destinations
 ) -> list[Difference]:
     """Return what is open; what somebody decided to leave as it is, is not."""
-    unsettled = [case for case in cases if state.settled_as(case.name) is None]
-    free = [order for order in sides.orders if not state.matched_to(order.key)]
-    proposals = propose(unsettled, free, sides.temporary, sides.in_force)
+    proposals = proposals_for(cases, sides, state)
     found: list[Difference] = []
     for case in cases:
         found += _of_case(case, sides, state, destinations, proposals.get(case.name, ()))
-    found += [_order(order) for order in free if _is_wanted(order, state)]
+    found += [_order(order) for order in _free(sides, state) if _is_wanted(order, state)]
     found += _unknown(sides)
     found += _told_in_vain(sides, state)
     found += _untold_steps(sides)
     return [one for one in found if state.decision(one.identity, Verdict.LEFT) is None]
+
+
+def proposals_for(
+    cases: Sequence[Case], sides: Sides, state: ReconciliationState
+) -> Mapping[str, tuple[Proposal, ...]]:
+    """Return for each case that nobody settled which orders it may fulfil, of those that nothing fulfils yet."""
+    unsettled = [case for case in cases if state.settled_as(case.name) is None]
+    return propose(unsettled, _free(sides, state), sides.temporary, sides.in_force)
+
+
+def _free(sides: Sides, state: ReconciliationState) -> list[Order]:
+    return [order for order in sides.orders if not state.matched_to(order.key)]
 
 
 def _of_case(

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from safelight.core.errors import IntegrityError, PeerError, StateError, UsageError
 from safelight.core.progress import Progress, Report, silent
 from safelight.reconciliation.case import Case
+from safelight.reconciliation.comparison import proposals_for
 from safelight.reconciliation.decision import decide as next_commands
 from safelight.reconciliation.difference import Difference, Kind
 from safelight.reconciliation.facts import REPLACING, RULE, Decided, Undone, Verdict
 from safelight.reconciliation.identity import identity_by_order, identity_without_order
-from safelight.reconciliation.matching import Proposal, propose
+from safelight.reconciliation.matching import Proposal
 from safelight.reconciliation.sides import Order
 from safelight.reconciliation.state import Decision, ReplacedAlready, fold, judge, judge_undo
 from safelight.site.hl7_folding import Folding, read_mappings
@@ -185,11 +186,11 @@ def send(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any
                 # Messages go all the same: whoever waits for a report does not wait for the PACS.
                 site.log.failure(error)
                 away = error.code
-            _close_by_rule(site, outages, dry_run=bool(told.get("dry_run")))
             if told.get("dry_run"):
                 picture = picture_of(site, outages, str(peer))
                 todo = next_commands(picture.state, picture.cases, picture.sides, picture.destinations, 10_000)
                 return {"dry_run": True, "would_do": [_told(one.decision, one.name) for one in todo]}
+            _close_by_rule(site, outages)
             done, failed = _work(site, desk, outages, str(peer), report)
             if done and not away:
                 _look(site, desk, outages, deep=False, report=report)
@@ -264,22 +265,20 @@ def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool,
     record_look(site, desk.peer, at, found, cut_short)
 
 
-def _close_by_rule(site: "Site", outages: Sequence[int], *, dry_run: bool = False) -> None:
+def _close_by_rule(site: "Site", outages: Sequence[int]) -> None:
     """Match what is certain, each match a decision with its reasons."""
     with deciding:
         picture = picture_of(site, outages)
         state, facts = picture.state, []
-        unsettled = [case for case in picture.cases if state.settled_as(case.name) is None]
-        free = [order for order in picture.sides.orders if not state.matched_to(order.key)]
         undone = {(one.fact.subject, one.fact.order) for one in state.decisions.values() if not one.is_in_force}
-        for name, proposals in propose(unsettled, free, picture.sides.temporary, picture.sides.in_force).items():
+        for name, proposals in proposals_for(picture.cases, picture.sides, state).items():
             best = next(iter(proposals), None)
             # A person took this very match back: a rule does not make it again.
             if best is not None and best.is_certain and (name, best.order.key) not in undone:
                 fact = _by_rule(site, state.next_number, name, best)
                 facts.append(judge(state, fact))
                 state = fold(state, fact)
-        if facts and not dry_run:
+        if facts:
             site.records.record_all([(fact.kind, fact.to_body()) for fact in facts])
 
 

@@ -244,7 +244,7 @@ def record_look(site: Site, peer: Peer, at: datetime, studies: Sequence[TargetSt
 def last_look(journal: Journal, target: str | None) -> TargetLook | None:
     """Return what the target answered when it was asked last."""
     pieces: dict[str, list[Mapping[str, Any]]] = {}
-    found: TargetLook | None = None
+    last: tuple[Mapping[str, Any], list[Mapping[str, Any]]] | None = None
     for entry in journal.entries(kinds=[FactKind.RECONCILIATION_COMPARED]):
         told: Mapping[str, Any] = entry.facts
         if target is not None and told["target"] != target:
@@ -252,10 +252,13 @@ def last_look(journal: Journal, target: str | None) -> TargetLook | None:
         listed = pieces.setdefault(str(told["at"]), [])
         listed += told["studies"]
         if told["piece"] == told["pieces"]:
-            studies = {one.study: one for one in map(_from_body, listed)}
-            found = TargetLook(str(told["target"]), from_text(told["at"]), studies, tuple(told["cut_short"]))
+            last = told, listed
             pieces.clear()
-    return found
+    if last is None:
+        return None
+    told, listed = last
+    studies = {one.study: one for one in map(_from_body, listed)}
+    return TargetLook(str(told["target"]), from_text(told["at"]), studies, tuple(told["cut_short"]))
 
 
 def _is_stored(status: int | None) -> bool:
