@@ -15,7 +15,8 @@ from safelight.site.scheduled_steps import name_based_uid
 from safelight.wire.dicom.correction import Correction, corrected
 from safelight.wire.dicom.dataset import scan_head
 from safelight.wire.dicom.rejection import KEY_OBJECT_SELECTION, RejectedInstance
-from safelight.wire.dicom.rejection_note import EXPLICIT_LITTLE_ENDIAN, RejectionNote, write_rejection_note
+from safelight.wire.dicom.rejection_note import RejectionNote, write_rejection_note
+from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN
 
 CORRECTED: Final = "reconciliation"
 """Stands in place of the sender's host, by which originals are told from what was made of them."""

@@ -290,14 +290,9 @@ def _study(match: Dataset) -> TargetStudy:
 
 
 def _body(one: TargetStudy) -> dict[str, Any]:
-    patient = one.patient
     return {
         "study": one.study,
-        "patient_id": patient.patient_id.text,
-        "issuer": patient.issuer,
-        "name": patient.name.text,
-        "birth_date": patient.birth_date,
-        "sex": patient.sex,
+        **one.patient.to_body(),
         "accession": one.accession,
         "instances": None if one.instances is None else sorted(one.instances),
         "instance_count": one.instance_count,
@@ -309,7 +304,7 @@ def _from_body(body: Mapping[str, Any]) -> TargetStudy:
     names: Iterable[str] | None = body["instances"]
     return TargetStudy(
         body["study"],
-        Patient(Personal(body["patient_id"]), body["issuer"], Personal(body["name"]), body["birth_date"], body["sex"]),
+        Patient.from_body(body),
         body["accession"],
         None if names is None else frozenset(names),
         body["instance_count"],
