@@ -2,12 +2,16 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
 from safelight.catalog.search import StudySearch
+from safelight.core.names import AETitle, Peer
 from safelight.core.progress import silent
 from safelight.journal.kinds import FactKind
 from safelight.reconciliation.decision import Correct
@@ -16,6 +20,7 @@ from safelight.site.flushing import pack_everything
 from safelight.site.reconciliation import DoesNotFit, IdentityUnknown
 from safelight.site.reconciliation_correcting import correct_study, replace_study
 from safelight.site.reconciliation_sides import state_of
+from safelight.site.reconciliation_target import TargetDesk
 from safelight.site.reconciliation_view import UnknownDifference, decisions_document
 from safelight.site.reconciliation_work import record_done
 from safelight.site.recovery_holdings import VaultHoldings
@@ -351,6 +356,42 @@ def test_a_replacement_whose_note_is_written_and_not_recorded_is_not_taken_back(
         there.act("reconciliation.undo", decision=replaced.fact.number, **WHO)
     assert not there.act("reconciliation.send")["failed"]
     assert len(there.site.catalog.rejections(exam["study"])) == 2
+
+
+@contextmanager
+def _refusing_duplicates(study: str, instances: list[str]) -> Iterator[Peer]:
+    """A PACS that has these instances, refuses what it has, and lets nobody fetch."""
+    from pynetdicom import AE, evt
+    from pynetdicom.sop_class import CTImageStorage, StudyRootQueryRetrieveInformationModelFind, Verification
+
+    def find(event: Any) -> Iterator[tuple[int, Dataset]]:
+        for name in instances:
+            row = Dataset()
+            row.QueryRetrieveLevel = event.identifier.QueryRetrieveLevel
+            row.StudyInstanceUID, row.SeriesInstanceUID, row.SOPInstanceUID = study, f"{study}.1", name
+            yield 0xFF00, row
+
+    entity = AE("PACS")
+    for served in (Verification, CTImageStorage, StudyRootQueryRetrieveInformationModelFind):
+        entity.add_supported_context(served)
+    handlers = [(evt.EVT_C_STORE, lambda _: 0x0111), (evt.EVT_C_FIND, find)]
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    try:
+        yield Peer(AETitle("PACS"), "127.0.0.1", server.socket.getsockname()[1])
+    finally:
+        server.shutdown()
+
+
+@pytest.mark.peer
+def test_what_a_pacs_refuses_since_it_has_it_is_seen_to_be_there(there: Hospital) -> None:
+    acquire(there.site, *(image("1.2.5", number, local_now(there.site)) for number in (1, 2)))
+    names = {"1.2.5.1.1", "1.2.5.1.2"}
+    with (
+        _refusing_duplicates("1.2.5", sorted(names)) as peer,
+        TargetDesk(there.site, peer) as desk,
+    ):
+        sent = desk.send("1.2.5", frozenset(names))
+    assert (sent.stored, sent.level, sent.lacking) == (names, "listed", frozenset())
 
 
 class _SetBack:
