@@ -1,19 +1,28 @@
 """Reconciling in a real home: from exams of an outage to an empty list, against an archive on real sockets."""
 
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
 from safelight.catalog.search import StudySearch
+from safelight.core.names import AETitle, Peer
 from safelight.core.progress import silent
 from safelight.journal.kinds import FactKind
+from safelight.reconciliation.decision import Correct
 from safelight.reconciliation.state import ReplacedAlready, UndoneAlready
 from safelight.site.flushing import pack_everything
 from safelight.site.reconciliation import DoesNotFit, IdentityUnknown
-from safelight.site.reconciliation_correcting import replace_study
+from safelight.site.reconciliation_correcting import correct_study, replace_study
 from safelight.site.reconciliation_sides import state_of
+from safelight.site.reconciliation_target import TargetDesk
 from safelight.site.reconciliation_view import UnknownDifference, decisions_document
+from safelight.site.reconciliation_work import record_done
 from safelight.site.recovery_holdings import VaultHoldings
 from safelight.site.verifying import rebuild
 from support.archive_door import ArchiveDoor, open_archive
@@ -290,9 +299,11 @@ def test_what_cannot_be_sent_now_holds_up_nothing_else_and_goes_later(there: Hos
     assert there.open() == []
 
 
-def test_a_replacement_that_was_cut_off_is_the_same_when_it_is_repeated(there: Hospital) -> None:
+@pytest.mark.parametrize("patient_id", ["", "4711"])
+def test_a_replacement_that_was_cut_off_is_the_same_when_it_is_repeated(there: Hospital, patient_id: str) -> None:
     there.begin()
-    exam = there.register(name="REAL^RITA")
+    # Of one patient the copies stay in the study.
+    exam = there.register(name="REAL^RITA", **({"patient_id": patient_id} if patient_id else {}))
     there.scan(exam)
     there.end()
     there.tell(order_message("1", "4711", "RA1", local_now(there.site), study="1.2.7"))
@@ -305,6 +316,109 @@ def test_a_replacement_that_was_cut_off_is_the_same_when_it_is_repeated(there: H
     assert replace_study(there.site, exam["study"], decided) == first
     again = {one.digest for study in ("1.2.7", exam["study"]) for one in there.site.catalog.versions(study)}
     assert again == held and len(held) == 5
+
+
+def test_a_decision_taken_back_while_its_correction_is_written_never_comes_into_force(there: Hospital) -> None:
+    there.begin()
+    exam = there.register(name="REAL^RITA")
+    there.scan(exam)
+    there.end()
+    there.tell(order_message("1", "4711", "RA1", local_now(there.site)))
+    there.act("reconciliation.compare")
+    there.decide("DT01", "matched", order="RA1")
+    decision = state_of(there.site.records.journal).decisions[1]
+    outcome = correct_study(there.site, exam["study"], decision.fact)
+    there.act("reconciliation.undo", decision=1, **WHO)
+    assert not record_done(there.site, Correct(1, exam["study"]), outcome)
+    (ours,) = there.site.catalog.studies()
+    assert (ours.patient_id.text, ours.accession) == ("DP01", exam["accession"])
+    assert {one.sender for one in there.site.catalog.instances(exam["study"])} == {"10.0.0.7"}
+    assert len(there.site.catalog.versions(exam["study"])) == 4
+
+
+def test_a_replacement_whose_note_is_written_and_not_recorded_is_not_taken_back(there: Hospital) -> None:
+    there.begin()
+    exam = there.register(name="REAL^RITA", patient_id="999")
+    there.scan(exam)
+    there.end()
+    there.tell(order_message("1", "4711", "RA1", local_now(there.site)))
+    there.act("reconciliation.compare")
+    there.decide("DT01", "no-order")
+    there.act("reconciliation.send")
+    there.act("reconciliation.undo", decision=1, **WHO)
+    there.decide("DT01", "matched", order="RA1")
+    there.act("reconciliation.compare")
+    there.decide(there.difference("identity-differs", f"study {exam['study']}"), "replaced")
+    replaced = max(state_of(there.site.records.journal).decisions.values(), key=lambda one: one.fact.number)
+    replace_study(there.site, exam["study"], replaced.fact)
+    with pytest.raises(ReplacedAlready):
+        there.act("reconciliation.undo", decision=replaced.fact.number, **WHO)
+    assert not there.act("reconciliation.send")["failed"]
+    assert len(there.site.catalog.rejections(exam["study"])) == 2
+
+
+@contextmanager
+def _refusing_duplicates(study: str, instances: list[str]) -> Iterator[Peer]:
+    """A PACS that has these instances, refuses what it has, and lets nobody fetch."""
+    from pynetdicom import AE, evt
+    from pynetdicom.sop_class import CTImageStorage, StudyRootQueryRetrieveInformationModelFind, Verification
+
+    def find(event: Any) -> Iterator[tuple[int, Dataset]]:
+        for name in instances:
+            row = Dataset()
+            row.QueryRetrieveLevel = event.identifier.QueryRetrieveLevel
+            row.StudyInstanceUID, row.SeriesInstanceUID, row.SOPInstanceUID = study, f"{study}.1", name
+            yield 0xFF00, row
+
+    entity = AE("PACS")
+    for served in (Verification, CTImageStorage, StudyRootQueryRetrieveInformationModelFind):
+        entity.add_supported_context(served)
+    handlers = [(evt.EVT_C_STORE, lambda _: 0x0111), (evt.EVT_C_FIND, find)]
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    try:
+        yield Peer(AETitle("PACS"), "127.0.0.1", server.socket.getsockname()[1])
+    finally:
+        server.shutdown()
+
+
+@pytest.mark.peer
+def test_what_a_pacs_refuses_since_it_has_it_is_seen_to_be_there(there: Hospital) -> None:
+    acquire(there.site, *(image("1.2.5", number, local_now(there.site)) for number in (1, 2)))
+    names = {"1.2.5.1.1", "1.2.5.1.2"}
+    with (
+        _refusing_duplicates("1.2.5", sorted(names)) as peer,
+        TargetDesk(there.site, peer) as desk,
+    ):
+        sent = desk.send("1.2.5", frozenset(names))
+    assert (sent.stored, sent.level, sent.lacking) == (names, "listed", frozenset())
+
+
+class _SetBack:
+    """A clock on the wall that is set back between any two looks at it."""
+
+    def __init__(self) -> None:
+        # Ahead, so that the outage began before whatever it shows.
+        self._now = datetime.now(UTC) + timedelta(minutes=5)
+
+    def now(self) -> datetime:
+        """Return a moment before the last one."""
+        self._now -= timedelta(milliseconds=10)
+        return self._now
+
+    def elapsed(self) -> timedelta:
+        """Return the machine's monotonic clock."""
+        return timedelta(seconds=time.monotonic())
+
+
+def test_a_clock_that_is_set_back_has_nothing_done_twice(there: Hospital) -> None:
+    there.begin()
+    there.scan(there.register(name="REAL^RITA", patient_id="4711"))
+    there.end()
+    there.act("reconciliation.compare")
+    there.decide("DT01", "no-order")
+    there.site.clock = _SetBack()
+    done = [one["what"] for one in there.act("reconciliation.send")["done"]]
+    assert [what.split()[0] for what in done] == ["send"]
 
 
 def test_messages_go_although_the_pacs_is_away_again_and_a_kind_is_decided_at_once(

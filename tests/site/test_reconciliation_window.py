@@ -11,7 +11,7 @@ from safelight.core.progress import silent
 from safelight.journal.kinds import FactKind
 from safelight.site.acts import act
 from safelight.site.opened import Site
-from safelight.site.reconciliation_steps import FORWARDED, untold_steps
+from safelight.site.reconciliation_steps import untold_steps
 from safelight.site.reconciliation_window import NoOutageToReconcile, Window, is_between, window_of
 from support.hl7_house import make_home
 
@@ -95,5 +95,5 @@ def test_notices_of_modalities_are_untold_until_the_system_that_follows_the_orde
         for to, outcome in (("PACS", "taken"), ("RIS", "refused"), ("RIS", "taken")):
             assert untold_steps(journal, window(site), "RIS") == {"2.25.1": 2}
             fact = {"to": to, "notice": begun.position, "instance": "2.25.1", "outcome": outcome, "status": 0, **WHO}
-            site.records.record(FORWARDED, fact)
+            site.records.record(FactKind.PROCEDURE_STEP_FORWARDED, fact)
         assert untold_steps(journal, window(site), "RIS") == {"2.25.1": 1}

@@ -11,7 +11,6 @@ from safelight.core.instance import MemorySource
 from safelight.wire.dicom.elements import BadDataSet
 from safelight.wire.dicom.rejection import REJECTION_REASONS, RejectedInstance, read_rejection
 from safelight.wire.dicom.rejection_note import (
-    EXPLICIT_LITTLE_ENDIAN,
     MEANINGS,
     RejectionNote,
     write_rejection_note,
@@ -83,7 +82,7 @@ def test_a_note_that_we_write_says_what_it_rejects_and_lies_in_its_study(code: s
     at = datetime(2026, 3, 1, tzinfo=UTC)
     note = RejectionNote(code, "2.25.9", "2.25.8", at, rejected, "made under another patient")
     data = write_rejection_note(note, {"StudyInstanceUID": "1.2.3", "PatientName": name, "PatientID": "P"})
-    found = read_rejection(MemorySource(data), EXPLICIT_LITTLE_ENDIAN)
+    found = read_rejection(MemorySource(data), EXPLICIT)
     assert found is not None and found.code == code and set(found.instances) == set(rejected)
     read = read_dataset(DicomBytesIO(data), False, True)
     assert (str(read.PatientName), read.StudyInstanceUID, read.AccessionNumber) == (name, "1.2.3", "")

@@ -50,13 +50,10 @@ def cases_of(
         by_name.setdefault(owner.get(origin, owner.get(study.study, origin)), []).append(study)
     by_exam = {exam.accession: by_name.pop(exam.accession, []) for exam in exams}
     alone = [Case(None, tuple(several), name) for name, several in by_name.items()]
-    registered = [Case(exam, tuple(by_exam[exam.accession])) for exam in exams]
-    return [one for one in registered if one.studies or not _of(one).is_cancelled] + alone
-
-
-def _of(case: Case) -> Exam:
-    assert case.exam is not None
-    return case.exam
+    registered = [
+        Case(exam, tuple(by_exam[exam.accession])) for exam in exams if by_exam[exam.accession] or not exam.is_cancelled
+    ]
+    return registered + alone
 
 
 def _owners(exams: Sequence[Exam], studies: Sequence[HeldStudy]) -> Mapping[str, str]:

@@ -1,15 +1,15 @@
 """The three-sided comparison: everything in which vault, orders and restored PACS differ and nobody has settled."""
 
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from safelight.reconciliation.case import Case
 from safelight.reconciliation.decision import (
     Destinations,
+    Replace,
     is_reported,
     lacking_at_target,
-    prior_numbers,
+    patient_commands,
     ways_at_target,
 )
 from safelight.reconciliation.difference import Difference, Kind, Wait
@@ -27,17 +27,27 @@ def compare(
     cases: Sequence[Case], sides: Sides, state: ReconciliationState, destinations: Destinations
 ) -> list[Difference]:
     """Return what is open; what somebody decided to leave as it is, is not."""
-    unsettled = [case for case in cases if state.settled_as(case.name) is None]
-    free = [order for order in sides.orders if not state.matched_to(order.key)]
-    proposals = propose(unsettled, free, sides.temporary, sides.in_force)
+    proposals = proposals_for(cases, sides, state)
     found: list[Difference] = []
     for case in cases:
         found += _of_case(case, sides, state, destinations, proposals.get(case.name, ()))
-    found += [_order(order) for order in free if _is_wanted(order, state)]
+    found += [_order(order) for order in _free(sides, state) if _is_wanted(order, state)]
     found += _unknown(sides)
     found += _told_in_vain(sides, state)
     found += _untold_steps(sides)
     return [one for one in found if state.decision(one.identity, Verdict.LEFT) is None]
+
+
+def proposals_for(
+    cases: Sequence[Case], sides: Sides, state: ReconciliationState
+) -> Mapping[str, tuple[Proposal, ...]]:
+    """Return for each case that nobody settled which orders it may fulfil, of those that nothing fulfils yet."""
+    unsettled = [case for case in cases if state.settled_as(case.name) is None]
+    return propose(unsettled, _free(sides, state), sides.temporary, sides.in_force)
+
+
+def _free(sides: Sides, state: ReconciliationState) -> list[Order]:
+    return [order for order in sides.orders if not state.matched_to(order.key)]
 
 
 def _of_case(
@@ -90,18 +100,17 @@ def _order(order: Order) -> Difference:
 def _identity(
     case: Case, exam: str, decision: Decision, identity: Identity, sides: Sides, destinations: Destinations
 ) -> Iterator[Difference]:
-    names = [f"merge {one.text}" for one in prior_numbers(case, identity, sides)]
-    if any(way is Way.UPDATE for _, way in ways_at_target(case, identity, sides)):
-        names.append("update")
-    if names and not destinations.identities:
+    # Where nobody is set, it is asked what somebody would be told.
+    commands = list(patient_commands(case, decision, identity, sides, destinations.identities or ("",)))
+    if commands and not destinations.identities:
         told = "the patient's own number must be told, and no destination is set for it"
         yield Difference(Kind.IDENTITY_DIFFERS, f"{case.name} told", told, Wait.SETTING, exam=exam)
-    for destination, name in product(destinations.identities, names):
-        wait = _message_wait(decision, f"{name} to {destination}", destination, sides)
+        return
+    for command in commands:
+        wait = _message_wait(decision, command.name, command.destination, sides)
         if wait is not None:
-            told = f"{destination} does not know the patient's own number or record yet"
-            subject = f"{case.name} {name} at {destination}"
-            yield Difference(Kind.IDENTITY_DIFFERS, subject, told, wait, exam=exam)
+            told = f"{command.destination} does not know the patient's own number or record yet"
+            yield Difference(Kind.IDENTITY_DIFFERS, f"{case.name} {command.name}", told, wait, exam=exam)
 
 
 def _identity_at_target(
@@ -109,7 +118,7 @@ def _identity_at_target(
 ) -> Iterator[Difference]:
     for study, way in ways_at_target(case, identity, sides):
         replacement = state.replacement(study.study)
-        is_replaced = replacement is not None and f"replace {study.study}" in replacement.done
+        is_replaced = replacement is not None and Replace(replacement.fact.number, study.study).name in replacement.done
         if is_replaced:
             yield from _still_shown(study, exam, sides)
             continue

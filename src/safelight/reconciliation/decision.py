@@ -17,7 +17,6 @@ class Correct:
 
     decision: int
     study: str
-    identity: Identity
 
     @property
     def name(self) -> str:
@@ -31,7 +30,6 @@ class Replace:
 
     decision: int
     study: str
-    identity: Identity
 
     @property
     def name(self) -> str:
@@ -121,7 +119,7 @@ def decide(
     """Return the next commands, at most ``free_slots``; empty when everything decided has been done.
 
     Of one decision patients go before studies and reports, and an instance is corrected before it is sent. What was
-    tried and failed in this run is ``not_again`` asked for.
+    done or failed in this run is ``not_again`` asked for, also where a clock that was set back makes a look the later.
     """
     found: list[Command] = []
     for case in cases:
@@ -140,7 +138,7 @@ def _of_case(
 ) -> Iterator[Command]:
     identity = decision.fact.identity
     assert identity is not None, "whoever settles a case says whose it is"
-    todo: list[Command] = [*_patients(case, decision, identity, sides, destinations)]
+    todo: list[Command] = [*patient_commands(case, decision, identity, sides, destinations.identities)]
     for study in case.studies:
         todo += _studies(state, case, decision, identity, study, sides)
     if destinations.reports and case.exam is not None and not is_reported(identity, case, sides):
@@ -157,18 +155,19 @@ def is_reported(identity: Identity, case: Case, sides: Sides) -> bool:
     return bool((names - {""}) & sides.final_reports)
 
 
-def _patients(
-    case: Case, decision: Decision, identity: Identity, sides: Sides, destinations: Destinations
-) -> Iterator[Command]:
+def patient_commands(
+    case: Case, decision: Decision, identity: Identity, sides: Sides, to: Sequence[str]
+) -> Iterator[Merge | Update]:
+    """Give what destinations are to be told of the patient, done or not."""
     number = decision.fact.number
-    for prior in prior_numbers(case, identity, sides):
+    for prior in _prior_numbers(case, identity, sides):
         patient = replace(identity.patient, patient_id=Personal(sides.current(identity.patient.patient_id.text)))
-        yield from (Merge(number, one, prior, replace(identity, patient=patient)) for one in destinations.identities)
+        yield from (Merge(number, one, prior, replace(identity, patient=patient)) for one in to)
     if any(way is Way.UPDATE for _, way in ways_at_target(case, identity, sides)):
-        yield from (Update(number, one, identity) for one in destinations.identities)
+        yield from (Update(number, one, identity) for one in to)
 
 
-def prior_numbers(case: Case, identity: Identity, sides: Sides) -> list[Personal]:
+def _prior_numbers(case: Case, identity: Identity, sides: Sides) -> list[Personal]:
     """Return the numbers that others must learn to be this patient's.
 
     Those of the downtime box under which the patient went, and one that the hospital merged and the target has still.
@@ -207,7 +206,7 @@ def _studies(
     if replacement is not None:
         yield from _replaced(replacement, study, sides)
         return
-    correction = Correct(decision.fact.number, study.study, identity)
+    correction = Correct(decision.fact.number, study.study)
     is_corrected = correction.name in decision.done
     lacking = lacking_at_target(study, sides)
     if not lacking:
@@ -227,9 +226,8 @@ def _studies(
 
 def _replaced(replacement: Decision, study: HeldStudy, sides: Sides) -> Iterator[Command]:
     """Give what follows for a study whose instances are replaced; of it only the rejection note is left to send."""
-    assert replacement.fact.identity is not None, "whoever replaces knows whose it is"
     assert sides.target is not None, "it was looked at"
-    command = Replace(replacement.fact.number, study.study, replacement.fact.identity)
+    command = Replace(replacement.fact.number, study.study)
     yield command
     done = replacement.done.get(command.name)
     if done is None:

@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final, Self
 
 from safelight.core.clock import from_text, to_text
-from safelight.core.names import Personal
 from safelight.journal.kinds import FactKind
 from safelight.reconciliation.sides import Patient
 
@@ -50,13 +49,8 @@ class Identity:
 
     def to_body(self) -> dict[str, Any]:
         """Return it as JSON."""
-        patient = self.patient
         return {
-            "patient_id": patient.patient_id.text,
-            "issuer": patient.issuer,
-            "name": patient.name.text,
-            "birth_date": patient.birth_date,
-            "sex": patient.sex,
+            **self.patient.to_body(),
             "accession": self.accession,
             "placer": self.placer,
             "filler": self.filler,
@@ -69,12 +63,9 @@ class Identity:
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Self:
         """Read it back."""
-        patient = Patient(
-            Personal(body["patient_id"]), body["issuer"], Personal(body["name"]), body["birth_date"], body["sex"]
-        )
         value, scheme = body["procedure_code"]
         return cls(
-            patient,
+            Patient.from_body(body),
             body["accession"],
             body["placer"],
             body["filler"],

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Self
 
 from safelight.core.names import Personal
 
@@ -19,6 +20,23 @@ class Patient:
     """As DICOM writes it: ``FAMILY^GIVEN``."""
     birth_date: str = ""
     sex: str = ""
+
+    def to_body(self) -> dict[str, str]:
+        """Return it as JSON."""
+        return {
+            "patient_id": self.patient_id.text,
+            "issuer": self.issuer,
+            "name": self.name.text,
+            "birth_date": self.birth_date,
+            "sex": self.sex,
+        }
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Self:
+        """Read it back from among whatever else is told."""
+        return cls(
+            Personal(body["patient_id"]), body["issuer"], Personal(body["name"]), body["birth_date"], body["sex"]
+        )
 
 
 @dataclass(frozen=True, slots=True)

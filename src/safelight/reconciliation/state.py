@@ -92,6 +92,8 @@ class ReconciliationState:
     decisions: dict[int, Decision] = field(default_factory=dict)
     by_subject: dict[tuple[Verdict, str], int] = field(default_factory=dict)
     """The decision in force of a kind about a subject."""
+    by_order: dict[int, list[int]] = field(default_factory=dict)
+    """The decisions in force by which cases fulfil an order."""
 
     @property
     def next_number(self) -> int:
@@ -116,11 +118,7 @@ class ReconciliationState:
 
     def matched_to(self, order: int) -> list[Decision]:
         """Return the decisions in force by which cases fulfil this order."""
-        return [
-            one
-            for one in self.decisions.values()
-            if one.is_in_force and one.fact.verdict is Verdict.MATCHED and one.fact.order == order
-        ]
+        return [self.decisions[number] for number in self.by_order.get(order, ())]
 
     @property
     def in_force(self) -> list[Decision]:
@@ -149,7 +147,7 @@ def judge(state: ReconciliationState, decided: Decided, *, also: bool = False) -
     before = state.decision(decided.subject, *EXCLUSIVE[decided.verdict])
     if before is not None:
         raise DecidedAlready(decision=before.fact.number, verdict=before.fact.verdict)
-    if decided.order is not None and decided.verdict is Verdict.MATCHED and not also:
+    if decided.order is not None and not also:
         others = state.matched_to(decided.order)
         if others:
             raise OrderTaken(decision=others[0].fact.number, by=others[0].fact.subject)
@@ -179,6 +177,8 @@ def fold(state: ReconciliationState, fact: Fact) -> ReconciliationState:
     if isinstance(fact, Decided):
         state.decisions[fact.number] = Decision(fact)
         state.by_subject[fact.verdict, fact.subject] = fact.number
+        if fact.order is not None:
+            state.by_order.setdefault(fact.order, []).append(fact.number)
         return state
     known = state.decisions[fact.number]
     if isinstance(fact, Done):
@@ -189,4 +189,6 @@ def fold(state: ReconciliationState, fact: Fact) -> ReconciliationState:
     place = (known.fact.verdict, known.fact.subject)
     if state.by_subject.get(place) == fact.number:
         del state.by_subject[place]
+    if known.fact.order is not None:
+        state.by_order[known.fact.order].remove(fact.number)
     return state

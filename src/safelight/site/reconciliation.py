@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from safelight.core.errors import IntegrityError, PeerError, StateError, UsageError
 from safelight.core.progress import Progress, Report, silent
 from safelight.reconciliation.case import Case
+from safelight.reconciliation.comparison import proposals_for
 from safelight.reconciliation.decision import decide as next_commands
 from safelight.reconciliation.difference import Difference, Kind
-from safelight.reconciliation.facts import RULE, Decided, Done, Undone, Verdict
+from safelight.reconciliation.facts import REPLACING, RULE, Decided, Undone, Verdict
 from safelight.reconciliation.identity import identity_by_order, identity_without_order
-from safelight.reconciliation.matching import Proposal, propose
+from safelight.reconciliation.matching import Proposal
 from safelight.reconciliation.sides import Order
-from safelight.reconciliation.state import Decision, fold, judge, judge_undo
+from safelight.reconciliation.state import Decision, ReplacedAlready, fold, judge, judge_undo
 from safelight.site.hl7_folding import Folding, read_mappings
 from safelight.site.hl7_queue import MessageNotInQueue, skip
-from safelight.site.reconciliation_correcting import originals_in_force
+from safelight.site.reconciliation_correcting import is_replacement_written, originals_in_force
 from safelight.site.reconciliation_sides import state_of
 from safelight.site.reconciliation_target import TargetDesk, record_look, target_named
 from safelight.site.reconciliation_view import (
@@ -28,7 +29,7 @@ from safelight.site.reconciliation_view import (
     picture_document,
     picture_of,
 )
-from safelight.site.reconciliation_work import do
+from safelight.site.reconciliation_work import do, is_taken_back, record_done
 from safelight.site.saying import deciding, signed
 
 if TYPE_CHECKING:
@@ -124,12 +125,18 @@ def undo(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         UnknownDecision, UndoneAlready: there is none to take back.
+        SendsAlready, ReplacedAlready: copies and their note are being written, or are.
     """
     reason, by = signed(told)
     dry_run = bool(told.get("dry_run"))
     with deciding:
         state = state_of(site.records.journal)
         decision = judge_undo(state, int(told["decision"]))
+        if decision.fact.verdict in REPLACING:
+            if _sending.locked():
+                raise SendsAlready
+            if is_replacement_written(site, decision.fact):
+                raise ReplacedAlready(decision=decision.fact.number)
         fact = Undone(decision.fact.number, site.clock.now(), reason, by)
         restored = [
             one
@@ -179,11 +186,11 @@ def send(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any
                 # Messages go all the same: whoever waits for a report does not wait for the PACS.
                 site.log.failure(error)
                 away = error.code
-            _close_by_rule(site, outages, dry_run=bool(told.get("dry_run")))
             if told.get("dry_run"):
                 picture = picture_of(site, outages, str(peer))
                 todo = next_commands(picture.state, picture.cases, picture.sides, picture.destinations, 10_000)
                 return {"dry_run": True, "would_do": [_told(one.decision, one.name) for one in todo]}
+            _close_by_rule(site, outages)
             done, failed = _work(site, desk, outages, str(peer), report)
             if done and not away:
                 _look(site, desk, outages, deep=False, report=report)
@@ -223,27 +230,31 @@ def _work(
     while True:
         picture = picture_of(site, outages, target)
         commands = next_commands(
-            picture.state, picture.cases, picture.sides, picture.destinations, AT_ONCE, not_again=frozenset(failed)
+            picture.state,
+            picture.cases,
+            picture.sides,
+            picture.destinations,
+            AT_ONCE,
+            not_again=frozenset([*done, *failed]),
         )
         if not commands:
             return done, failed
         for command in commands:
             named = (command.decision, command.name)
-            decision = state_of(site.records.journal).decisions[command.decision]
-            if not decision.is_in_force:
-                # Somebody took it back while the commands before this one were done.
-                continue
+            with deciding:
+                if is_taken_back(site, command.decision):
+                    # Somebody did while the commands before this one were done.
+                    continue
             try:
-                brought = do(site, desk, command, decision.fact)
+                outcome = do(site, desk, command, picture.state.decisions[command.decision].fact)
             except (PeerError, UsageError, IntegrityError) as error:
                 # One study that cannot be read or sent keeps no other waiting.
                 site.log.failure(error)
                 failed[named] = error.code
                 continue
-            fact = Done(command.decision, command.name, site.clock.now(), brought)
-            site.records.record(fact.kind, fact.to_body())
-            done.append(named)
-            report(Progress("send", len(done), len(done) + len(failed), "steps"))
+            if record_done(site, command, outcome):
+                done.append(named)
+                report(Progress("send", len(done), len(done) + len(failed), "steps"))
 
 
 def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool, report: Report) -> None:
@@ -254,22 +265,20 @@ def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool,
     record_look(site, desk.peer, at, found, cut_short)
 
 
-def _close_by_rule(site: "Site", outages: Sequence[int], *, dry_run: bool = False) -> None:
+def _close_by_rule(site: "Site", outages: Sequence[int]) -> None:
     """Match what is certain, each match a decision with its reasons."""
     with deciding:
         picture = picture_of(site, outages)
         state, facts = picture.state, []
-        unsettled = [case for case in picture.cases if state.settled_as(case.name) is None]
-        free = [order for order in picture.sides.orders if not state.matched_to(order.key)]
         undone = {(one.fact.subject, one.fact.order) for one in state.decisions.values() if not one.is_in_force}
-        for name, proposals in propose(unsettled, free, picture.sides.temporary, picture.sides.in_force).items():
+        for name, proposals in proposals_for(picture.cases, picture.sides, state).items():
             best = next(iter(proposals), None)
             # A person took this very match back: a rule does not make it again.
             if best is not None and best.is_certain and (name, best.order.key) not in undone:
                 fact = _by_rule(site, state.next_number, name, best)
                 facts.append(judge(state, fact))
                 state = fold(state, fact)
-        if facts and not dry_run:
+        if facts:
             site.records.record_all([(fact.kind, fact.to_body()) for fact in facts])
 
 

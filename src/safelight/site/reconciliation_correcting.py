@@ -1,7 +1,8 @@
 """Corrected instances: written from the originals, kept like anything that arrives, and in force from then on."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -14,7 +15,8 @@ from safelight.site.scheduled_steps import name_based_uid
 from safelight.wire.dicom.correction import Correction, corrected
 from safelight.wire.dicom.dataset import scan_head
 from safelight.wire.dicom.rejection import KEY_OBJECT_SELECTION, RejectedInstance
-from safelight.wire.dicom.rejection_note import EXPLICIT_LITTLE_ENDIAN, RejectionNote, write_rejection_note
+from safelight.wire.dicom.rejection_note import RejectionNote, write_rejection_note
+from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN
 
 CORRECTED: Final = "reconciliation"
 """Stands in place of the sender's host, by which originals are told from what was made of them."""
@@ -42,6 +44,14 @@ PAIRS_A_FACT: Final = 1000
 Told = tuple[str, dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a command: what is told of it, and the facts by which it comes into force when it is recorded."""
+
+    told: Mapping[str, Any]
+    facts: Sequence[Told] = ()
+
+
 def identity_attributes(identity: Identity) -> dict[str, str]:
     """Return what the attributes of a corrected instance say, by keyword; what the identity does not tell stays."""
     patient = identity.patient
@@ -67,7 +77,7 @@ def correction_of(site: Site, decided: Decided, uids: dict[str, str] | None = No
     return Correction(identity_attributes(identity), decided.at, system, uids or {}, request, removed)
 
 
-def correct_study(site: Site, study: str, decided: Decided) -> dict[str, Any]:
+def correct_study(site: Site, study: str, decided: Decided) -> Outcome:
     """Put the decision's identity into every instance of a study; their UIDs stay, and both versions are kept."""
     correction = correction_of(site, decided)
     pairs: list[tuple[VersionRow, bytes]] = []
@@ -76,18 +86,21 @@ def correct_study(site: Site, study: str, decided: Decided) -> dict[str, Any]:
             pairs.append(
                 (version, own.take(corrected(source, version.transfer_syntax, correction), version.transfer_syntax))
             )
-    site.records.record_all([_chosen(version.sop_instance, digest) for version, digest in pairs])
-    return {"instances": [[one.sop_instance, one.digest.hex(), digest.hex()] for one, digest in pairs]}
+    told = {"instances": [[one.sop_instance, one.digest.hex(), digest.hex()] for one, digest in pairs]}
+    return Outcome(told, [_chosen(version.sop_instance, digest) for version, digest in pairs])
 
 
-def replace_study(site: Site, study: str, decided: Decided) -> dict[str, Any]:
+def replace_study(site: Site, study: str, decided: Decided) -> Outcome:
     """Write corrected instances of a study under new UIDs, and a note that rejects those it has.
 
     The new UIDs follow from the decision and the old ones. A study belongs to one patient: for another one the copies
     get a study of their own, the order's where it has one.
     """
-    name = _uid(site, decided, f"note {study}")
-    pairs = list(originals(site, study, name))
+    name = _note_uid(site, study, decided)
+    found = list(originals(site, study, name))
+    # Copies of a replacement that was cut off lie in the same study where its patient is the same: no originals of it.
+    made = {_uid(site, decided, version.sop_instance) for version, _ in found}
+    pairs = [one for one in found if one[0].sop_instance not in made]
     uids = _new_uids(site, study, [version for version, _ in pairs], decided)
     correction = correction_of(site, decided, uids)
     rows: list[list[str]] = []
@@ -98,24 +111,28 @@ def replace_study(site: Site, study: str, decided: Decided) -> dict[str, Any]:
         note = _note(site, study, name, [version for version, _ in pairs], decided)
         own.take(write_rejection_note(note, _study_attributes(site, study)), EXPLICIT_LITTLE_ENDIAN)
     pieces = [rows[place : place + PAIRS_A_FACT] for place in range(0, len(rows), PAIRS_A_FACT)]
-    site.records.record_all(
+    noted = {
+        "note": note.sop_instance,
+        "study": study,
+        "reason": note.code,
+        "instances": sorted(row[0] for row in rows),
+    }
+    return Outcome(
+        {"studies": {study: uids.get(study, study)}, "instances": len(rows), "note": note.sop_instance},
         [
             *(
                 (FactKind.RECONCILIATION_REPLACED.value, {"decision": decided.number, "instances": one})
                 for one in pieces
             ),
-            (
-                FactKind.REJECTION_NOTED.value,
-                {
-                    "note": note.sop_instance,
-                    "study": study,
-                    "reason": note.code,
-                    "instances": sorted(row[0] for row in rows),
-                },
-            ),
-        ]
+            (FactKind.REJECTION_NOTED.value, noted),
+        ],
     )
-    return {"studies": {study: uids.get(study, study)}, "instances": len(rows), "note": note.sop_instance}
+
+
+def is_replacement_written(site: Site, decided: Decided) -> bool:
+    """Say whether the note of a decision that replaces is in the vault, also where a crash kept it unrecorded."""
+    note = _note_uid(site, decided.subject, decided)
+    return any(one.sop_instance == note for one in site.catalog.versions(decided.subject))
 
 
 def _new_uids(site: Site, study: str, versions: Sequence[VersionRow], decided: Decided) -> dict[str, str]:
@@ -127,6 +144,10 @@ def _new_uids(site: Site, study: str, versions: Sequence[VersionRow], decided: D
         ordered = decided.identity.study
         uids[study] = ordered if ordered not in ("", study) else _uid(site, decided, study)
     return uids
+
+
+def _note_uid(site: Site, study: str, decided: Decided) -> str:
+    return _uid(site, decided, f"note {study}")
 
 
 def _uid(site: Site, decided: Decided, old: str) -> str:

@@ -1,14 +1,9 @@
 """What modalities said of their work during an outage, and the system that follows the orders was not told."""
 
-from typing import Final
-
+from safelight.downtime.step_forwarding import DONE, Told
 from safelight.journal.journal import Journal
 from safelight.site.dicom_procedure_steps import KINDS
 from safelight.site.reconciliation_window import MARGIN, Window
-
-FORWARDED: Final = "procedure-step-forwarded"
-SETTLED: Final = ("taken", "known", "settled")
-"""Outcomes after which the other system knows it."""
 
 
 def untold_steps(journal: Journal, window: Window, to: str) -> dict[str, int]:
@@ -21,9 +16,10 @@ def untold_steps(journal: Journal, window: Window, to: str) -> dict[str, int]:
         for entry in journal.entries(kinds=KINDS)
         if entry.at >= window.since and (last is None or entry.at <= last)
     }
-    for entry in journal.entries(kinds=[FORWARDED]):
-        if entry.facts["to"] == to and entry.facts["outcome"] in SETTLED:
-            waiting.pop(int(str(entry.facts["notice"])), None)
+    for entry in journal.entries(kinds=[Told.kind]):
+        told = Told.from_body(entry.facts)
+        if told.to == to and told.outcome in DONE:
+            waiting.pop(told.notice, None)
     counts: dict[str, int] = {}
     for instance in waiting.values():
         counts[instance] = counts.get(instance, 0) + 1

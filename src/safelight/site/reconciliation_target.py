@@ -20,6 +20,7 @@ from safelight.journal.kinds import FactKind
 from safelight.reconciliation.sides import HeldStudy, Patient, TargetLook, TargetStudy
 from safelight.recovery.pace import Pace
 from safelight.recovery.ports import HeldInstance, Version, WayShut
+from safelight.recovery.refill import CLAIM_WAY, judge_statuses
 from safelight.site.opened import Site
 from safelight.site.peers import find_peer
 from safelight.site.reconciliation_window import is_between
@@ -152,7 +153,8 @@ class TargetDesk:
         # A rejection note goes before what it rejects could be looked at.
         held.sort(key=lambda one: not one.is_rejection_note)
         lane = Pace(None, self._site.clock, lambda _: None).lane()
-        stored = {one.sop_instance for one in self._target.send(study, held, lane) if _is_stored(one.status)}
+        outcome = judge_statuses(held, {one.sop_instance: one.status for one in self._target.send(study, held, lane)})
+        stored = {one.sop_instance for one in held} - outcome.refused - outcome.failed
         levels, is_compared = self._fetched(study, [one for one in held if one.sop_instance in stored])
         level = min(levels.values(), default=Level.NONE).name.lower() if is_compared else LISTED
         return Sent(frozenset(stored), level, instances - levels.keys())
@@ -182,6 +184,8 @@ class TargetDesk:
                 levels[theirs.sop_instance] = Level(compare_versions(version, theirs).level)
 
         for way in self._target.traits().ways if wanted else ():
+            if way == CLAIM_WAY:
+                continue
             try:
                 self._target.fetch_back(study, wanted, way, receive)
             except WayShut:
@@ -244,7 +248,7 @@ def record_look(site: Site, peer: Peer, at: datetime, studies: Sequence[TargetSt
 def last_look(journal: Journal, target: str | None) -> TargetLook | None:
     """Return what the target answered when it was asked last."""
     pieces: dict[str, list[Mapping[str, Any]]] = {}
-    found: TargetLook | None = None
+    last: tuple[Mapping[str, Any], list[Mapping[str, Any]]] | None = None
     for entry in journal.entries(kinds=[FactKind.RECONCILIATION_COMPARED]):
         told: Mapping[str, Any] = entry.facts
         if target is not None and told["target"] != target:
@@ -252,14 +256,13 @@ def last_look(journal: Journal, target: str | None) -> TargetLook | None:
         listed = pieces.setdefault(str(told["at"]), [])
         listed += told["studies"]
         if told["piece"] == told["pieces"]:
-            studies = {one.study: one for one in map(_from_body, listed)}
-            found = TargetLook(str(told["target"]), from_text(told["at"]), studies, tuple(told["cut_short"]))
+            last = told, listed
             pieces.clear()
-    return found
-
-
-def _is_stored(status: int | None) -> bool:
-    return status is not None and (status == 0 or 0xB000 <= status <= 0xBFFF)
+    if last is None:
+        return None
+    told, listed = last
+    studies = {one.study: one for one in map(_from_body, listed)}
+    return TargetLook(str(told["target"]), from_text(told["at"]), studies, tuple(told["cut_short"]))
 
 
 def _started(match: Dataset) -> str:
@@ -287,14 +290,9 @@ def _study(match: Dataset) -> TargetStudy:
 
 
 def _body(one: TargetStudy) -> dict[str, Any]:
-    patient = one.patient
     return {
         "study": one.study,
-        "patient_id": patient.patient_id.text,
-        "issuer": patient.issuer,
-        "name": patient.name.text,
-        "birth_date": patient.birth_date,
-        "sex": patient.sex,
+        **one.patient.to_body(),
         "accession": one.accession,
         "instances": None if one.instances is None else sorted(one.instances),
         "instance_count": one.instance_count,
@@ -306,7 +304,7 @@ def _from_body(body: Mapping[str, Any]) -> TargetStudy:
     names: Iterable[str] | None = body["instances"]
     return TargetStudy(
         body["study"],
-        Patient(Personal(body["patient_id"]), body["issuer"], Personal(body["name"]), body["birth_date"], body["sex"]),
+        Patient.from_body(body),
         body["accession"],
         None if names is None else frozenset(names),
         body["instance_count"],

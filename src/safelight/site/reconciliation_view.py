@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -64,7 +65,8 @@ def picture_of(site: "Site", outages: Sequence[int] = (), target: str | None = N
     Raises:
         NoOutageToReconcile: no outage is open, or none has such a number.
     """
-    return _picture(site.catalog, site.records.journal, site.messages.index, site.settings, site.node, outages, target)
+    now, journal, index = site.clock.now(), site.records.journal, site.messages.index
+    return _picture(site.catalog, journal, index, site.settings, site.node, now, outages, target)
 
 
 def differences_document(home: Home, outages: Sequence[int] = ()) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def differences_document(home: Home, outages: Sequence[int] = ()) -> dict[str, A
     with looked_at(home) as (catalog, journal), messages_looked_at(home) as index:
         node = load_public_keys(home.keys).signing.key_id
         try:
-            picture = _picture(catalog, journal, index, home.settings(), node, outages, None)
+            picture = _picture(catalog, journal, index, home.settings(), node, SystemClock().now(), outages, None)
         except NoOutageToReconcile:
             if outages:
                 raise
@@ -154,10 +156,10 @@ def _picture(
     index: MessageIndex | None,
     settings: Settings,
     node: str,
+    now: datetime,
     outages: Sequence[int],
     target: str | None,
 ) -> Picture:
-    now = SystemClock().now()
     window = window_of(journal, now, outages)
     state = state_of(journal)
     told = settings.reconciliation

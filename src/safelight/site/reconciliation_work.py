@@ -1,22 +1,22 @@
 """Doing what follows from decisions: each command once more is harmless, and each is recorded before the next."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from safelight.catalog.message_facts import WRITTEN_HERE
 from safelight.journal.message_log_format import Arrived, LoggedMessage
 from safelight.reconciliation.decision import Command, Correct, Merge, Replace, Report, Send, Update
-from safelight.reconciliation.facts import Decided
+from safelight.reconciliation.facts import Decided, Done, Undone
 from safelight.reconciliation.messages import Sender, control_id, merge_message, report_message, update_message
 from safelight.site.hl7_destinations import UnknownDestination, read_destinations
 from safelight.site.hl7_intake import MessageJournaling
 from safelight.site.opened import Site
-from safelight.site.reconciliation_correcting import correct_study, replace_study
+from safelight.site.reconciliation_correcting import Outcome, correct_study, replace_study
 from safelight.site.reconciliation_target import TargetDesk
+from safelight.site.saying import deciding
 
 
-def do(site: Site, desk: TargetDesk, command: Command, decided: Decided) -> Mapping[str, Any]:
+def do(site: Site, desk: TargetDesk, command: Command, decided: Decided) -> Outcome:
     """Do a command and return what is to be recorded of it.
 
     Raises:
@@ -30,12 +30,32 @@ def do(site: Site, desk: TargetDesk, command: Command, decided: Decided) -> Mapp
             return replace_study(site, command.study, decided)
         case Send():
             sent = desk.send(command.study, command.instances)
-            return {"instances": len(sent.stored), "level": sent.level, "lacking": sorted(sent.lacking)}
+            return Outcome({"instances": len(sent.stored), "level": sent.level, "lacking": sorted(sent.lacking)})
         case Merge() | Update() | Report():
             return _tell(site, command, decided)
 
 
-def _tell(site: Site, command: Merge | Update | Report, decided: Decided) -> dict[str, Any]:
+def is_taken_back(site: Site, decision: int) -> bool:
+    """Say whether somebody took a decision back, perhaps while what follows from it is being done."""
+    undone = site.records.journal.entries(kinds=[Undone.kind])
+    return any(Undone.from_body(entry.facts).number == decision for entry in undone)
+
+
+def record_done(site: Site, command: Command, outcome: Outcome) -> bool:
+    """Record a command as done, in one step with what comes into force by it; return whether that was recorded.
+
+    What was written by a decision that somebody took back meanwhile comes into force no more; what another system was
+    told is told.
+    """
+    done = Done(command.decision, command.name, site.clock.now(), outcome.told)
+    with deciding:
+        if outcome.facts and is_taken_back(site, command.decision):
+            return False
+        site.records.record_all([*outcome.facts, (done.kind, done.to_body())])
+    return True
+
+
+def _tell(site: Site, command: Merge | Update | Report, decided: Decided) -> Outcome:
     """Put a message into the queue of its destination; one that is there already is not written again."""
     if command.destination not in read_destinations(site.home.destinations):
         raise UnknownDestination(name=command.destination)
@@ -56,7 +76,7 @@ def _tell(site: Site, command: Merge | Update | Report, decided: Decided) -> dic
         digest = hashlib.sha256(raw).digest()
         journaling.write([LoggedMessage(0, Arrived.MESSAGE, site.clock.now(), WRITTEN_HERE, raw, digest)])
     position, _ = index.named([named])[named]
-    return {"destination": command.destination, "control_id": named[1], "message": position}
+    return Outcome({"destination": command.destination, "control_id": named[1], "message": position})
 
 
 def _message(sender: Sender, command: Merge | Update | Report) -> bytes:

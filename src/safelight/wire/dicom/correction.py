@@ -6,7 +6,6 @@ Source: PS3.3 C.12.1.1.9 (Original Attributes), PS3.4 B.4.1.3 (coercion).
 
 import struct
 import warnings
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
 from safelight.core.instance import ByteSource, MemorySource
-from safelight.wire.dicom.dataset import inflate
+from safelight.wire.dicom.dataset import deflate, inflate
 from safelight.wire.dicom.elements import BadDataSet, encoding_of, settle_explicit
 from safelight.wire.dicom.tree import read_tree
 
@@ -66,10 +65,7 @@ def corrected(source: ByteSource, transfer_syntax: str, correction: Correction, 
         whole = inflate(source, start, INFLATED_BYTES_MAX)
         if len(whole) >= INFLATED_BYTES_MAX:
             raise BadDataSet(offset=start, why="too long to be inflated")
-        plain = _corrected(MemorySource(whole), 0, transfer_syntax, correction)
-        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        packed = packer.compress(plain) + packer.flush()
-        return packed + b"\0" * (len(packed) % 2)
+        return deflate(_corrected(MemorySource(whole), 0, transfer_syntax, correction))
     return _corrected(source, start, transfer_syntax, correction)
 
 

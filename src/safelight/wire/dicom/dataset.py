@@ -63,6 +63,13 @@ def text_of_uid(value: bytes) -> str:
     return value.rstrip(b"\0 ").lstrip(b" ").decode("ascii", errors="backslashreplace")
 
 
+def deflate(plain: bytes) -> bytes:
+    """Deflate a data set, to an even length. Source: PS3.5 section A.5."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packed = packer.compress(plain) + packer.flush()
+    return packed + b"\0" * (len(packed) % 2)
+
+
 def inflate(source: ByteSource, start: int, bytes_max: int) -> bytes:
     """Inflate a deflated data set up to a limit; damaged input gives what could be inflated before the damage.
 

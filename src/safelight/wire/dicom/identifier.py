@@ -15,6 +15,7 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
 from safelight.core.instance import MemorySource
+from safelight.wire.dicom.dataset import deflate
 from safelight.wire.dicom.elements import BadDataSet, encoding_of
 from safelight.wire.dicom.faults import LimitExceeded, MalformedIdentifier
 from safelight.wire.dicom.tree import read_tree
@@ -52,11 +53,7 @@ def encode_identifier(identifier: Dataset, transfer_syntax: str) -> bytes:
     out.is_little_endian = transfer_syntax != EXPLICIT_BIG_ENDIAN
     write_dataset(out, identifier)
     raw = bytes(out.getvalue())
-    if transfer_syntax == DEFLATED_LITTLE_ENDIAN:
-        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        raw = packer.compress(raw) + packer.flush()
-        raw += b"\0" * (len(raw) % 2)
-    return raw
+    return deflate(raw) if transfer_syntax == DEFLATED_LITTLE_ENDIAN else raw
 
 
 def decode_identifier(raw: bytes, transfer_syntax: str, bytes_max: int) -> Dataset:

@@ -19,7 +19,6 @@ MEANINGS: Final = {
     "113037": "Rejected for Patient Safety Reasons",
     "113038": "Incorrect Modality Worklist Entry",
 }
-EXPLICIT_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 UNICODE: Final = "ISO_IR 192"
 STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 NO_IMAGE: Final = re.compile(r"(11|66|68|78|79|88|104)(\.|$)|481\.[3-9]$")
