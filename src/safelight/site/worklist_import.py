@@ -60,15 +60,16 @@ def import_extract(site: "Site", told: Mapping[str, Any], report: Report) -> dic
     path, name = Path(told["file"]), str(told.get("source") or "extract")
     if not name.isprintable() or len(name) > NAME_CHARACTERS_MAX:
         raise BadSourceName
+    dry_run = bool(told.get("dry_run"))
     content, as_of = _content(path, told, site.clock.now())
     if content.startswith((b"MSH|", MESSAGE_START)):
-        return {"messages": import_messages(site, {"folder": str(path)}, report)}
+        messages = import_messages(site, {"folder": str(path), "dry_run": dry_run}, report)
+        return {"dry_run": dry_run, "messages": messages}
     accepted = dict(zip(("reason", "by"), signed(told), strict=True)) if told.get("accept") else {}
     mapping = site.home.extract_mapping
     mapping_text = mapping.read_text(encoding="utf-8") if mapping.is_file() else ""
     usual = ExtractMapping.read(mapping_text, name)
     extract = read_extract(read_lines(content, usual), usual)
-    dry_run = bool(told.get("dry_run"))
     if not extract.steps and not dry_run:
         raise ExtractNotUnderstood(headings=len(extract.understood), bad_lines=extract.bad_count)
     with mirroring:
