@@ -6,6 +6,7 @@ It is no proof: an archive may answer from its database alone. What was fetched 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from safelight.core.clock import to_text
@@ -170,6 +171,4 @@ def _ask_all(
         # An answer may come before the request is answered: it must find what it answers.
         site.records.record(FactKind.COMMITMENT_REQUESTED, {**body, **signature})
         with connect(peer, site.settings.dicom.ae_title, proposals, clock=site.clock) as association:
-            reported = association.ask_commitment(request, wait, site.clock)
-        if reported is not None:
-            take_report(site, peer.title.text, reported)
+            association.ask_commitment(request, wait, site.clock, partial(take_report, site, peer.title.text))
