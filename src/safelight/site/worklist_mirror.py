@@ -92,9 +92,9 @@ def _judged(
     change = change_of(before, now)
     is_kept = shrunk is None or bool(accepted)
     if not dry_run:
-        _tell(site, source, answered, shrunk, is_kept=is_kept)
         if is_kept:
             record_change(site, FactKind.WORKLIST_MIRRORED, source, change, as_of, accepted)
+        _tell(site, source, answered, shrunk, is_kept=is_kept)
     return {
         "source": title,
         "as_of": to_text(as_of),
