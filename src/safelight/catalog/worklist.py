@@ -15,15 +15,13 @@ from sqlalchemy import ColumnElement, Connection, select
 from safelight.catalog.listed_step import ListedStep
 from safelight.catalog.listed_steps import Listing, listings, step_of
 from safelight.catalog.order_changes import FILLER, FINAL, PLACER, START, PatientName, StepState
-from safelight.catalog.order_search import StepRow, StepSearch, narrowed, steps_named
+from safelight.catalog.order_search import StepRow, StepSearch, narrowed, patients_called, steps_named
 from safelight.catalog.order_search import steps as ordered_steps
 from safelight.catalog.order_tables import listed_step_table, person_table
 from safelight.catalog.order_working_set import Person, person_of
 from safelight.catalog.reading import chunks
 from safelight.core.names import Personal
 
-MERGES_MAX: Final = 20
-"""So many numbers in a row one patient may have had."""
 STEP: Final = "ScheduledProcedureStepID"
 NAMES: Final[Mapping[str, str]] = {
     "accession": "AccessionNumber",
@@ -55,25 +53,13 @@ def steps(connection: Connection, search: StepSearch, by_hand: Sequence[StepRow]
 
 def _under_numbers_in_force(connection: Connection, by_hand: Sequence[StepRow]) -> list[StepRow]:
     """Return what was registered by hand under the numbers that its patients have now, merges and all."""
-    merged = (
-        {
-            row.patient_id: row.merged_into_id
-            for row in connection.execute(
-                select(person_table.c.patient_id, person_table.c.merged_into_id).where(
-                    person_table.c.merged_into_id.is_not(None)
-                )
-            )
-        }
-        if by_hand
-        else {}
-    )
-    rows = []
-    for row in by_hand:
-        number = row.patient_id.text
-        for _ in range(MERGES_MAX):
-            number = merged.get(number, number)
-        rows.append(row if number == row.patient_id.text else replace(row, patient_id=Personal(number)))
-    return rows
+    numbers = [row.patient_id.text for row in by_hand]
+    merged = {
+        one.called.patient_id: Personal(one.name.patient_id)
+        for one in (patients_called(connection, numbers) if numbers else ())
+        if one.name.patient_id != one.called.patient_id
+    }
+    return [replace(row, patient_id=merged.get(row.patient_id.text, row.patient_id)) for row in by_hand]
 
 
 def _composed(orders: Sequence[StepRow], listed: Sequence[StepRow], by_hand: Sequence[StepRow]) -> list[StepRow]:
