@@ -176,6 +176,10 @@ def test_a_step_that_its_modality_completed_is_not_offered_again(door: ArchiveDo
     assert told == {"DT02": "scheduled", "DT03": "started"}
     (done,) = worklist_document(home, {"states": ["completed"]})["steps"]
     assert done["attributes"]["AccessionNumber"] == "DT01"
+    perform(door, third, "1.3", StepStatus.COMPLETED)
+    for states, accession in ((["scheduled"], "DT02"), (["discontinued"], None), (["completed"], "DT01")):
+        rows = worklist_document(home, {"states": states, "limit": 1})["steps"]
+        assert [row["attributes"]["AccessionNumber"] for row in rows] == ([accession] if accession else [])
 
 
 def test_a_message_that_comes_after_it_was_done_has_it_done_again(door: ArchiveDoor) -> None:

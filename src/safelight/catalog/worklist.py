@@ -23,6 +23,8 @@ from safelight.catalog.reading import chunks
 from safelight.core.names import Personal
 
 STEP: Final = "ScheduledProcedureStepID"
+LOOK_FURTHER: Final = 4
+"""So many times as far is looked where too many of the first steps turn out not to be wanted."""
 NAMES: Final[Mapping[str, str]] = {
     "accession": "AccessionNumber",
     "study": "StudyInstanceUID",
@@ -34,21 +36,34 @@ _STATES: Final = {state.value: state for state in StepState}
 
 
 def steps(connection: Connection, search: StepSearch, by_hand: Sequence[StepRow] = ()) -> list[StepRow]:
-    """Return the steps that are wanted, by start."""
+    """Return the steps that are wanted, by start; fewer than the limit only where there are no more."""
     by_hand = _under_numbers_in_force(connection, by_hand)
-    orders = ordered_steps(connection, search)
     known = {one.source: one for one in listings(connection)}
     if not known and not by_hand:
-        return orders
+        return ordered_steps(connection, search)
+    looked = search
+    while True:
+        found, is_all = _looked_up(connection, looked, known, by_hand)
+        if is_all or len(found) >= search.limit:
+            return found[: search.limit]
+        # What one source has, another may have settled.
+        looked = replace(looked, limit=looked.limit * LOOK_FURTHER)
+
+
+def _looked_up(
+    connection: Connection, search: StepSearch, known: Mapping[str, Listing], by_hand: Sequence[StepRow]
+) -> tuple[list[StepRow], bool]:
+    """Return the steps that are wanted of the first of each source, by start, and whether that is all of them."""
+    orders = ordered_steps(connection, search)
     listed = _listed(connection, known, narrowed(listed_step_table, search), search.limit) if known else []
+    is_all = max(len(orders), len(listed)) < search.limit
     wanted = [row for row in by_hand if search.fits(row)]
     # What else is said of these steps decides too, whether it would be found by itself or not.
     if known:
         listed += _listed_named(connection, known, [*orders, *wanted], listed)
     everything = steps_named(connection, _names([*listed, *wanted]), orders)
     rows = _composed(list(everything.values()), listed, by_hand)
-    found = sorted((row for row in rows if search.fits(row)), key=_start)
-    return found[: search.limit]
+    return sorted((row for row in rows if search.fits(row)), key=_start), is_all
 
 
 def _under_numbers_in_force(connection: Connection, by_hand: Sequence[StepRow]) -> list[StepRow]:
