@@ -18,7 +18,7 @@ from safelight.journal.kinds import FactKind
 from safelight.site.hl7_import import import_messages
 from safelight.site.moments import moment_told
 from safelight.site.saying import signed
-from safelight.site.worklist_mirror import SHRUNK, mirroring, record_change, shrunk_since, source_of
+from safelight.site.worklist_mirror import SHRUNK, change_document, mirroring, record_change, shrunk_since, source_of
 from safelight.wire.hl7.mllp import START as MESSAGE_START
 
 if TYPE_CHECKING:
@@ -114,15 +114,8 @@ def _judged(
             site.records.open_finding(SHRUNK, source, "critical", expected=shrunk.expected, got=shrunk.got)
     return {
         "source": name,
-        "as_of": to_text(as_of),
         "dry_run": dry_run,
-        "changed": is_kept,
-        "because": "" if is_kept else SHRUNK,
-        "expected": shrunk.expected if shrunk else None,
-        "got": shrunk.got if shrunk else None,
-        "steps": len(now),
-        "new_or_other": len(change.listed),
-        "gone": len(change.gone),
+        **change_document(change, shrunk, as_of, is_kept=is_kept),
         "not_understood": extract.bad_count,
         "columns": extract.understood,
         "columns_not_understood": extract.not_understood,
