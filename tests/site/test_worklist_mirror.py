@@ -137,6 +137,7 @@ def test_the_worklist_of_dcmtk_is_mirrored_frozen_when_it_empties_and_taken_when
         assert accessions(home) != []
         assert mirror(site, peer, accept=True, **WHO)["changed"]
         assert accessions(home) == [] and findings(site) == []
+        assert lists_document(home)["lists"][0]["steps"] == 0
         write_worklist(tmp_path / "ris", rows(2))
         assert mirror(site, peer)["steps"] == 2
     with pytest.raises(PeerUnreachable):

@@ -55,8 +55,8 @@ def lists_document(home: Home) -> dict[str, Any]:
         frozen = _frozen(catalog)
     with messages_looked_at(home) as index:
         known = index.listings() if index is not None else []
-        counts = {one.source: len(index.listed(one.source)) for one in known} if index is not None else {}
-    return {"lists": [{**_list(one, frozen), "steps": counts[one.source]} for one in known]}
+        counts = index.listed_counts() if index is not None else {}
+    return {"lists": [{**_list(one, frozen), "steps": counts.get(one.source, 0)} for one in known]}
 
 
 def _frozen(catalog: Catalog) -> dict[str, str]:
