@@ -8,9 +8,11 @@ from safelight.catalog.listed_steps import Listing
 from safelight.catalog.order_changes import StepState
 from safelight.catalog.order_search import OPEN_STATES, ReportRow, StepRow, StepSearch
 from safelight.core.clock import to_text
+from safelight.journal.journal import Journal
 from safelight.site.archive_reports import archive_reports
+from safelight.site.downtime_steps import known_stations
 from safelight.site.hl7_status import messages_looked_at
-from safelight.site.home import Home
+from safelight.site.home import Home, Scheduled
 from safelight.site.scheduled_steps import ScheduledSteps
 from safelight.site.status import looked_at
 from safelight.site.worklist_mirror import SHRUNK, SOURCE_FAILED
@@ -30,14 +32,20 @@ def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
         limit=asked.get("limit") or 200,
     )
     with looked_at(home) as (catalog, journal), messages_looked_at(home) as index:
-        node = load_public_keys(home.keys).signing.key_id
-        rows = ScheduledSteps(home, journal, catalog, node).find(index, search)
+        rows = _scheduled(home, journal, catalog).find(index, search)
         frozen = _frozen(catalog)
         return {
             "as_of_position": index.folded_position if index is not None else 0,
             "lists": [_list(one, frozen) for one in index.listings()] if index is not None else [],
             "steps": [_step(row) for row, _ in rows],
         }
+
+
+def _scheduled(home: Home, journal: Journal, catalog: Catalog) -> Scheduled:
+    if home.records is not None:
+        return home.records.scheduled_steps
+    node = load_public_keys(home.keys).signing.key_id
+    return ScheduledSteps(journal, lambda: known_stations(home, catalog), node)
 
 
 def reports_document(home: Home, patient_id: str, accession: str, study: str, limit: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from safelight.journal.journal import Journal
-from safelight.site.dicom_procedure_steps import KINDS
+from safelight.site.performed_steps import KINDS
 from safelight.site.reconciliation_window import MARGIN, Window
 
 FORWARDED: Final = "procedure-step-forwarded"

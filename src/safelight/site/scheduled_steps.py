@@ -1,18 +1,16 @@
 """Scheduled steps as a modality is to see them: from orders, lists and people, less what was performed."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from safelight.catalog.catalog import Catalog
 from safelight.catalog.message_index import MessageIndex
 from safelight.catalog.order_search import OPEN_STATES, StepRow, StepSearch
 from safelight.catalog.worklist import LOOK_FURTHER
 from safelight.core.clock import SystemClock
 from safelight.journal.journal import Journal
-from safelight.site.downtime_steps import DowntimeSteps, known_stations
-from safelight.site.home import Home
+from safelight.site.downtime_steps import DowntimeSteps
 from safelight.site.performed_steps import PerformedSteps
 
 _ID_MAX: Final = 16
@@ -21,9 +19,9 @@ _ID_MAX: Final = 16
 class ScheduledSteps:
     """Finds scheduled steps. Used by many threads."""
 
-    def __init__(self, home: Home, journal: Journal, catalog: Catalog, node: str) -> None:
+    def __init__(self, journal: Journal, stations: Callable[[], frozenset[str]], node: str) -> None:
         self._node = node
-        self._by_hand = DowntimeSteps(journal, lambda: known_stations(home, catalog))
+        self._by_hand = DowntimeSteps(journal, stations)
         self._performed = PerformedSteps(journal, SystemClock())
 
     def find(self, index: MessageIndex | None, search: StepSearch) -> list[tuple[StepRow, Mapping[str, str]]]:
