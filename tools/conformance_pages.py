@@ -33,7 +33,7 @@ from safelight.wire.dicom.limits import Limits
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 PAGES: Final = (DOCS / "conformance-dicom.md", DOCS / "hl7.md")
-_BLOCK: Final = re.compile(r"(<!-- table ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK: Final = re.compile(r"(<!-- table ([a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _OPERATIONS: Final = {
     uids.VERIFICATION: "C-ECHO",
     uids.WORKLIST_FIND: "C-FIND",

@@ -180,6 +180,23 @@ def test_an_order_that_is_registered_by_hand_appears_once_and_goes_when_it_is_do
     assert shown(index, by_hand("A1")) == []
 
 
+def test_what_was_registered_by_hand_goes_by_the_number_that_its_patient_has_after_every_merge(
+    index: MessageIndex,
+) -> None:
+    for position, (prior, patient) in enumerate([("P1", "P2"), ("P2", "P3"), ("P8", "P9")], 1):
+        merge = Merge(PatientName(patient, "H"), PatientName(prior, "H"))
+        index.fold([(position, Changes(f"2026030109{position:04d}", merges=(merge,)))])
+    assert [row.patient_id.text for row in shown(index, by_hand("A1"), patient_id="P3")] == ["P3"]
+
+
+def test_a_limit_counts_steps_that_are_wanted_and_not_those_that_messages_have_settled(index: MessageIndex) -> None:
+    for number in range(1, 7):
+        ordered(index, number, number, StepState.COMPLETED)
+    listed(index, 9, *(step(number) for number in range(1, 10)))
+    assert [row.attributes["AccessionNumber"] for row in shown(index, limit=2)] == ["A7", "A8"]
+    assert len(shown(index, limit=3)) == len(shown(index, limit=50)) == 3
+
+
 def test_lists_are_the_same_after_the_index_was_lost(index: MessageIndex, tmp_path: Path) -> None:
     listed(index, 1, step(1), step(2))
     again = MessageIndex.open(tmp_path / "again.db")

@@ -48,6 +48,8 @@ def test_a_german_file_with_semicolons_and_its_own_character_set_is_read_by_its_
     assert (step.attributes["Modality"], step.attributes["AccessionNumber"]) == ("CT", "F7")
     assert step.attributes["ScheduledProcedureStepStartTime"] == "081500"
     assert read(text.encode("iso8859-1"), own, "another").steps == []
+    apart = text.replace("Termin;", "Termin;Uhrzeit;").replace("02.03.2026 08:15", "02.03.2026;08:15")
+    assert read(apart.encode("iso8859-1"), own).steps == [step]
 
 
 @pytest.mark.parametrize(
@@ -201,6 +203,8 @@ def test_too_many_lines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         '[source.nightly.values.ShoeSize]\nx = "y"',
         "[source.nightly.fixed]\nModality = 1",
         "[source.nightly]\ndate_formats = 1",
+        '[source.nightly]\ncolumns = "x"',
+        '[source.nightly.charset]\nx = "y"',
     ],
 )
 def test_a_mapping_that_means_nothing_is_refused(own: str) -> None:

@@ -20,3 +20,10 @@ def test_the_tables_of_a_page_are_as_the_code_has_them(path: Path) -> None:
 def test_every_table_stands_in_a_page() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in conformance_pages.PAGES)
     assert {name for name in conformance_pages.TABLES if f"<!-- table {name} -->" not in text} == set()
+
+
+def test_no_table_of_a_page_is_empty() -> None:
+    for path in conformance_pages.PAGES:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        begun = [number for number, line in enumerate(lines) if line.startswith("<!-- table ")]
+        assert begun and not [lines[number] for number in begun if lines[number + 1] == "<!-- end -->"], path.name

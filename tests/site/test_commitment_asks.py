@@ -12,10 +12,13 @@ import pytest
 
 from safelight.core.names import AETitle, Peer
 from safelight.core.progress import silent
+from safelight.gateway.dicom.exchange import Exchange
 from safelight.journal.kinds import FactKind
+from safelight.site import commitment_asks
 from safelight.site.acts import act
 from safelight.site.commitment_asks import NothingToCommit, UnknownTransaction, asks_document, take_report
 from safelight.wire.dicom.commitment import Reported
+from safelight.wire.dicom.dimse import Command
 from support.archive_door import ArchiveDoor, invented, open_archive
 from support.dicom_peers import free_port, running
 
@@ -96,8 +99,21 @@ def test_orthanc_answers_over_its_own_association_what_it_holds_and_what_not(tmp
         assert ask(door, peer, dry_run=True)["instances"] == 2
 
 
-def test_another_safelight_answers_on_the_same_association(tmp_path: Path) -> None:
+def test_another_safelight_answers_on_the_same_association(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     instance = invented(1)
+    order: list[str] = []
+    send_as_ever, keep_as_ever = Exchange.send, commitment_asks.take_report
+
+    def send(exchange: Exchange, context: Any, command: Command, *more: Any) -> None:
+        order.append(command.field.name)
+        send_as_ever(exchange, context, command, *more)
+
+    def keep(*told: Any) -> None:
+        keep_as_ever(*told)
+        order.append("kept")
+
+    monkeypatch.setattr(Exchange, "send", send)
+    monkeypatch.setattr(commitment_asks, "take_report", keep)
     with (
         open_archive(tmp_path / "ours") as door,
         open_archive(tmp_path / "theirs", settings="commitment_minutes_max = 0.0") as other,
@@ -107,6 +123,7 @@ def test_another_safelight_answers_on_the_same_association(tmp_path: Path) -> No
         peer = Peer(AETitle("SAFELIGHT"), "127.0.0.1", other.port)
         told = ask(door, peer, wait_seconds=30)
         assert (told["answered"], told["failed"]) == (1, 1)
+        assert order == ["C_STORE_RQ", "N_ACTION_RQ", "kept", "N_EVENT_REPORT_RSP"]
         (request,) = asks_document(door.site.home)["requests"]
         assert request["failed"] == {instance.sop_instance: "0112H"}
         again = Reported(request["transaction"], (instance.sop_instance,), {})

@@ -17,7 +17,6 @@ from safelight.site import performed_steps
 from safelight.site.acts import act
 from safelight.site.dicom_procedure_steps import StepLedger
 from safelight.site.opened import Site
-from safelight.site.scheduled_steps import ScheduledSteps
 from safelight.site.web_changes import EVERYTHING, STATUS
 from safelight.wire.dicom.identifier import encode_identifier
 from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN
@@ -44,8 +43,7 @@ def shown(browser: Browser) -> dict[str, bytes]:
 
 def notice(site: Site, status: StepStatus) -> StepNotice:
     """Say what a modality says of the one step that it was given."""
-    steps = ScheduledSteps(site.home, site.journal, lambda: site.catalog, site.node)
-    ((_, values),) = steps.find(site.messages.index, StepSearch())
+    ((_, values),) = site.scheduled_steps.find(site.messages.index, StepSearch())
     named = Dataset()
     named.StudyInstanceUID = values["StudyInstanceUID"]
     named.ScheduledProcedureStepID = values["ScheduledProcedureStepID"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from safelight.journal.kinds import FactKind
-from safelight.site.dicom_procedure_steps import KINDS, RAW_CODEC
+from safelight.site.performed_steps import KINDS, RAW_CODEC
 from safelight.wire.dicom.identifier import decode_identifier
 from support.archive_door import ArchiveDoor, open_archive
 

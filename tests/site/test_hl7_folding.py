@@ -115,7 +115,7 @@ def test_messages_in_files_are_kept_folded_and_forwarded_to_nobody(tmp_path: Pat
     send_to(home, Receiver())
     with house(tmp_path) as served:
         told = import_messages(served.site, {"folder": str(files.parent)}, silent)
-        assert told == {"files": 5, "kept": 4, "known": 1, "not_messages": 1}
+        assert told == {"files": 5, "found": 5, "kept": 4, "known": 1, "not_messages": 1}
         _fold(served, order(9, event="ZZZ^Z01"))
         assert import_messages(served.site, {"folder": str(files)}, silent)["kept"] == 0
     assert _accessions(home) == ["A1", "A2", "A3", "A4"]

@@ -1,6 +1,7 @@
 """What is registered by hand in a downtime, on the worklist that a modality is given."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from safelight.core.progress import silent
 from safelight.gateway.dicom.contexts import service_proposal
 from safelight.gateway.dicom.ports import AssociationFacts
 from safelight.gateway.dicom.procedure_step_service import StepNotice, StepStatus
+from safelight.site import performed_steps
 from safelight.site.acts import act
 from safelight.site.dicom_procedure_steps import StepLedger
 from safelight.site.downtime_steps import DowntimeSteps
@@ -176,6 +178,10 @@ def test_a_step_that_its_modality_completed_is_not_offered_again(door: ArchiveDo
     assert told == {"DT02": "scheduled", "DT03": "started"}
     (done,) = worklist_document(home, {"states": ["completed"]})["steps"]
     assert done["attributes"]["AccessionNumber"] == "DT01"
+    perform(door, third, "1.3", StepStatus.COMPLETED)
+    for states, accession in ((["scheduled"], "DT02"), (["discontinued"], None), (["completed"], "DT01")):
+        rows = worklist_document(home, {"states": states, "limit": 1})["steps"]
+        assert [row["attributes"]["AccessionNumber"] for row in rows] == ([accession] if accession else [])
 
 
 def test_a_message_that_comes_after_it_was_done_has_it_done_again(door: ArchiveDoor) -> None:
@@ -187,3 +193,19 @@ def test_a_message_that_comes_after_it_was_done_has_it_done_again(door: ArchiveD
     assert offered(door) == []
     door.site.messages.index.fold([(9_999, Changes("20260301090000", orders=(order,)))])
     assert offered(door) == [offer]
+
+
+def test_a_screen_asks_the_same_steps_as_the_door_and_reads_what_was_performed_once(
+    door: ArchiveDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(door)
+    (offer,) = offered(door)
+    perform(door, offer, "1.1", StepStatus.IN_PROGRESS)
+    read: list[str] = []
+    reads = performed_steps.decode_identifier
+    monkeypatch.setattr(performed_steps, "decode_identifier", lambda *told: read.append(told[1]) or reads(*told))
+    home = replace(door.site.home, records=door.site)
+    for _ in range(3):
+        (row,) = worklist_document(home, {})["steps"]
+        assert row["state"] == "started" and len(offered(door)) == 1
+    assert len(read) == 1

@@ -96,6 +96,8 @@ def test_messages_in_a_file_become_steps_as_if_they_had_been_sent(tmp_path: Path
     file = tmp_path / "siu.hl7"
     file.write_bytes(appointment)
     with house(tmp_path) as served:
+        told = take(served.site, file, dry_run=True)["messages"]
+        assert (told["found"], told["kept"], served.site.messages.index.count()) == (1, 0, 0)
         assert take(served.site, file)["messages"]["kept"] == 1
         served.door.folding.stop()
         served.door.folding.settle()

@@ -15,6 +15,7 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian
 
 from safelight.core.clock import SystemClock
+from safelight.core.disk import DiskFull
 from safelight.core.names import AETitle, Peer
 from safelight.core.progress import silent
 from safelight.gateway.dicom.client import PeerUnreachable, connect
@@ -136,6 +137,7 @@ def test_the_worklist_of_dcmtk_is_mirrored_frozen_when_it_empties_and_taken_when
         assert accessions(home) != []
         assert mirror(site, peer, accept=True, **WHO)["changed"]
         assert accessions(home) == [] and findings(site) == []
+        assert lists_document(home)["lists"][0]["steps"] == 0
         write_worklist(tmp_path / "ris", rows(2))
         assert mirror(site, peer)["steps"] == 2
     with pytest.raises(PeerUnreachable):
@@ -168,7 +170,9 @@ def test_a_day_with_nothing_new_costs_one_small_fact(site: Site, ris: OddRis) ->
     assert (len(first.facts["listed"]), second.facts["listed"], second.facts["gone"]) == (20, [], [])
 
 
-def test_a_worklist_that_shrinks_too_much_stays_and_finished_steps_may_go(site: Site, ris: OddRis) -> None:
+def test_a_worklist_that_shrinks_too_much_stays_and_finished_steps_may_go(
+    site: Site, ris: OddRis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ris.behave(rows(12) + rows(30, ahead=-1))
     mirror(site, ris.peer)
     ris.behave(rows(12))
@@ -176,8 +180,17 @@ def test_a_worklist_that_shrinks_too_much_stays_and_finished_steps_may_go(site: 
     ris.behave(rows(5))
     told = mirror(site, ris.peer)
     assert (told["changed"], told["expected"], told["got"]) == (False, 12, 5)
+    with monkeypatch.context() as full, pytest.raises(DiskFull):
+        full.setattr(site.messages, "record_all", _no_room)
+        mirror(site, ris.peer, accept=True, **WHO)
+    assert findings(site) == ["gateway.worklist-shrunk"]
     ris.behave(rows(11))
     assert mirror(site, ris.peer)["changed"] and findings(site) == []
+
+
+def _no_room(facts: object) -> None:
+    del facts
+    raise DiskFull
 
 
 @pytest.mark.parametrize(("way", "whole"), [("well", True), ("refuses more", True), ("ignores times", False)])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from safelight.catalog.findings import Fact
 from safelight.catalog.listed_step import STUDY, ListedStep, ListingWay
@@ -68,6 +68,13 @@ def listed(connection: Connection, source: str) -> dict[str, ListedStep]:
     table = listed_step_table.c
     rows = connection.execute(select(listed_step_table).where(table.source == source).order_by(table.key))
     return {row.key: step_of(row) for row in rows}
+
+
+def listed_counts(connection: Connection) -> dict[str, int]:
+    """Return how many steps each list has; one without any is not there."""
+    table = listed_step_table.c
+    rows = connection.execute(select(table.source, func.count().label("steps")).group_by(table.source))
+    return {row.source: row.steps for row in rows}
 
 
 def step_of(row: Any) -> ListedStep:

@@ -239,6 +239,11 @@ class MessageIndex:
         with self._database.reading() as connection:
             return listed_steps.listed(connection, source)
 
+    def listed_counts(self) -> dict[str, int]:
+        """Return how many steps each list has; one without any is not there."""
+        with self._database.reading() as connection:
+            return listed_steps.listed_counts(connection)
+
     def reports(self, patient_id: str = "", accession: str = "", study: str = "", limit: int = 100) -> list[ReportRow]:
         """Return reports that fit any of what is given, the newest first."""
         with self._database.reading() as connection:

@@ -15,16 +15,16 @@ from sqlalchemy import ColumnElement, Connection, select
 from safelight.catalog.listed_step import ListedStep
 from safelight.catalog.listed_steps import Listing, listings, step_of
 from safelight.catalog.order_changes import FILLER, FINAL, PLACER, START, PatientName, StepState
-from safelight.catalog.order_search import StepRow, StepSearch, narrowed, steps_named
+from safelight.catalog.order_search import StepRow, StepSearch, narrowed, patients_called, steps_named
 from safelight.catalog.order_search import steps as ordered_steps
 from safelight.catalog.order_tables import listed_step_table, person_table
 from safelight.catalog.order_working_set import Person, person_of
 from safelight.catalog.reading import chunks
 from safelight.core.names import Personal
 
-MERGES_MAX: Final = 20
-"""So many numbers in a row one patient may have had."""
 STEP: Final = "ScheduledProcedureStepID"
+LOOK_FURTHER: Final = 4
+"""So many times as far is looked where too many of the first steps turn out not to be wanted."""
 NAMES: Final[Mapping[str, str]] = {
     "accession": "AccessionNumber",
     "study": "StudyInstanceUID",
@@ -36,44 +36,45 @@ _STATES: Final = {state.value: state for state in StepState}
 
 
 def steps(connection: Connection, search: StepSearch, by_hand: Sequence[StepRow] = ()) -> list[StepRow]:
-    """Return the steps that are wanted, by start."""
+    """Return the steps that are wanted, by start; fewer than the limit only where there are no more."""
     by_hand = _under_numbers_in_force(connection, by_hand)
-    orders = ordered_steps(connection, search)
     known = {one.source: one for one in listings(connection)}
     if not known and not by_hand:
-        return orders
+        return ordered_steps(connection, search)
+    looked = search
+    while True:
+        found, is_all = _looked_up(connection, looked, known, by_hand)
+        if is_all or len(found) >= search.limit:
+            return found[: search.limit]
+        # What one source has, another may have settled.
+        looked = replace(looked, limit=looked.limit * LOOK_FURTHER)
+
+
+def _looked_up(
+    connection: Connection, search: StepSearch, known: Mapping[str, Listing], by_hand: Sequence[StepRow]
+) -> tuple[list[StepRow], bool]:
+    """Return the steps that are wanted of the first of each source, by start, and whether that is all of them."""
+    orders = ordered_steps(connection, search)
     listed = _listed(connection, known, narrowed(listed_step_table, search), search.limit) if known else []
+    is_all = max(len(orders), len(listed)) < search.limit
     wanted = [row for row in by_hand if search.fits(row)]
     # What else is said of these steps decides too, whether it would be found by itself or not.
     if known:
         listed += _listed_named(connection, known, [*orders, *wanted], listed)
     everything = steps_named(connection, _names([*listed, *wanted]), orders)
     rows = _composed(list(everything.values()), listed, by_hand)
-    found = sorted((row for row in rows if search.fits(row)), key=_start)
-    return found[: search.limit]
+    return sorted((row for row in rows if search.fits(row)), key=_start), is_all
 
 
 def _under_numbers_in_force(connection: Connection, by_hand: Sequence[StepRow]) -> list[StepRow]:
     """Return what was registered by hand under the numbers that its patients have now, merges and all."""
-    merged = (
-        {
-            row.patient_id: row.merged_into_id
-            for row in connection.execute(
-                select(person_table.c.patient_id, person_table.c.merged_into_id).where(
-                    person_table.c.merged_into_id.is_not(None)
-                )
-            )
-        }
-        if by_hand
-        else {}
-    )
-    rows = []
-    for row in by_hand:
-        number = row.patient_id.text
-        for _ in range(MERGES_MAX):
-            number = merged.get(number, number)
-        rows.append(row if number == row.patient_id.text else replace(row, patient_id=Personal(number)))
-    return rows
+    numbers = [row.patient_id.text for row in by_hand]
+    merged = {
+        one.called.patient_id: Personal(one.name.patient_id)
+        for one in (patients_called(connection, numbers) if numbers else ())
+        if one.name.patient_id != one.called.patient_id
+    }
+    return [replace(row, patient_id=merged.get(row.patient_id.text, row.patient_id)) for row in by_hand]
 
 
 def _composed(orders: Sequence[StepRow], listed: Sequence[StepRow], by_hand: Sequence[StepRow]) -> list[StepRow]:

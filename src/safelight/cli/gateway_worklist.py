@@ -61,7 +61,11 @@ def worklist_import(context: click.Context, /, file: Path, home_directory: Path,
     if as_json:
         print_json(document)
     elif "messages" in document:
-        click.echo(f"{document['messages']['kept']:,} messages kept, {document['messages']['known']:,} were known.")
+        messages = document["messages"]
+        if document["dry_run"]:
+            click.echo(f"{messages['found']:,} messages would be taken in, less those that are known.")
+        else:
+            click.echo(f"{messages['kept']:,} messages kept, {messages['known']:,} were known.")
     else:
         _show_extract(document)
     if not document.get("changed", True):

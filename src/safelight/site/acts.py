@@ -126,6 +126,7 @@ WITH_PROGRESS: Final[Mapping[str, str]] = {
     "gateway.queue.release": "hl7_queue:release",
     "gateway.queue.skip": "hl7_queue:skip",
     "gateway.queue.replay": "hl7_queue:replay",
+    "gateway.commitment.ask": "commitment_asks:ask",
     "gateway.worklist.import": "worklist_import:import_extract",
     "gateway.procedure-steps.forward": "step_forwarding:forward",
     "protection.seed": "seeding:seed_folder",
@@ -139,7 +140,6 @@ WITH_PROGRESS: Final[Mapping[str, str]] = {
 }
 """Functions of home, what was told, and report."""
 AT_ONCE: Final[Mapping[str, str]] = {
-    "gateway.commitment.ask": "commitment_asks:ask",
     "gateway.worklist.mirror": "worklist_mirror:mirror",
     "downtime.say": "downtime:say",
     "downtime.numbers.reserve": "downtime_numbers:reserve_range",

@@ -4,13 +4,15 @@ It is no proof: an archive may answer from its database alone. What was fetched 
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from safelight.core.clock import to_text
 from safelight.core.errors import StateError, UsageError
 from safelight.core.names import Peer
+from safelight.core.progress import Progress, Report
 from safelight.core.query import Exactly, QueryLevel, Selection
 from safelight.gateway.dicom.client import connect
 from safelight.gateway.dicom.contexts import service_proposal
@@ -50,27 +52,32 @@ class UnknownTransaction(StateError):
     status: ClassVar[int] = 0x0110
 
 
-def ask(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
+def ask(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """Ask a peer for commitment of studies as they are held here; what was asked is a fact before it is sent.
 
     Raises:
         NotSigned, UnknownPeer, NothingToCommit: it is not said by whom, of whom or what.
         PeerError: it cannot be asked.
     """
-    reason, by = signed(told)
+    signature = dict(zip(("reason", "by"), signed(told), strict=True))
     peer = find_peer(site.home.peers, str(told["to"]))
-    studies = list(dict.fromkeys(told.get("studies") or ()))
-    if told.get("refilled"):
-        studies += [one for one in refilled(site.records.journal) if one not in studies]
-    requests = [(study, one) for study in studies for one in _requests(site, study)]
-    count = sum(len(one.references) for _, one in requests)
-    if not requests:
+    wait = timedelta(seconds=float(told.get("wait_seconds") or 0))
+    studies = list(told.get("studies") or ())
+    studies += refilled(site.records.journal) if told.get("refilled") else []
+    studies = list(dict.fromkeys(studies))
+    transactions: list[str] = []
+    count = 0
+    # Study by study: what is held may be more than what memory holds.
+    for number, study in enumerate(studies, 1):
+        for request in _requests(site, study):
+            count += len(request.references)
+            if not told.get("dry_run"):
+                _ask(site, peer, study, request, wait, signature)
+                transactions.append(request.transaction)
+        report(Progress("commitment", number, len(studies), "studies"))
+    if not count:
         raise NothingToCommit(studies=len(studies))
-    if not told.get("dry_run"):
-        wait = timedelta(seconds=float(told.get("wait_seconds") or 0))
-        _ask_all(site, peer, requests, wait, {"reason": reason, "by": by})
-    asks = site.commitment_asks
-    mine = [known for _, one in requests if (known := asks.of(one.transaction)) is not None]
+    mine = [known for one in transactions if (known := site.commitment_asks.of(one)) is not None]
     return {
         "to": peer.title.text,
         "dry_run": bool(told.get("dry_run")),
@@ -153,22 +160,15 @@ def _requests(site: "Site", study: str) -> Iterator[CommitmentRequest]:
         yield CommitmentRequest(f"2.25.{uuid.uuid4().int}", part)
 
 
-def _ask_all(
-    site: "Site",
-    peer: Peer,
-    requests: Iterable[tuple[str, CommitmentRequest]],
-    wait: timedelta,
-    signature: Mapping[str, str],
+def _ask(
+    site: "Site", peer: Peer, study: str, request: CommitmentRequest, wait: timedelta, signature: Mapping[str, str]
 ) -> None:
-    proposals = [service_proposal(COMMITMENT_PUSH)]
-    for study, request in requests:
-        instances: dict[str, list[str]] = {}
-        for one in request.references:
-            instances.setdefault(one.sop_class, []).append(one.sop_instance)
-        body = {"to": peer.title.text, "transaction": request.transaction, "study": study, "instances": instances}
-        # An answer may come before the request is answered: it must find what it answers.
-        site.records.record(FactKind.COMMITMENT_REQUESTED, {**body, **signature})
-        with connect(peer, site.settings.dicom.ae_title, proposals, clock=site.clock) as association:
-            reported = association.ask_commitment(request, wait, site.clock)
-        if reported is not None:
-            take_report(site, peer.title.text, reported)
+    instances: dict[str, list[str]] = {}
+    for one in request.references:
+        instances.setdefault(one.sop_class, []).append(one.sop_instance)
+    body = {"to": peer.title.text, "transaction": request.transaction, "study": study, "instances": instances}
+    # An answer may come before the request is answered: it must find what it answers.
+    site.records.record(FactKind.COMMITMENT_REQUESTED, {**body, **signature})
+    calling, proposals = site.settings.dicom.ae_title, [service_proposal(COMMITMENT_PUSH)]
+    with connect(peer, calling, proposals, clock=site.clock) as association:
+        association.ask_commitment(request, wait, site.clock, partial(take_report, site, peer.title.text))

@@ -56,7 +56,8 @@ class CommitmentAsks:
             parts = {}
             for transaction in self._by_study.get((to, study), ()):
                 one = self._asked[transaction]
-                parts[one.instances[0]] = one
+                if one.failed is not None:
+                    parts[one.instances[0]] = one
             return not any(one.failed for one in parts.values())
 
     def _catch_up(self) -> None:

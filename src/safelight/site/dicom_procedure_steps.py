@@ -10,10 +10,8 @@ from safelight.gateway.dicom.procedure_step_asking import MAY_NO_LONGER_BE_UPDAT
 from safelight.gateway.dicom.procedure_step_service import StepNotice, StepStatus
 from safelight.journal.kinds import FactKind
 from safelight.site.opened import Site
+from safelight.site.performed_steps import KINDS, RAW_CODEC
 
-RAW_CODEC: Final = "latin-1"
-"""Attributes stand in their fact as text in which each character is one byte."""
-KINDS: Final = (FactKind.PROCEDURE_STEP_BEGUN, FactKind.PROCEDURE_STEP_CHANGED)
 REMEMBERED: Final = timedelta(days=30)
 """A step that was begun longer ago may be told of anew: no modality goes on with it."""
 _FINAL: Final = (StepStatus.COMPLETED, StepStatus.DISCONTINUED)

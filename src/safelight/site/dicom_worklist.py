@@ -14,7 +14,6 @@ from safelight.core.query import Between, Exactly, Like, Match, OneOf, fits
 from safelight.gateway.dicom.query_service import Inquiry, Matches
 from safelight.site.dicom_queries import TooManyMatches
 from safelight.site.opened import Site
-from safelight.site.scheduled_steps import ScheduledSteps
 from safelight.wire.dicom.answer import AnswerAttribute, AnswerShape, Value
 from safelight.wire.dicom.query import QueryKey, read_query
 
@@ -92,7 +91,6 @@ class WorklistQueries:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._steps = ScheduledSteps(site.home, site.records.journal, lambda: site.catalog, site.node)
 
     def find(self, inquiry: Inquiry) -> Matches:
         """Look up the steps that match.
@@ -102,7 +100,7 @@ class WorklistQueries:
         """
         query = read_query(inquiry.identifier)
         limit = self._site.settings.dicom.query_answers_max
-        rows = self._steps.find(self._site.messages.index, _search(query.keys, limit + 1))
+        rows = self._site.scheduled_steps.find(self._site.messages.index, _search(query.keys, limit + 1))
         shape = AnswerShape(_attributes(query.keys), inquiry.transfer_syntax, query.character_set)
         return Matches(self._answers(rows, query.keys, limit, shape))
 

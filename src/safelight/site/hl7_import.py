@@ -40,6 +40,8 @@ class _Nowhere:
 def import_messages(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, int]:
     """Keep every message in the files of a folder, or in one file; known ones are told apart, none is forwarded.
 
+    With ``dry_run`` they are counted and nothing else.
+
     Raises:
         NoFolder: there is none.
     """
@@ -51,12 +53,15 @@ def import_messages(site: "Site", told: Mapping[str, Any], report: Report) -> di
         site.messages, site.large_messages, _Nowhere(), site.clock, site.records.open_finding, site.log.failure
     )
     before = site.messages.index.tally()
-    passed_over = 0
+    found = passed_over = 0
     for number, path in enumerate(files, start=1):
         batch: list[LoggedMessage] = []
         for raw in _messages(path):
             if not _is_message(raw):
                 passed_over += 1
+                continue
+            found += 1
+            if told.get("dry_run"):
                 continue
             batch.append(_logged(site, raw))
             if len(batch) == TAKEN_AT_ONCE:
@@ -66,7 +71,13 @@ def import_messages(site: "Site", told: Mapping[str, Any], report: Report) -> di
         report(Progress("import", number, len(files), "files"))
     after = site.messages.index.tally()
     kept, duplicates = after[0] - before[0], after[1] - before[1]
-    return {"files": len(files), "kept": kept - duplicates, "known": duplicates, "not_messages": passed_over}
+    return {
+        "files": len(files),
+        "found": found,
+        "kept": kept - duplicates,
+        "known": duplicates,
+        "not_messages": passed_over,
+    }
 
 
 def _messages(path: Path) -> Iterator[bytes]:

@@ -8,20 +8,19 @@ from safelight.catalog.listed_steps import Listing
 from safelight.catalog.order_changes import StepState
 from safelight.catalog.order_search import OPEN_STATES, ReportRow, StepRow, StepSearch
 from safelight.core.clock import to_text
+from safelight.journal.journal import Journal
 from safelight.site.archive_reports import archive_reports
+from safelight.site.downtime_steps import known_stations
 from safelight.site.hl7_status import messages_looked_at
-from safelight.site.home import Home
+from safelight.site.home import Home, Scheduled
 from safelight.site.scheduled_steps import ScheduledSteps
 from safelight.site.status import looked_at
 from safelight.site.worklist_mirror import SHRUNK, SOURCE_FAILED
 from safelight.vault.keys import load_public_keys
 
 
-def worklist_document(home: Home, asked: Mapping[str, Any], steps: ScheduledSteps | None = None) -> dict[str, Any]:
-    """Return what `safelight catalog worklist --json` prints.
-
-    ``steps`` is there where it is asked for again and again: it has read what modalities said in two weeks.
-    """
+def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `safelight catalog worklist --json` prints."""
     search = StepSearch(
         date_from=asked.get("date_from") or "",
         date_to=asked.get("date_to") or "",
@@ -33,15 +32,20 @@ def worklist_document(home: Home, asked: Mapping[str, Any], steps: ScheduledStep
         limit=asked.get("limit") or 200,
     )
     with looked_at(home) as (catalog, journal), messages_looked_at(home) as index:
-        if steps is None:
-            steps = ScheduledSteps(home, journal, lambda: catalog, load_public_keys(home.keys).signing.key_id)
-        rows = steps.find(index, search)
+        rows = _scheduled(home, journal, catalog).find(index, search)
         frozen = _frozen(catalog)
         return {
             "as_of_position": index.folded_position if index is not None else 0,
             "lists": [_list(one, frozen) for one in index.listings()] if index is not None else [],
             "steps": [_step(row) for row, _ in rows],
         }
+
+
+def _scheduled(home: Home, journal: Journal, catalog: Catalog) -> Scheduled:
+    if home.records is not None:
+        return home.records.scheduled_steps
+    node = load_public_keys(home.keys).signing.key_id
+    return ScheduledSteps(journal, lambda: known_stations(home, catalog), node)
 
 
 def reports_document(home: Home, patient_id: str, accession: str, study: str, limit: int) -> dict[str, Any]:
@@ -59,8 +63,8 @@ def lists_document(home: Home) -> dict[str, Any]:
         frozen = _frozen(catalog)
     with messages_looked_at(home) as index:
         known = index.listings() if index is not None else []
-        counts = {one.source: len(index.listed(one.source)) for one in known} if index is not None else {}
-    return {"lists": [{**_list(one, frozen), "steps": counts[one.source]} for one in known]}
+        counts = index.listed_counts() if index is not None else {}
+    return {"lists": [{**_list(one, frozen), "steps": counts.get(one.source, 0)} for one in known]}
 
 
 def _frozen(catalog: Catalog) -> dict[str, str]:

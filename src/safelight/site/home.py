@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from safelight.site.settings import FILE_NAME, Settings, read_settings
 if TYPE_CHECKING:
     from safelight.catalog.catalog import Catalog
     from safelight.catalog.message_index import MessageIndex
+    from safelight.catalog.order_search import StepRow, StepSearch
     from safelight.journal.journal import Journal
 
 
@@ -38,6 +39,13 @@ class HomeInUse(StateError):
     hint: ClassVar[str] = "One `serve` (or one acting command) at a time. Stop the other one, then try again."
 
 
+class Scheduled(Protocol):
+    """Finds scheduled steps. Used by many threads."""
+
+    def find(self, index: "MessageIndex | None", search: "StepSearch") -> "Sequence[tuple[StepRow, Mapping[str, str]]]":
+        """Return the steps that are wanted, by start, each with its values."""
+
+
 class OpenRecords(Protocol):
     """What a process that serves a home has open of it. Used by many threads."""
 
@@ -52,6 +60,10 @@ class OpenRecords(Protocol):
     @property
     def message_index(self) -> "MessageIndex":
         """Messages and what they order."""
+
+    @property
+    def scheduled_steps(self) -> "Scheduled":
+        """What is scheduled, as modalities are offered it."""
 
 
 @dataclass(frozen=True, slots=True)

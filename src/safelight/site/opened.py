@@ -49,6 +49,7 @@ from safelight.vault.rescue_files import rescue_files
 if TYPE_CHECKING:
     from safelight.site.commitment_record import CommitmentAsks
     from safelight.site.recovery_door import Awaited
+    from safelight.site.scheduled_steps import ScheduledSteps
 
 HOME: Final = "home"
 SECOND: Final = "second"
@@ -195,6 +196,15 @@ class Site:
         from safelight.site.commitment_record import CommitmentAsks
 
         return CommitmentAsks(self.records.journal)
+
+    @cached_property
+    def scheduled_steps(self) -> "ScheduledSteps":
+        """What is scheduled, as modalities are offered it; remembers what they have performed."""
+        from safelight.site.downtime_steps import known_stations
+        from safelight.site.scheduled_steps import ScheduledSteps
+
+        # The catalog may be opened anew.
+        return ScheduledSteps(self.journal, lambda: known_stations(self.home, self.catalog), self.node)
 
     @property
     def catalog(self) -> Catalog:

@@ -19,9 +19,11 @@ from safelight.gateway.dicom.procedure_step_service import StepStatus
 from safelight.journal.entry import Entry
 from safelight.journal.journal import Journal
 from safelight.journal.kinds import FactKind
-from safelight.site.dicom_procedure_steps import KINDS, RAW_CODEC
 from safelight.wire.dicom.identifier import decode_identifier
 
+RAW_CODEC: Final = "latin-1"
+"""Attributes stand in their fact as text in which each character is one byte."""
+KINDS: Final = (FactKind.PROCEDURE_STEP_BEGUN, FactKind.PROCEDURE_STEP_CHANGED)
 REMEMBERED: Final = timedelta(days=14)
 """What was performed longer ago is not scheduled any more."""
 ATTRIBUTES_BYTES_MAX: Final = 4 * 2**20

@@ -2,7 +2,7 @@
 
 from safelight.downtime.step_forwarding import DONE, Told
 from safelight.journal.journal import Journal
-from safelight.site.dicom_procedure_steps import KINDS
+from safelight.site.performed_steps import KINDS
 from safelight.site.reconciliation_window import MARGIN, Window
 
 

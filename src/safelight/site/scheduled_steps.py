@@ -1,17 +1,16 @@
 """Scheduled steps as a modality is to see them: from orders, lists and people, less what was performed."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from safelight.catalog.catalog import Catalog
 from safelight.catalog.message_index import MessageIndex
 from safelight.catalog.order_search import OPEN_STATES, StepRow, StepSearch
+from safelight.catalog.worklist import LOOK_FURTHER
 from safelight.core.clock import SystemClock
 from safelight.journal.journal import Journal
-from safelight.site.downtime_steps import DowntimeSteps, known_stations
-from safelight.site.home import Home
+from safelight.site.downtime_steps import DowntimeSteps
 from safelight.site.performed_steps import PerformedSteps
 
 _ID_MAX: Final = 16
@@ -20,17 +19,29 @@ _ID_MAX: Final = 16
 class ScheduledSteps:
     """Finds scheduled steps. Used by many threads."""
 
-    def __init__(self, home: Home, journal: Journal, catalog: Callable[[], Catalog], node: str) -> None:
+    def __init__(self, journal: Journal, stations: Callable[[], frozenset[str]], node: str) -> None:
         self._node = node
-        self._by_hand = DowntimeSteps(journal, lambda: known_stations(home, catalog()))
+        self._by_hand = DowntimeSteps(journal, stations)
         self._performed = PerformedSteps(journal, SystemClock())
 
     def find(self, index: MessageIndex | None, search: StepSearch) -> list[tuple[StepRow, Mapping[str, str]]]:
-        """Return the steps that are wanted, by start, each with its values; without an index what is not in it."""
+        """Return the steps that are wanted, by start, each with its values; without an index what is not in it.
+
+        Fewer than the limit only where there are no more.
+        """
         # Whoever asks for what is done means what modalities have done, too.
         wide = replace(search, states=tuple(dict.fromkeys((*search.states, *OPEN_STATES))))
         by_hand = self._by_hand.rows()
-        rows = [row for row in by_hand if wide.fits(row)] if index is None else index.steps(wide, by_hand)
+        if index is None:
+            return self._as_performed([row for row in by_hand if wide.fits(row)], search)
+        while True:
+            rows = index.steps(wide, by_hand)
+            found = self._as_performed(rows, search)
+            if len(rows) < wide.limit or len(found) >= search.limit:
+                return found
+            wide = replace(wide, limit=wide.limit * LOOK_FURTHER)
+
+    def _as_performed(self, rows: Sequence[StepRow], search: StepSearch) -> list[tuple[StepRow, Mapping[str, str]]]:
         self._performed.catch_up()
         found: list[tuple[StepRow, Mapping[str, str]]] = []
         for row in rows:

@@ -33,10 +33,10 @@ from safelight.gateway.dicom.procedure_step_service import StepNotice
 from safelight.journal.entry import Entry
 from safelight.journal.journal import Journal
 from safelight.journal.kinds import FactKind
-from safelight.site.dicom_procedure_steps import KINDS, RAW_CODEC
 from safelight.site.home import Home
 from safelight.site.moments import moment_told
 from safelight.site.peers import find_peer
+from safelight.site.performed_steps import KINDS, RAW_CODEC
 from safelight.site.saying import signed
 from safelight.site.status import looked_at
 from safelight.wire.dicom.faults import MalformedIdentifier

@@ -12,8 +12,8 @@ from safelight.downtime.exam import EXAM_KINDS, Registered
 from safelight.downtime.number import NUMBER_KINDS
 from safelight.downtime.outage import OUTAGE_KINDS, Scope
 from safelight.journal.kinds import FactKind
-from safelight.site.dicom_procedure_steps import KINDS as PROCEDURE_STEP_KINDS
 from safelight.site.outages import REFILL_KINDS, downtime_state
+from safelight.site.performed_steps import KINDS as PROCEDURE_STEP_KINDS
 
 if TYPE_CHECKING:
     from safelight.site.opened import Site

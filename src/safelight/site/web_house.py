@@ -27,7 +27,6 @@ from safelight.site.exams import exams_of
 from safelight.site.finding_studies import find_studies
 from safelight.site.hl7_worklist import reports_document
 from safelight.site.probing import advice_document
-from safelight.site.scheduled_steps import ScheduledSteps
 from safelight.site.settled import SETTLE
 from safelight.site.status import status_document
 from safelight.site.web_changes import Changes, Mark
@@ -68,7 +67,6 @@ class ServedHouse:
         self._memory = Memory(site.clock)
         self._advice: tuple[timedelta, Mapping[str, Any]] | None = None
         home = self._home = replace(site.home, records=site)
-        scheduled = ScheduledSteps(home, site.journal, lambda: site.catalog, site.node)
         self._documents: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
             "status": lambda _: status_document(home),
             "downtime/status": lambda _: downtime_document(home),
@@ -77,7 +75,7 @@ class ServedHouse:
             "downtime/advise": lambda _: self._advised(),
             "downtime/device/list": lambda _: newest(devices_document(home), "devices"),
             "downtime/numbers/list": lambda _: newest(numbers_document(home), "blocks"),
-            "catalog/worklist": lambda asked: merged_worklist(home, asked, scheduled),
+            "catalog/worklist": lambda asked: merged_worklist(home, asked),
             "catalog/find": self._found,
             "catalog/reports": lambda asked: reports_document(
                 home, asked.get("patient_id", ""), asked.get("accession", ""), asked.get("study", ""), asked["limit"]

@@ -13,16 +13,15 @@ from safelight.site.exams import exam_document, exams_of
 from safelight.site.hl7_worklist import worklist_document
 from safelight.site.home import Home
 from safelight.site.outages import downtime_state
-from safelight.site.scheduled_steps import ScheduledSteps
 from safelight.site.status import looked_at
 
 EXAMS_MAX: Final = 1000
 
 
-def merged_worklist(home: Home, asked: Mapping[str, Any], scheduled: ScheduledSteps) -> dict[str, Any]:
+def merged_worklist(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the worklist; a step that an exam took names it."""
     limit, offset = int(asked["limit"]), int(asked["offset"])
-    document = worklist_document(home, {**asked, "limit": offset + limit + 1 + EXAMS_MAX}, scheduled)
+    document = worklist_document(home, {**asked, "limit": offset + limit + 1 + EXAMS_MAX})
     # What people registered and nobody ordered stands among the exams.
     steps = [one for one in document["steps"] if one["sources"] != [BY_HAND]][offset:]
     exams, taken = _exams(home, asked)

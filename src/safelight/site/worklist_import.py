@@ -18,7 +18,7 @@ from safelight.journal.kinds import FactKind
 from safelight.site.hl7_import import import_messages
 from safelight.site.moments import moment_told
 from safelight.site.saying import signed
-from safelight.site.worklist_mirror import SHRUNK, mirroring, record_change, shrunk_since, source_of
+from safelight.site.worklist_mirror import SHRUNK, change_document, mirroring, record_change, shrunk_since, source_of
 from safelight.wire.hl7.mllp import START as MESSAGE_START
 
 if TYPE_CHECKING:
@@ -60,15 +60,16 @@ def import_extract(site: "Site", told: Mapping[str, Any], report: Report) -> dic
     path, name = Path(told["file"]), str(told.get("source") or "extract")
     if not name.isprintable() or len(name) > NAME_CHARACTERS_MAX:
         raise BadSourceName
+    dry_run = bool(told.get("dry_run"))
     content, as_of = _content(path, told, site.clock.now())
     if content.startswith((b"MSH|", MESSAGE_START)):
-        return {"messages": import_messages(site, {"folder": str(path)}, report)}
+        messages = import_messages(site, {"folder": str(path), "dry_run": dry_run}, report)
+        return {"dry_run": dry_run, "messages": messages}
     accepted = dict(zip(("reason", "by"), signed(told), strict=True)) if told.get("accept") else {}
     mapping = site.home.extract_mapping
     mapping_text = mapping.read_text(encoding="utf-8") if mapping.is_file() else ""
     usual = ExtractMapping.read(mapping_text, name)
     extract = read_extract(read_lines(content, usual), usual)
-    dry_run = bool(told.get("dry_run"))
     if not extract.steps and not dry_run:
         raise ExtractNotUnderstood(headings=len(extract.understood), bad_lines=extract.bad_count)
     with mirroring:
@@ -113,15 +114,8 @@ def _judged(
             site.records.open_finding(SHRUNK, source, "critical", expected=shrunk.expected, got=shrunk.got)
     return {
         "source": name,
-        "as_of": to_text(as_of),
         "dry_run": dry_run,
-        "changed": is_kept,
-        "because": "" if is_kept else SHRUNK,
-        "expected": shrunk.expected if shrunk else None,
-        "got": shrunk.got if shrunk else None,
-        "steps": len(now),
-        "new_or_other": len(change.listed),
-        "gone": len(change.gone),
+        **change_document(change, shrunk, as_of, is_kept=is_kept),
         "not_understood": extract.bad_count,
         "columns": extract.understood,
         "columns_not_understood": extract.not_understood,

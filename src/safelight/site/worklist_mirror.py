@@ -92,20 +92,13 @@ def _judged(
     change = change_of(before, now)
     is_kept = shrunk is None or bool(accepted)
     if not dry_run:
-        _tell(site, source, answered, shrunk, is_kept=is_kept)
         if is_kept:
             record_change(site, FactKind.WORKLIST_MIRRORED, source, change, as_of, accepted)
+        _tell(site, source, answered, shrunk, is_kept=is_kept)
     return {
         "source": title,
-        "as_of": to_text(as_of),
         "dry_run": dry_run,
-        "changed": is_kept,
-        "because": "" if is_kept else SHRUNK,
-        "expected": shrunk.expected if shrunk else None,
-        "got": shrunk.got if shrunk else None,
-        "steps": len(now),
-        "new_or_other": len(change.listed),
-        "gone": len(change.gone),
+        **change_document(change, shrunk, as_of, is_kept=is_kept),
         "not_understood": answered.not_understood,
         "may_be_cut": answered.may_be_cut,
     }
@@ -134,6 +127,22 @@ def record_change(
 ) -> None:
     """Make a newer edition of a list durable, and then findable."""
     site.messages.record_all([(kind, body) for body in change.to_bodies(source, to_text(as_of), more)])
+
+
+def change_document(
+    change: ListingChange, shrunk: Shrinkage | None, as_of: datetime, *, is_kept: bool
+) -> dict[str, Any]:
+    """Return what is printed of a newer edition of a list, and whether it is kept."""
+    return {
+        "as_of": to_text(as_of),
+        "changed": is_kept,
+        "because": "" if is_kept else SHRUNK,
+        "expected": shrunk.expected if shrunk else None,
+        "got": shrunk.got if shrunk else None,
+        "steps": change.count,
+        "new_or_other": len(change.listed),
+        "gone": len(change.gone),
+    }
 
 
 def _start(step: ListedStep) -> Start:

@@ -14,7 +14,7 @@ from safelight.core.errors import PeerError
 from safelight.core.instance import ByteSource, MemorySource
 from safelight.core.names import AETitle, Peer
 from safelight.gateway.dicom import retrieval
-from safelight.gateway.dicom.commitment_asking import ask_commitment
+from safelight.gateway.dicom.commitment_asking import Keep, ask_commitment
 from safelight.gateway.dicom.connection import Connection
 from safelight.gateway.dicom.contexts import CONTEXTS_MAX, ContextProposal
 from safelight.gateway.dicom.exchange import CallSettings, Exchange, UnexpectedMessage, status_in
@@ -237,9 +237,9 @@ class ClientAssociation:
             raise UnexpectedMessage(peer=str(exchange.peer), command=command.field)
         return status_in(command)
 
-    def ask_commitment(self, request: CommitmentRequest, wait: timedelta, clock: Clock) -> Reported | None:
+    def ask_commitment(self, request: CommitmentRequest, wait: timedelta, clock: Clock, keep: Keep) -> Reported | None:
         """Ask for storage commitment; see `commitment_asking.ask_commitment`."""
-        return ask_commitment(self._exchange, request, wait, clock)
+        return ask_commitment(self._exchange, request, wait, clock, keep)
 
     def tell_step(self, notice: StepNotice, *, is_new: bool) -> StepAnswer:
         """Tell what a modality said of a procedure step; see `procedure_step_asking.tell_step`."""

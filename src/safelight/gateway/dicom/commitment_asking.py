@@ -4,15 +4,16 @@ An answer may come minutes or days later over an association of the other's own:
 Source: PS3.4 Annex J.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import ClassVar, Final
 
 from safelight.core.clock import Clock
-from safelight.core.errors import PeerError
+from safelight.core.errors import PeerError, StateError
 from safelight.core.instance import MemorySource
 from safelight.gateway.dicom.connection import PeerSilent
 from safelight.gateway.dicom.exchange import Exchange, UnexpectedMessage, status_in
-from safelight.gateway.dicom.statuses import SUCCESS
+from safelight.gateway.dicom.statuses import SUCCESS, status_of
 from safelight.wire.dicom.commitment import CommitmentRequest, Reported, read_report, write_request
 from safelight.wire.dicom.dimse import Command, CommandField
 from safelight.wire.dicom.events import CommandReceived
@@ -31,7 +32,16 @@ class CommitmentNotTaken(PeerError):
     hint: ClassVar[str] = "Look at its log: does it know our AE title, and where to answer?"
 
 
-def ask_commitment(exchange: Exchange, request: CommitmentRequest, wait: timedelta, clock: Clock) -> Reported | None:
+Keep = Callable[[Reported], None]
+"""Keeps an answer, to whichever request: it is durable when this returns, and only then is its sender told so.
+
+A StateError is told to its sender; any other ends the association without an answer, so that it comes again.
+"""
+
+
+def ask_commitment(
+    exchange: Exchange, request: CommitmentRequest, wait: timedelta, clock: Clock, keep: Keep
+) -> Reported | None:
     """Ask, and return the answer if it comes over this association in time; else it comes another way.
 
     Raises:
@@ -55,7 +65,7 @@ def ask_commitment(exchange: Exchange, request: CommitmentRequest, wait: timedel
         received = exchange.happening(exchange.settings.answer)
         if received.command.field == CommandField.N_EVENT_REPORT_RQ:
             # Some answer before they say that they will.
-            reported = _hear(exchange, received) or reported
+            reported = _hear(exchange, received, request.transaction, keep) or reported
             continue
         if received.command.field != CommandField.N_ACTION_RSP or received.command.responding_to != message_id:
             raise UnexpectedMessage(peer=str(exchange.peer), command=received.command.field)
@@ -64,15 +74,17 @@ def ask_commitment(exchange: Exchange, request: CommitmentRequest, wait: timedel
     if not (status.is_success or status.is_warning):
         raise CommitmentNotTaken(peer=str(exchange.peer), status=str(status))
     until = clock.elapsed() + wait
-    while (reported is None or reported.transaction != request.transaction) and clock.elapsed() < until:
+    while reported is None and clock.elapsed() < until:
         try:
-            reported = _hear(exchange, exchange.happening(until - clock.elapsed()))
+            received = exchange.happening(until - clock.elapsed())
+            reported = _hear(exchange, received, request.transaction, keep)
         except (PeerSilent, AssociationAborted, AssociationLost):
             return None
     return reported
 
 
-def _hear(exchange: Exchange, received: object) -> Reported | None:
+def _hear(exchange: Exchange, received: object, transaction: str, keep: Keep) -> Reported | None:
+    """Keep what comes, then answer; return it if it is about this transaction."""
     if not isinstance(received, CommandReceived) or received.command.field != CommandField.N_EVENT_REPORT_RQ:
         raise UnexpectedMessage(peer=str(exchange.peer), command=getattr(received, "command", Command(0)).field)
     command, context = received.command, received.context
@@ -81,12 +93,17 @@ def _hear(exchange: Exchange, received: object) -> Reported | None:
         exchange.connection.machine.receive_into(sink, bytes_max)
         exchange.happening(exchange.settings.answer)
     reported = read_report(decode_identifier(sink.data, context.transfer_syntax, bytes_max))
+    status = SUCCESS
+    try:
+        keep(reported)
+    except StateError as failure:
+        status = status_of(failure)
     answer = Command(
         CommandField.N_EVENT_REPORT_RSP,
         responding_to=command.message_id,
         sop_class=COMMITMENT_PUSH,
         sop_instance=COMMITMENT_PUSH_INSTANCE,
-        status=SUCCESS,
+        status=status,
     )
     exchange.send(context, answer)
-    return reported
+    return reported if reported.transaction == transaction and status == SUCCESS else None

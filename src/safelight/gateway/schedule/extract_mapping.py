@@ -52,8 +52,9 @@ class ExtractMapping:
         mine = told.get(source, {}) if isinstance(told, dict) else None
         if not isinstance(mine, dict):
             raise BadExtractMapping(source=source, why="a table is expected")
-        for unknown in set(mine) - set(usual):
-            raise BadExtractMapping(source=source, key=unknown)
+        for key, value in mine.items():
+            if key not in usual or isinstance(value, dict) != isinstance(usual[key], dict):
+                raise BadExtractMapping(source=source, key=key)
         return cls(**_told(usual, mine))
 
 

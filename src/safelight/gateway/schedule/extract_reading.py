@@ -128,7 +128,9 @@ def _tidied(told: dict[str, str], mapping: ExtractMapping) -> list[str]:
     wrong = []
     start = told.pop("Start", "")
     if start and not told.get(DATE):
-        told[DATE], _, told[TIME] = start.replace("T", " ").partition(" ")
+        # Some call the day so, and have the time of day beside it.
+        told[DATE], _, time = start.replace("T", " ").partition(" ")
+        told[TIME] = time or told.get(TIME, "")
     family, given = told.pop("FamilyName", ""), told.pop("GivenName", "")
     name = told.get("PatientName") or "^".join((family, given)).rstrip("^")
     # Without a caret the comma is what parts family from given name.

@@ -108,7 +108,7 @@ class Modality:
         transaction = invent_uid(*(one.study for one in made), "commitment")
         request = CommitmentRequest(transaction, tuple(Reference(*name) for name in instances))
         with connect(self.peer, self._calling, [service_proposal(COMMITMENT_PUSH)]) as association:
-            answered = association.ask_commitment(request, _COMMITMENT_PATIENCE, SystemClock())
+            answered = association.ask_commitment(request, _COMMITMENT_PATIENCE, SystemClock(), lambda _: None)
         return answered is not None and not answered.failed and len(answered.committed) == len(instances)
 
     @property
