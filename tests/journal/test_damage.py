@@ -3,7 +3,7 @@
 import random
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,8 @@ CLOCK = SetClock(datetime(2026, 3, 1, 7, 30, tzinfo=UTC))
 NODE = "node-a"
 KEY = SigningKey.generate()
 COUNT = 30
+PAGE = 4096
+LEAF_OF_A_TABLE = 13
 
 
 def check_by(key: VerifyKey) -> SignatureCheck:
@@ -150,6 +152,32 @@ def test_any_flipped_bit_in_the_file_is_found_or_harmless_and_can_be_healed(
         again.close()
     assert found > flips // 10
     assert healed_in_place > 0
+
+
+@pytest.mark.parametrize("field", [3, 26])
+def test_a_page_that_leads_the_engine_astray_is_told_at_once_and_does_not_hold_the_walk_up(
+    sound: tuple[Path, list[Entry], Segment], tmp_path: Path, field: int
+) -> None:
+    """The last page's count of entries (byte 3), and where its tenth entry begins (byte 26)."""
+    path, entries, segment = sound
+    content = path.read_bytes()
+    page = len(content) - PAGE
+    assert content[page] == LEAF_OF_A_TABLE
+    for bit in range(16):
+        changed = bytearray(content)
+        changed[page + field + bit // 8] ^= 1 << bit % 8
+        here = tmp_path / f"{bit}.db"
+        here.write_bytes(changed)
+        journal = Journal.open(here, CLOCK, NODE, KEY)
+        damage = journal.verify()
+        assert damage != [], bit
+        assert sum(one.kind is not DamageKind.STRUCTURE for one in damage) <= COUNT, bit
+        with suppress(JournalDamaged):
+            assert len(list(journal.entries())) < 2 * COUNT, bit
+        journal.close()
+        again = restore_journal(tmp_path / f"{bit}.new", CLOCK, NODE, [segment], signer=KEY, salvage=here)
+        assert list(again.entries(until=COUNT)) == entries
+        again.close()
 
 
 def test_entries_lost_from_the_end_are_told_to_whoever_knows_of_them(copy: Path) -> None:

@@ -18,7 +18,8 @@ from safelight.gateway.dicom.client import Outgoing
 from safelight.site.verifying import rebuild
 from safelight.wire.dicom.part10 import read_prefix
 from safelight.wire.dicom.rejection import KEY_OBJECT_SELECTION, RejectedInstance
-from safelight.wire.dicom.rejection_note import EXPLICIT_LITTLE_ENDIAN, RejectionNote, write_rejection_note
+from safelight.wire.dicom.rejection_note import RejectionNote, write_rejection_note
+from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN
 from support.archive_door import ArchiveDoor, invented, open_archive
 from support.dicom_files import image
 from support.web_house import web_house

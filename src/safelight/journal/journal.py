@@ -133,6 +133,8 @@ class Journal:
             with self._database.reading() as connection:
                 rows = connection.execute(statement.where(entry_table.c.position > after)).all()
             for position, line, entry_hash in rows:
+                if position <= after:  # a damaged page sends the engine's search back to a leaf that was read before
+                    raise JournalDamaged(position=position)
                 after = position
                 yield _read(position, line, entry_hash)
             if len(rows) < READ_ENTRIES:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from safelight.core.database import Database, structure_faults
 from safelight.journal.entry import chain, read_line
@@ -13,8 +13,8 @@ from safelight.journal.errors import JournalDamaged
 from safelight.journal.schema import entry_table
 
 READ_ENTRIES: Final = 500
-UNREADABLE_MAX: Final = 10_000
-"""After so many the walk stops: a damaged number of the newest entry must not make it endless."""
+UNREADABLE_MAX: Final = 1 << 30
+"""So far ahead a readable entry is looked for; the search takes steps that double, so it is short."""
 
 
 class DamageKind(StrEnum):
@@ -86,8 +86,8 @@ def _holds(row: StoredRow, previous: set[bytes]) -> bool:
 
 
 def _rows(database: Database) -> Iterator[StoredRow | JournalDamage]:
-    """Give every row in order; where a group cannot be read, its rows one by one."""
-    after = unreadable = 0
+    """Give every row in order; where a group cannot be read, its rows one by one, and what cannot be read as a run."""
+    after = 0
     while True:
         try:
             rows = _read(database, after, READ_ENTRIES)
@@ -95,16 +95,47 @@ def _rows(database: Database) -> Iterator[StoredRow | JournalDamage]:
             try:
                 rows = _read(database, after, 1)
             except JournalDamaged as error:
-                yield JournalDamage(DamageKind.UNREADABLE, after + 1, after + 1, str(error.facts.get("error", "")))
-                after += 1
-                unreadable += 1
-                if unreadable >= UNREADABLE_MAX or after >= _newest_position(database):
+                note = str(error.facts.get("error", ""))
+                readable_after = _next_readable(database, after)
+                if readable_after is None:
+                    yield JournalDamage(DamageKind.UNREADABLE, after + 1, after + 1, f"{note}; nor any entry after it")
                     return
+                yield JournalDamage(DamageKind.UNREADABLE, after + 1, readable_after, note)
+                after = readable_after
                 continue
         yield from rows
         if not rows:
             return
         after = rows[-1].position
+
+
+def _next_readable(database: Database, unreadable_after: int) -> int | None:
+    """Return the position after which the engine reads on; ``None`` if it reads nothing more.
+
+    What cannot be read lies on damaged pages, so it is taken for one run: its end is looked for by steps that double,
+    then by halving. A sound entry inside the run would be counted with it, and be mended along with it.
+    """
+    step = 1
+    while not _reads_after(database, unreadable_after + step):
+        step *= 2
+        if step > UNREADABLE_MAX:
+            return None
+    low, high = unreadable_after + step // 2, unreadable_after + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _reads_after(database, middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _reads_after(database: Database, after: int) -> bool:
+    try:
+        _read(database, after, 1)
+    except JournalDamaged:
+        return False
+    return True
 
 
 def readable_rows(database: Database, after: int) -> Iterator[StoredRow]:
@@ -129,26 +160,27 @@ def readable_rows(database: Database, after: int) -> Iterator[StoredRow]:
 
 
 def _read(database: Database, after: int, count: int) -> list[StoredRow]:
+    """Return the next rows.
+
+    Raises:
+        JournalDamaged: the engine cannot read them, or gives them out of order.
+    """
     columns = (entry_table.c.position, entry_table.c.kind, entry_table.c.line, entry_table.c.hash)
     statement = select(*columns).where(entry_table.c.position > after).order_by(entry_table.c.position).limit(count)
     with database.reading() as connection:
-        return [
+        rows = [
             StoredRow(position, kind if isinstance(kind, str) else "", _bytes(line), _bytes(entry_hash))
             for position, kind, line, entry_hash in connection.execute(statement)
         ]
+    # A damaged page sends the engine's search to a wrong leaf, which gives rows that were read before, for ever.
+    if any(row.position <= before for before, row in zip([after, *(row.position for row in rows)], rows, strict=False)):
+        raise JournalDamaged(after=after)
+    return rows
 
 
 def _bytes(value: object) -> bytes:
     """Return bytes as they are; what a flipped bit of the record's header made text holds nothing that hashes."""
     return value if isinstance(value, bytes) else b""
-
-
-def _newest_position(database: Database) -> int:
-    try:
-        with database.reading() as connection:
-            return int(connection.execute(select(func.max(entry_table.c.position))).scalar() or 0)
-    except JournalDamaged:
-        return 0
 
 
 def _structure(database: Database) -> list[JournalDamage]:
