@@ -1,6 +1,11 @@
 """How the tests are shared out: whole files to two workers, the long ones first, so that none is left for the end."""
 
 import pytest
+from hypothesis import settings
+
+# No test asserts a time: on a busy machine any example can be slow.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -224,7 +224,7 @@ def test_garbage_is_not_a_bundle_and_breaks_nothing(data: bytes) -> None:
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_signed_manifest_of_any_shape_breaks_nothing(bundle: bytes, data: st.DataObject) -> None:
     members = dict(verify_bundle.read_archive(bundle))
     json_values = st.recursive(
@@ -295,7 +295,7 @@ def test_the_offline_signature_check_agrees_with_the_standards_vectors(
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=64), st.integers(0, 96 * 8 - 1))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_offline_signature_check_agrees_with_the_library(seed: bytes, message: bytes, bit: int) -> None:
     secret = Ed25519PrivateKey.from_private_bytes(seed)
     both = bytearray(secret.public_key().public_bytes_raw() + secret.sign(message))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from safelight.core.disk import Disk, DiskFailed, DiskFull, RealDisk
@@ -210,7 +210,6 @@ def test_a_message_that_looks_like_a_record_is_not_taken_for_one(tmp_path: Path)
     assert b"first" not in found and len(found) == len(range(0, SECTOR_BYTES, 37))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=2000), st.binary(min_size=16, max_size=16))
 def test_no_bytes_on_the_disk_make_reading_fail(noise: bytes, salt: bytes) -> None:
     assert list(records(b"\0" * FIRST_RECORD + b"SLmsr\r\n\x1a" + noise, salt)) == []

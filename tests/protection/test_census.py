@@ -93,7 +93,7 @@ def test_an_empty_source_is_known_to_be_empty() -> None:
     assert summary.queries < 30
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     limit=st.integers(20, 60),
     rows=st.lists(

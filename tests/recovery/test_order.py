@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from safelight.core.names import Personal
@@ -148,7 +148,6 @@ def test_the_rest_never_swallows_another_tier_wherever_the_plan_puts_it() -> Non
     assert tiers([study("a", day="20260310")], plan=plan) == {"a": Tier.LAST_24_HOURS}
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.builds(

@@ -304,7 +304,6 @@ facts = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(facts)
 def test_a_fact_survives_the_journal(fact: Fact) -> None:
     assert from_entry(fact.kind, json.loads(json.dumps(to_body(fact), allow_nan=False))) == fact
@@ -483,4 +482,4 @@ class AnyRecovery(RuleBasedStateMachine):
 
 
 TestAnyRecovery = AnyRecovery.TestCase
-TestAnyRecovery.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAnyRecovery.settings = settings(max_examples=60, stateful_step_count=40)

@@ -41,7 +41,7 @@ def test_another_implementation_reads_what_we_write_and_we_read_what_it_writes(s
     assert reader.read(0, size) == plain
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 4 * CHUNK_BYTES), st.integers(1, 2 * CHUNK_BYTES), st.data())
 def test_any_range_of_any_file_reads_as_the_plaintext(size: int, pieces: int, data: st.DataObject) -> None:
     plain = pattern(size)
@@ -117,7 +117,6 @@ def test_any_flipped_bit_is_noticed() -> None:
                 read_whole(bytes(wrong))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_garbage_is_never_an_age_file(junk: bytes) -> None:
     for text in (junk, b"age-encryption.org/v1\n" + junk, b"age-encryption.org/v1\n-> X25519 " + junk):

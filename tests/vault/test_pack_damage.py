@@ -249,7 +249,7 @@ leaves = st.none() | st.booleans() | st.integers() | st.text(max_size=9)
 documents = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=9), inner))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(documents)
 def test_any_other_json_is_damage(document: object) -> None:
     with pytest.raises(PackDamaged):

@@ -339,7 +339,7 @@ def test_a_deflated_data_set_is_compared_by_what_it_says():
     assert compare(stored(data), deflated).level is Level.ATTRIBUTES
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_no_bytes_make_the_comparison_fail_or_call_other_bytes_the_same_bytes(data):
     name = data.draw(

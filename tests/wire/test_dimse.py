@@ -49,13 +49,13 @@ queries = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(stores | answers | queries)
 def test_a_command_reads_as_it_was_written(command: Command) -> None:
     assert decode_command(encode_command(command)) == command
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(stores)
 def test_pydicom_reads_the_same_command(command: Command) -> None:
     raw = encode_command(command)
@@ -68,7 +68,7 @@ def test_pydicom_reads_the_same_command(command: Command) -> None:
     assert [element.tag for element in read] == sorted(element.tag for element in read)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(stores, st.data())
 def test_a_command_set_cut_short_is_refused(command: Command, data: st.DataObject) -> None:
     raw = encode_command(command)

@@ -90,7 +90,7 @@ def test_a_length_past_the_end_is_refused() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=200), st.sampled_from(SYNTAXES))
 def test_rubbish_is_read_or_refused_and_never_a_stumble(rubbish: bytes, syntax: str) -> None:
     try:

@@ -58,7 +58,7 @@ proposals = st.lists(st.tuples(uids, st.lists(uids, min_size=1, max_size=4)), mi
 requests = st.builds(AssociateRequest, titles, titles, proposals, users)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(requests)
 def test_a_request_reads_as_it_was_written(request_: AssociateRequest) -> None:
     raw = encode_associate_request(request_)
@@ -67,7 +67,7 @@ def test_a_request_reads_as_it_was_written(request_: AssociateRequest) -> None:
     assert decode_associate_request(raw[6:], LIMITS) == request_
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(titles, titles, st.lists(st.tuples(st.integers(0, 4), uids), max_size=6), users)
 def test_an_acceptance_reads_as_it_was_written(
     called: str, calling: str, answers: list[tuple[int, str]], user: UserInformation
@@ -78,7 +78,7 @@ def test_an_acceptance_reads_as_it_was_written(
     assert decode_associate_accept(raw[6:], LIMITS) == accept
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(requests, st.data())
 def test_a_request_that_ends_early_is_refused_or_shorter_but_never_a_stumble(
     request_: AssociateRequest, data: st.DataObject

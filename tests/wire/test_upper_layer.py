@@ -229,7 +229,7 @@ def test_a_request_cut_at_any_byte_is_the_same_request() -> None:
         assert story.happened == [AssociationRequested(REQUEST)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 400_000), min_size=1, max_size=4),
     st.sampled_from([64, 16_384, 131_072, 1_000_000]),
@@ -450,13 +450,13 @@ def test_a_peer_that_takes_no_fragment_at_all_is_not_sent_one() -> None:
         machine.send(ECHO_CONTEXT, ECHO)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(min_size=1, max_size=300), st.sampled_from([State.STA2, State.STA5, State.STA6, State.STA13]))
 def test_no_bytes_make_the_machine_stumble(rubbish: bytes, state: State) -> None:
     tell(machine_in(state), rubbish, lambda at: 1 << 20)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, len(STREAM) - 1), st.integers(0, 255))
 def test_one_changed_byte_never_makes_the_machine_stumble(at: int, value: int) -> None:
     stream = bytearray(STREAM)
