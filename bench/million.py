@@ -29,8 +29,8 @@ _RENAMED = {
     "digest": "randomblob(32)",
     "patient_id": "printf('P%06d', key + :shift)",
     "accession": "printf('A%07d', key + :shift)",
-    "patient_name": "rtrim(patient_name, '0123456789') || (key + :shift) / 100",
-    "folded": "rtrim(folded, '0123456789') || (study_key + :shift) / 100",
+    "patient_name": "rtrim(patient_name, '0123456789') || ((key + :shift) / 100)",
+    "folded": "rtrim(folded, '0123456789') || ((study_key + :shift) / 100)",
 }
 
 
@@ -59,11 +59,13 @@ def _key_of(columns: list[str]) -> str:
 
 def _order(number: int) -> Changes:
     patient = PatientName(f"P{number:06d}", "HOSPITAL")
+    # Every station works every day: had both one divisor, most days would be empty at most stations.
+    turn, day = divmod(number, 28)
     step = {
         "AccessionNumber": f"A{number:07d}",
-        "Modality": ("CT", "MR", "US", "DX")[number % 4],
-        "ScheduledStationAETitle": f"STATION{number % 20}",
-        "ScheduledProcedureStepStartDate": f"202603{number % 28 + 1:02d}",
+        "Modality": ("CT", "MR", "US", "DX")[turn % 4],
+        "ScheduledStationAETitle": f"STATION{turn % 20}",
+        "ScheduledProcedureStepStartDate": f"202603{day + 1:02d}",
         "ScheduledProcedureStepStartTime": f"{8 + number % 9:02d}15",
         "ScheduledProcedureStepDescription": "Invented step",
         "RequestedProcedureDescription": "Invented procedure",
