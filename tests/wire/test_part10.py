@@ -68,6 +68,20 @@ def test_a_file_that_begins_with_its_meta_or_with_the_magic_is_read():
     assert prefix_of(b"DICM" + SYNTAX + uids()).prefix_size == 4 + len(SYNTAX)
 
 
+@pytest.mark.parametrize("filled", [4000, *range(4060, 4100), 70_000, 1_040_000])
+def test_file_meta_of_any_length_ends_where_the_data_set_begins(filled):
+    private = element(0x00020102, "OB", bytes(filled))
+    found = prefix_of(MAGIC + private + SYNTAX + uids())
+    assert (found.prefix_size, found.transfer_syntax) == (132 + len(private + SYNTAX), "1.2.840.10008.1.2.1")
+    found = prefix_of(MAGIC + SYNTAX + private + uids())
+    assert found.prefix_size == 132 + len(SYNTAX + private)
+
+
+def test_file_meta_longer_than_a_megabyte_is_refused():
+    with pytest.raises(NotDicom):
+        prefix_of(MAGIC + SYNTAX + element(0x00020102, "OB", bytes(1_060_000)) + uids())
+
+
 def test_a_missing_transfer_syntax_is_found_by_trial():
     media = element(0x00020003, "UI", b"1.2.3.4\0")
     assert prefix_of(MAGIC + media + uids()).transfer_syntax == "1.2.840.10008.1.2.1"

@@ -75,11 +75,15 @@ class Grouping:
         yield from self._retire()
 
     def rest(self) -> Iterator[Batch]:
-        """Give everything that is left: first what memory holds, then what was spilled."""
-        for waiting in (self._idle, self._recent):
-            while waiting:
-                _, study = waiting.popitem(last=False)
-                yield from self._settle(study, spilled_before=self._spill.used)
+        """Give everything that is left: first what memory holds, then what was spilled.
+
+        The largest study comes first, so that no packer begins with it when the others have nothing left to do.
+        """
+        left = sorted([*self._idle.values(), *self._recent.values()], key=lambda study: study.bytes, reverse=True)
+        self._idle.clear()
+        self._recent.clear()
+        for study in left:
+            yield from self._settle(study, spilled_before=self._spill.used)
         yield from gather(self._spill.in_order(), self._settings)
 
     def _put(self, study: _Study, file: SurveyedFile) -> Batch:

@@ -23,8 +23,6 @@ from safelight.vault.landing import Landing, LandingReleased
 from safelight.vault.pack_format import DigestMismatch
 from safelight.vault.pack_reader import PackReader, ReferenceDamaged, ReferenceMissing
 from safelight.vault.placement import Placement
-from safelight.wire.dicom.frames import Undecodable
-from safelight.wire.dicom.transcoding import encapsulated
 
 Read = TypeVar("Read")
 READERS_MAX: Final = 4
@@ -128,6 +126,10 @@ class Holdings:
             Undecodable: it lies in no pack, or not all of it is kept so.
             BadDataSet: it cannot be followed as a data set.
         """
+        # Imported here: who opens a home to put something in needs no codec, and they take a third of its start.
+        from safelight.wire.dicom.frames import Undecodable
+        from safelight.wire.dicom.transcoding import encapsulated
+
         stored = holding.version.transfer_syntax
         if isinstance(holding, LandedRow):
             raise Undecodable(transfer_syntax=stored, why="not in a pack yet")

@@ -18,6 +18,8 @@ from safelight.wire.dicom.uids import (
     IMPLICIT_LITTLE_ENDIAN,
 )
 
+_PREFIX_BYTES_USUAL: Final = 4 * 1024
+"""Almost every file meta is shorter; reading more of each file of an archive would be most of looking at it."""
 _PREFIX_BYTES_MAX: Final = 1024 * 1024
 _PREAMBLE: Final = 128
 _MAGIC: Final = b"DICM"
@@ -63,20 +65,29 @@ def read_prefix(source: ByteSource) -> Part10Prefix:
         start = _PREAMBLE + 4
     elif opening[:4] == _MAGIC:
         start = 4
-    end, found = _walk_meta(source, start)
+    try:
+        end, found = _walk_meta(source, start, _PREFIX_BYTES_USUAL)
+    except NotDicom:
+        end, found = _walk_meta(source, start, _PREFIX_BYTES_MAX)
     if found.get(0x0010):
         return Part10Prefix(end, found[0x0010], found.get(0x0002, ""), found.get(0x0003, ""))
     return _guess(source, end, found)
 
 
-def _walk_meta(source: ByteSource, start: int) -> tuple[int, dict[int, str]]:
-    """Return where group 0002 ends and the three UIDs in it, by element number."""
+def _walk_meta(source: ByteSource, start: int, bytes_max: int) -> tuple[int, dict[int, str]]:
+    """Return where group 0002 ends and the three UIDs in it, by element number.
+
+    Raises:
+        NotDicom: it does not end within so many bytes.
+    """
     found: dict[int, str] = {}
     offset = start
-    window = source.read(start, _PREFIX_BYTES_MAX if source.size > _PREFIX_BYTES_MAX else source.size)
+    window = source.read(start, min(bytes_max, source.size))
     while True:
         at = offset - start
         if at + 8 > len(window):
+            if start + len(window) < source.size:
+                raise NotDicom(offset=offset, why="the file meta does not end")
             break
         group, element, vr, length = _SHORT.unpack_from(window, at)
         if group != 0x0002:
