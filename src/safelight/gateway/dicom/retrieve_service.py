@@ -53,9 +53,8 @@ class Held(Protocol):
     def encodings(self) -> Sequence[str]:
         """Transfer syntaxes in which it can be given: the stored one first, then what it is losslessly turned into."""
 
-    @property
-    def work_bytes(self) -> int:
-        """How many bytes must be worked on before it can be given; 0 where they only need to be read."""
+    def work_bytes(self, transfer_syntax: str) -> int:
+        """Return how many bytes a codec works on before it can be given so; 0 where they only need to be read."""
 
     def open(self, transfer_syntax: str) -> ByteSource:
         """Return its data set in one of these.
@@ -291,7 +290,11 @@ def _opened(
         except SafelightError:
             return held, None
 
-    return ahead.each(wanted, lambda held: held.work_bytes, open_one)
+    def work_bytes(held: Held) -> int:
+        syntaxes = taken(held)
+        return next((held.work_bytes(one) for one in held.encodings if one in syntaxes), 0)
+
+    return ahead.each(wanted, work_bytes, open_one)
 
 
 def _first_that_opens(held: Held, taken: Collection[str]) -> _Given | None:

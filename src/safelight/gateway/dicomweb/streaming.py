@@ -124,10 +124,10 @@ def _line(value: str) -> bytes:
 
 def gathered(pieces: Iterator[bytes | memoryview]) -> Iterator[bytes]:
     """Join small pieces, so that a header of forty bytes is no message of its own."""
-    some: list[bytes] = []
+    some: list[bytes | memoryview] = []
     size = 0
     for piece in pieces:
-        some.append(bytes(piece))
+        some.append(piece)
         size += len(piece)
         if size >= GATHERED_BYTES:
             yield b"".join(some)
