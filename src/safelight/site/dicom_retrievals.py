@@ -122,10 +122,11 @@ class HeldInstance:
         coded = (HTJ2K_LOSSLESS,) if stored in NATIVE and isinstance(self._row, HoldingRow) else ()
         return (stored, *alternatives(stored), *coded)
 
-    @property
-    def work_bytes(self) -> int:
-        """How many bytes are decrypted and decoded before it can be given."""
-        return self._row.size if isinstance(self._row, HoldingRow) else 0
+    def work_bytes(self, transfer_syntax: str) -> int:
+        """Return how many bytes a codec works on before it can be given so."""
+        if self._is_as_packed(transfer_syntax) or not isinstance(self._row, HoldingRow):
+            return 0
+        return self._row.size
 
     @property
     def lies_at(self) -> tuple[str, int]:
@@ -142,13 +143,16 @@ class HeldInstance:
             Undecodable, BadDataSet: it cannot be turned.
         """
         row = self._row or self._holdings.holding_of(self._version.digest)
-        if transfer_syntax == HTJ2K_LOSSLESS != self._version.transfer_syntax:
+        if self._is_as_packed(transfer_syntax):
             return self._holdings.gathered(self._holdings.coded(row))
         data = self._holdings.data_set(row)
         stored = self._version.transfer_syntax
         if transfer_syntax == stored:
             return data
         return self._holdings.gathered(transcoded(data, stored, transfer_syntax))
+
+    def _is_as_packed(self, transfer_syntax: str) -> bool:
+        return transfer_syntax == HTJ2K_LOSSLESS != self._version.transfer_syntax
 
 
 def _selection(inquiry: Inquiry) -> Selection:

@@ -36,7 +36,7 @@ class HeldInstance:
 
     @property
     def work_bytes(self) -> int:
-        """How many bytes are decrypted and decoded before it can be given."""
+        """How many bytes a codec works on before it can be given decoded."""
         return self.row.size if isinstance(self.row, HoldingRow) else 0
 
     def coded(self) -> Iterator[bytes | memoryview]:

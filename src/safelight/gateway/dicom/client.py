@@ -178,10 +178,13 @@ class ClientAssociation:
             if context is None:
                 yield Sent(outgoing, None)
                 continue
+            # Only now, with the next one opened: the peer works on the last while we open.
+            while len(outstanding) >= self.window:
+                yield self._settle(outstanding)
             message_id = exchange.next_message_id()
             exchange.send(context, _store_request(message_id, outgoing), outgoing.data)
             outstanding[message_id] = outgoing
-            while outstanding and (len(outstanding) >= self.window or exchange.has_more()):
+            while outstanding and exchange.has_more():
                 yield self._settle(outstanding)
         while outstanding:
             yield self._settle(outstanding)

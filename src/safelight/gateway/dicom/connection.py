@@ -48,6 +48,11 @@ class Connection:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
+    @property
+    def elapsed(self) -> timedelta:
+        """The time on the clock that silences are measured by."""
+        return self._clock.elapsed()
+
     def event(self, idle: timedelta, whole: timedelta) -> Happening | None:
         """Wait for the next event; None when the association is over and there is nothing to tell.
 

@@ -87,6 +87,11 @@ class Conversation:
         return self._machine.window.performed
 
     @property
+    def elapsed(self) -> timedelta:
+        """The time on the clock that this association is timed by."""
+        return self._connection.elapsed
+
+    @property
     def is_cancelled(self) -> bool:
         """Whether the peer has cancelled this request by now.
 

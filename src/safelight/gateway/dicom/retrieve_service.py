@@ -5,6 +5,7 @@ Source: PS3.4 sections C.4.2 and C.4.3.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final, Protocol
 
 from pydicom.dataset import Dataset
@@ -34,6 +35,8 @@ from safelight.wire.dicom.negotiation import AgreedContext
 SUB_OPERATIONS_FAILED: Final = 0xA702
 SOME_FAILED: Final = 0xB000
 _COUNT_MAX: Final = 0xFFFF
+_PROGRESS_EVERY: Final = timedelta(seconds=0.1)
+"""How often at most a C-MOVE says how far it is: a message of its own for each instance slows down the next ones."""
 _WINDOW_MAX: Final = 8
 """Sub-operations outstanding with a peer that allows more; each holds an instance in memory."""
 
@@ -53,9 +56,8 @@ class Held(Protocol):
     def encodings(self) -> Sequence[str]:
         """Transfer syntaxes in which it can be given: the stored one first, then what it is losslessly turned into."""
 
-    @property
-    def work_bytes(self) -> int:
-        """How many bytes must be worked on before it can be given; 0 where they only need to be read."""
+    def work_bytes(self, transfer_syntax: str) -> int:
+        """Return how many bytes a codec works on before it can be given so; 0 where they only need to be read."""
 
     def open(self, transfer_syntax: str) -> ByteSource:
         """Return its data set in one of these.
@@ -234,6 +236,7 @@ class _Move:
         self._peer = peer
         self._title = title
         self._call = call
+        self._told_at: timedelta | None = None
 
     def run(self, wanted: Sequence[Held]) -> tuple[bool, str]:
         """Send everything that is wanted; return whether the peer cancelled, and what went wrong at the destination."""
@@ -272,8 +275,10 @@ class _Move:
 
     def _settle(self, sop_instance: str, status: Status | None) -> None:
         self._tally.settle(sop_instance, status)
-        if self._tally.remaining:
+        now = self._conversation.elapsed
+        if self._tally.remaining and (self._told_at is None or now - self._told_at >= _PROGRESS_EVERY):
             self._conversation.answer(PENDING, **self._tally.counts(with_remaining=True))
+            self._told_at = now
 
 
 _Given = tuple[str, ByteSource]
@@ -291,7 +296,11 @@ def _opened(
         except SafelightError:
             return held, None
 
-    return ahead.each(wanted, lambda held: held.work_bytes, open_one)
+    def work_bytes(held: Held) -> int:
+        syntaxes = taken(held)
+        return next((held.work_bytes(one) for one in held.encodings if one in syntaxes), 0)
+
+    return ahead.each(wanted, work_bytes, open_one)
 
 
 def _first_that_opens(held: Held, taken: Collection[str]) -> _Given | None:

@@ -95,7 +95,9 @@ def retrieve_instances(
         (opened,) = archive.opened(versions)
         syntax, pieces = _file(opened, wanted)
         return WebAnswer(200, f"{DICOM}; transfer-syntax={syntax}", pieces)
-    parts = ahead.each(archive.opened(versions), lambda one: one.work_bytes, lambda one: _part_of(one, wanted))
+    parts = ahead.each(
+        archive.opened(versions), lambda one: _work_bytes(one, wanted), lambda one: _part_of(one, wanted)
+    )
     return _multipart(DICOM, parts)
 
 
@@ -232,9 +234,15 @@ def _forms_of(version: VersionRow, wanted: Sequence[str]) -> list[str]:
     return forms
 
 
+def _work_bytes(opened: OpenInstance, wanted: Sequence[str]) -> int:
+    """Return how many bytes a codec works on before it can be given; of frames as they are kept, none."""
+    form = next(iter(_forms_of(opened.version, wanted)), STORED)
+    return 0 if form == HTJ2K_LOSSLESS else opened.work_bytes
+
+
 def _part_of(opened: OpenInstance, wanted: Sequence[str]) -> tuple[str, Iterator[bytes | memoryview]]:
     syntax, pieces = _file(opened, wanted)
-    if 0 < opened.work_bytes <= AHEAD_BYTES_MAX:
+    if 0 < _work_bytes(opened, wanted) <= AHEAD_BYTES_MAX:
         # In one of the threads that open ahead: the work is to be done there.
         pieces = iter(list(pieces))
     return f"{DICOM}; transfer-syntax={syntax}", pieces

@@ -7,7 +7,7 @@ waits whenever the peer does not take what it was given.
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
@@ -48,6 +48,8 @@ class Conversation:
         self.is_gone = threading.Event()
         self.is_answered = False
         self._is_read = False
+        self._under_way: Future[Any] | None = None
+        """The piece that the peer is taking: the next is made meanwhile."""
 
     def body(self) -> Iterator[bytes]:
         """Give the body of the request as it comes.
@@ -87,6 +89,8 @@ class Conversation:
             self._give(b"", more=False)
         finally:
             watch.cancel()
+            if not self.is_gone.is_set():
+                self._settle()
 
     async def _watch(self) -> None:
         """Notice that the peer left: what is sent to nobody is taken without a word."""
@@ -103,13 +107,27 @@ class Conversation:
     def _give(self, piece: bytes, *, more: bool) -> None:
         if self.is_gone.is_set():
             raise PeerGone(where="answer")
-        self._wait(self._send({"type": "http.response.body", "body": piece, "more_body": more}))
+        self._settle()
+        self._under_way = self._begun(self._send({"type": "http.response.body", "body": piece, "more_body": more}))
+        if not more:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Wait until the peer has taken what was given last."""
+        if self._under_way is not None:
+            under_way, self._under_way = self._under_way, None
+            self._result(under_way)
 
     def _wait(self, awaitable: Any) -> Any:
+        return self._result(self._begun(awaitable))
+
+    def _begun(self, awaitable: Any) -> "Future[Any]":
         async def done() -> Any:
             return await awaitable
 
-        future = asyncio.run_coroutine_threadsafe(done(), self._loop)
+        return asyncio.run_coroutine_threadsafe(done(), self._loop)
+
+    def _result(self, future: "Future[Any]") -> Any:
         try:
             return future.result(STALL_SECONDS_MAX)
         except (FutureTimeoutError, CancelledError, OSError, RuntimeError) as error:
@@ -124,10 +142,10 @@ def _line(value: str) -> bytes:
 
 def gathered(pieces: Iterator[bytes | memoryview]) -> Iterator[bytes]:
     """Join small pieces, so that a header of forty bytes is no message of its own."""
-    some: list[bytes] = []
+    some: list[bytes | memoryview] = []
     size = 0
     for piece in pieces:
-        some.append(bytes(piece))
+        some.append(piece)
         size += len(piece)
         if size >= GATHERED_BYTES:
             yield b"".join(some)

@@ -24,12 +24,15 @@ from safelight.wire.dicom.element_table import (
     ITEM_DELIMITATION,
     PHOTOMETRIC_INTERPRETATION,
     PIXEL_DATA,
+    PIXEL_GROUP,
     PLANAR_CONFIGURATION,
+    SAMPLES_PER_PIXEL,
     SEQUENCE_DELIMITATION,
     UNDEFINED_LENGTH,
     VR_LONG,
     VR_WORD_SIZE,
 )
+from safelight.wire.dicom.elements import HeaderReader
 from safelight.wire.dicom.frames import Frame, Pixels, Undecodable, decoded_frames, find_pixels, plain_bytes
 from safelight.wire.dicom.tree import Attribute, Tree
 from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
@@ -86,6 +89,11 @@ def encapsulated(
         BadDataSet: it cannot be followed as a data set.
         Undecodable: it has no native pixels.
     """
+    if stored == EXPLICIT_LITTLE_ENDIAN and (place := _replaceable_pixels(source, start)) is not None:
+        before, behind = place
+        return chain(
+            [source.read(start, before - start)], _fragments(frames), [source.read(behind, source.size - behind)]
+        )
     side = read_set(source, stored, start)
     pixels = find_pixels(side, stored)
     if pixels is None or stored not in NATIVE or PIXEL_DATA not in side.tree:
@@ -95,6 +103,33 @@ def encapsulated(
         # Source: PS3.5 section 8.2.4: the reversible colour transform is told, and colours lie by pixel.
         shown = _Shown(b"YBR_RCT" if colours_transformed else None, b"\0\0")
     return _Writer(side, stored, explicit=True).written(shown, pixels, _fragments(frames))
+
+
+def _replaceable_pixels(source: ByteSource, start: int) -> tuple[int, int] | None:
+    """Return where the element of native pixels begins and ends, if all around it can stay byte for byte; else None.
+
+    Most data sets are so: taking each of them apart and writing it anew costs more than everything else about them.
+    """
+    reader = HeaderReader(source, "<")
+    place: tuple[int, int] | None = None
+    offset, size = start, source.size
+    while offset < size:
+        tag, vr, value, length = reader.header(offset, explicit=True)
+        if not vr or (tag & 0xFFFF == 0 and tag >> 16 > 2):
+            # An element that drops into implicit, or a group length that no longer holds.
+            return None
+        if tag == SAMPLES_PER_PIXEL and bytes(source.read(value, length)) != b"\1\0":
+            # Of colours something else is told when they are coded.
+            return None
+        end = value + length
+        if length == UNDEFINED_LENGTH:
+            if tag >> 16 == PIXEL_GROUP:
+                return None
+            end = reader.skip_items(value, vr != b"UN")
+        elif tag == PIXEL_DATA:
+            place = offset, end
+        offset = end
+    return place
 
 
 def _fragments(frames: Iterator[Piece]) -> Iterator[Piece]:
