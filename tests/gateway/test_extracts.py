@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
-from safelight.gateway.schedule import extract_table
+from safelight.core import table_file
+from safelight.core.table_file import TableUnreadable, read_lines
 from safelight.gateway.schedule.extract_mapping import BadExtractMapping, ExtractMapping
 from safelight.gateway.schedule.extract_reading import Extract, read_extract
-from safelight.gateway.schedule.extract_table import ExtractUnreadable, read_lines
 
 HEAD = "Patient ID,Patient name,DOB,Sex,Accession,Modality,Start date,Start time,Exam\n"
 GOOD = "P1,Berg^Ana,1970-01-02,female,A1,CT,2026-03-02,08:15,Thorax\n"
@@ -19,7 +19,7 @@ GOOD = "P1,Berg^Ana,1970-01-02,female,A1,CT,2026-03-02,08:15,Thorax\n"
 
 def read(content: bytes | str, own: str = "", source: str = "nightly") -> Extract:
     mapping = ExtractMapping.read(own, source)
-    return read_extract(read_lines(content.encode() if isinstance(content, str) else content, mapping), mapping)
+    return read_extract(read_lines(content.encode() if isinstance(content, str) else content, mapping.form), mapping)
 
 
 def test_a_plain_file_is_read_by_its_headings() -> None:
@@ -149,22 +149,22 @@ def _zip(content: bytes) -> bytes:
         _zip(b"<no/>"),
         sheet(["a"])[:-200],
         b"a\0b,c\n",
-        b"x" * (extract_table.FILE_BYTES_MAX + 1),
+        b"x" * (table_file.FILE_BYTES_MAX + 1),
     ],
     ids=["xls", "no-zip", "no-workbook", "cut", "binary", "large"],
 )
 def test_what_is_no_extract_is_refused(content: bytes) -> None:
-    with pytest.raises(ExtractUnreadable):
+    with pytest.raises(TableUnreadable):
         read(content)
 
 
 def test_a_bomb_is_refused_whatever_it_says_of_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extract_table, "UNPACKED_BYTES_MAX", 2**20)
+    monkeypatch.setattr(table_file, "UNPACKED_BYTES_MAX", 2**20)
     bomb = _zip(b"0" * 2**22)
-    with pytest.raises(ExtractUnreadable):
+    with pytest.raises(TableUnreadable):
         read(bomb)
     size = (2**22).to_bytes(4, "little")
-    with pytest.raises(ExtractUnreadable):
+    with pytest.raises(TableUnreadable):
         read(bomb.replace(size, (99).to_bytes(4, "little")))
 
 
@@ -178,13 +178,13 @@ def test_entities_in_a_sheet_are_not_unfolded() -> None:
                 entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 9))
                 content = f'<!DOCTYPE w [<!ENTITY e0 "x">{entities}]>'.encode() + content.replace(b"Berg", b"&e8;")
             after.writestr(part, content)
-    with pytest.raises(ExtractUnreadable):
+    with pytest.raises(TableUnreadable):
         read(out.getvalue())
 
 
 def test_too_many_lines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extract_table, "LINES_MAX", 10)
-    with pytest.raises(ExtractUnreadable):
+    monkeypatch.setattr(table_file, "LINES_MAX", 10)
+    with pytest.raises(TableUnreadable):
         read(HEAD + GOOD * 10)
 
 

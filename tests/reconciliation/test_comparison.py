@@ -161,13 +161,68 @@ def test_what_follows_from_a_decision_is_open_until_it_is_seen(
     assert told(of, state(*facts), to) == expected
 
 
+def sent(number: int = 1, **told: list[str]) -> Done:
+    return Done(number, "send 2.25.1", AT, {"level": "bytes", "lacking": [], "differing": [], **told})
+
+
 @pytest.mark.parametrize(
-    ("level", "is_open"), [("bytes", False), ("attributes", False), ("listed", False), ("uids", True), ("none", True)]
+    ("came_back", "expected"),
+    [
+        ({}, set()),
+        ({"differing": ["1"]}, {(Kind.OTHER_BYTES, Wait.DECISION)}),
+        ({"lacking": ["1"]}, {(Kind.MISSING_AT_TARGET, Wait.SENDING)}),
+        (
+            {"lacking": ["1"], "differing": ["2"]},
+            {(Kind.MISSING_AT_TARGET, Wait.SENDING), (Kind.OTHER_BYTES, Wait.DECISION)},
+        ),
+    ],
 )
-def test_what_does_not_come_back_equal_after_it_was_sent_stays_open(level: str, is_open: bool) -> None:
-    known = state(MATCHED, MERGED, Done(1, "send 2.25.1", AT, {"level": level}))
+def test_what_does_not_come_back_equal_after_it_was_sent_stays_open(
+    came_back: dict[str, list[str]], expected: set[tuple[Kind, Wait]]
+) -> None:
     at_target = sides(deliveries=DELIVERED, target=look(there(IMAGES, RITA, "RA1")))
-    assert told(at_target, known) == ({(Kind.OTHER_BYTES, Wait.DECISION)} if is_open else set())
+    assert told(at_target, state(MATCHED, MERGED, sent(**came_back))) == expected
+
+
+def several(verdict: Verdict, subject: str) -> Decided:
+    return replace(decided(verdict, subject, 2), instances=("1",))
+
+
+TAKEN = Done(2, "take 2.25.1", LATER, {"instances": [["1", "aa", "bb"]]})
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ([], {Wait.DECISION}),
+        ([several(Verdict.OURS, "2.25.1")], {Wait.SENDING}),
+        ([several(Verdict.THEIRS, "2.25.1")], {Wait.SENDING}),
+        # What is found different at the target once more waits for a person again.
+        ([several(Verdict.THEIRS, "2.25.1"), TAKEN], {Wait.DECISION}),
+    ],
+)
+def test_other_content_at_the_target_waits_for_a_decision_and_then_for_its_consequence(
+    facts: list[Any], expected: set[Wait]
+) -> None:
+    at_target = sides(
+        deliveries=DELIVERED, target=look(there(IMAGES, RITA, "RA1", differing=frozenset({"1"})), at=LATER)
+    )
+    differences = found(at_target, state(MATCHED, MERGED, sent(), *facts))
+    assert {one.wait for one in differences if one.kind is Kind.OTHER_BYTES} == expected
+    assert {one.instances for one in differences if one.kind is Kind.OTHER_BYTES} == {frozenset({"1"})}
+
+
+def test_what_was_sent_and_came_back_different_is_settled_by_taking_theirs() -> None:
+    at_target = sides(deliveries=DELIVERED, target=look(there(IMAGES, RITA, "RA1")))
+    facts = [MATCHED, MERGED, sent(differing=["1"]), several(Verdict.THEIRS, "2.25.1"), TAKEN]
+    assert told(at_target, state(*facts)) == set()
+
+
+def test_what_was_received_apart_is_settled_by_either_word() -> None:
+    apart = sides(studies=[replace(IMAGES, disputed=frozenset({"1"}))])
+    for subject, verdict in (("here 2.25.1", Verdict.OURS), ("2.25.1", Verdict.THEIRS)):
+        differences = found(apart, state(several(verdict, subject)))
+        assert {one.wait for one in differences if one.kind is Kind.OTHER_BYTES} == {Wait.SENDING}
 
 
 def test_a_target_that_still_shows_what_a_note_rejects_is_told() -> None:

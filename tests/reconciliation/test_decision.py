@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from safelight.core.names import Personal
 from safelight.reconciliation.case import cases_of
-from safelight.reconciliation.decision import Destinations, Merge, decide
+from safelight.reconciliation.decision import Destinations, Merge, Send, decide
 from safelight.reconciliation.facts import Decided, Done, Fact, Identity, Undone, Verdict, fact_of
 from safelight.reconciliation.identity import Way, identity_by_order, way_to_correct
 from safelight.reconciliation.messages import Sender, control_id, merge_message, report_message, update_message
@@ -73,6 +73,44 @@ def test_a_case_goes_step_by_step_until_nothing_is_left() -> None:
 def test_nothing_is_done_about_what_nobody_decided_or_somebody_took_back() -> None:
     assert names(sides(), ReconciliationState()) == []
     assert names(sides(), state(MATCHED, Undone(1, AT, "wrong", "A. Admin"))) == []
+
+
+def test_what_the_target_does_not_give_back_is_sent_again_with_what_came_back_different() -> None:
+    at_target = sides(target=look(there(IMAGES, RITA, "RA1"), at=AT + timedelta(hours=1)))
+    matched = [MATCHED, *(done(what) for what in ("merge DP01 to MPI", "correct 2.25.1", "report 1 to RIS"))]
+    for lacking, differing, again in (
+        ([], [], set()),
+        ([], ["2"], set()),
+        (["1"], [], {"1"}),
+        (["1"], ["2"], {"1", "2"}),
+    ):
+        known = state(*matched, done("send 2.25.1", lacking=lacking, differing=differing))
+        cases = cases_of(at_target.exams, at_target.studies)
+        commands = decide(known, cases, at_target, EVERYBODY, 9)
+        assert {name for one in commands if isinstance(one, Send) for name in one.instances} == again
+
+
+def test_one_content_of_several_comes_to_count_before_anything_is_sent_and_once() -> None:
+    kept, taken = (
+        Decided(number, verdict, subject, AT, "test", "A. Admin", instances=("1",))
+        for number, verdict, subject in ((2, Verdict.OURS, "here 2.25.1"), (3, Verdict.THEIRS, "2.25.1"))
+    )
+    assert names(sides(), state(MATCHED, kept, taken))[:2] == ["keep 2.25.1", "take 2.25.1"]
+    # Whose it is need not be known, and a target that was not asked gives nothing.
+    assert names(sides(), state(replace(kept, number=1))) == ["keep 2.25.1"]
+    assert names(sides(target=None), state(replace(taken, number=1))) == []
+    assert names(sides(), state(replace(kept, number=1), done("keep 2.25.1"))) == []
+    assert fact_of(kept.kind, kept.to_body()) == kept
+
+
+def test_ours_and_theirs_are_never_both_in_force() -> None:
+    ours, theirs = (
+        Decided(number, verdict, "2.25.1", AT, "test", "A. Admin", identity=MATCHED.identity, instances=("1",))
+        for number, verdict in ((2, Verdict.OURS), (3, Verdict.THEIRS))
+    )
+    for first, second in ((ours, theirs), (theirs, ours)):
+        with pytest.raises(DecidedAlready):
+            judge(state(MATCHED, replace(first, number=2)), replace(second, number=3))
 
 
 def test_a_study_that_the_target_lost_again_is_sent_again() -> None:

@@ -17,13 +17,14 @@ from safelight.journal.kinds import FactKind
 from safelight.reconciliation.decision import Correct
 from safelight.reconciliation.state import ReplacedAlready, UndoneAlready
 from safelight.site.flushing import pack_everything
-from safelight.site.reconciliation import DoesNotFit, IdentityUnknown
+from safelight.site.reconciliation import DoesNotFit, IdentityUnknown, StillFolding
 from safelight.site.reconciliation_correcting import correct_study, replace_study
 from safelight.site.reconciliation_sides import state_of
 from safelight.site.reconciliation_target import TargetDesk
 from safelight.site.reconciliation_view import UnknownDifference, decisions_document
 from safelight.site.reconciliation_work import record_done
 from safelight.site.recovery_holdings import VaultHoldings
+from safelight.site.saying import deciding
 from safelight.site.verifying import rebuild
 from support.archive_door import ArchiveDoor, open_archive
 from support.reconciled_house import WHO, Hospital, acquire, hospital, image, local_now, order_message
@@ -264,6 +265,22 @@ def test_a_pacs_that_missed_a_merge_is_told_of_it_and_never_of_one_that_nobody_m
     there.await_delivery()
     # It has the message, and what it has is not changed yet.
     assert there.open() == [("identity-differs", "look")]
+
+
+def test_what_is_open_is_not_told_while_messages_are_unread(there: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    there.begin()
+    there.end()
+    # As in `serve`, where a thread reads them behind everything else; here it does not come to it.
+    there.site.awaited.is_served = True
+    monkeypatch.setattr("safelight.site.reconciliation.FOLDED_WITHIN", timedelta(milliseconds=100))
+    told = {"event": "closed", "scopes": ["pacs", "ris"], **WHO}
+    assert there.act("downtime.say", **told, dry_run=True)["dry_run"]
+    there.tell(order_message("1", "4711", "RA1", local_now(there.site)))
+    assert there.site.messages.index.unfolded(1)
+    for asked in (lambda: there.act("downtime.say", **told), lambda: there.act("reconciliation.compare")):
+        with pytest.raises(StillFolding):
+            asked()
+    assert not deciding.locked()
 
 
 def test_messages_that_we_wrote_are_no_feed_that_may_fall_silent(there: Hospital) -> None:

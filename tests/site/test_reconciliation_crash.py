@@ -2,27 +2,43 @@
 
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
 from safelight.catalog.message_rows import DeliveryState
+from safelight.core.instance import MemorySource
+from safelight.core.names import AETitle
 from safelight.core.progress import silent
+from safelight.gateway.dicom.client import Outgoing, connect
+from safelight.gateway.dicom.contexts import contexts_for
+from safelight.journal.kinds import FactKind
 from safelight.reconciliation.state import DecidedAlready
 from safelight.site.acts import act
 from safelight.site.home import Home
 from safelight.site.opened import Site
 from safelight.site.reconciliation_sides import state_of
+from safelight.site.reconciliation_target import TargetDesk
 from safelight.site.reconciliation_view import UnknownDifference, differences_document
 from safelight.site.recovery_holdings import VaultHoldings
 from support.crash_disk import PowerCut
 from support.crash_site import Machine, copy_machine
 from support.dicom_peers import Archive, dcmqrscp
 from support.hl7_house import Receiver, make_home, opened, send_to
-from support.reconciled_house import WHO, acquire, image, local_now, order_message
+from support.reconciled_house import (
+    CT_IMAGE,
+    EXPLICIT,
+    WHO,
+    acquire,
+    encoded,
+    image,
+    local_now,
+    order_message,
+)
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
@@ -86,29 +102,138 @@ def _check(site: Site, home: Home, study: str) -> None:
     assert [one.versions for one in held] == [2, 2]
     assert len(site.catalog.versions(study)) == 4
     assert {one["waits_for"] for one in differences_document(home)["differences"]} == {"delivery"}
-    assert site.records.journal.verify() == []
 
 
-@pytest.mark.timeout(600)
-def test_a_power_cut_anywhere_leaves_nothing_done_twice_or_not_at_all(tmp_path: Path, pacs: Archive) -> None:
-    prepared = tmp_path / "prepared"
-    study = _prepare(prepared, pacs)
+def _every_cut(
+    prepared: Path, tmp_path: Path, work: Callable[[Site], None], check: Callable[[Site, Home], None]
+) -> int:
+    """Cut the power at every durable write of some work in turn, do it again, and check; return how many there are."""
+    storage, before = tmp_path / "pacs" / "storage", tmp_path / "pacs before"
+    shutil.copytree(storage, before)
     for number in itertools.count(1):
-        storage = tmp_path / "pacs" / "storage"
         shutil.rmtree(storage)
-        storage.mkdir()
+        shutil.copytree(before, storage)
         root = copy_machine(prepared, tmp_path / f"cut{number}")
         with Machine(root) as machine:
             machine.disk.cut_at(number)
             with suppress(PowerCut), machine.site() as site:
-                _reconcile(site)
+                work(site)
             calls = len(machine.disk.calls)
             machine.lose_power(number)
         with Machine(root) as machine, machine.site() as site:
-            _reconcile(site)
-            _check(site, Home.at(root / "home"), study)
+            work(site)
+            check(site, Home.at(root / "home"))
+            assert site.records.journal.verify() == []
         shutil.rmtree(root)
         if calls < number:
-            break
+            return number
+    raise AssertionError
+
+
+@pytest.mark.timeout(600)
+def test_a_power_cut_anywhere_leaves_nothing_done_twice_or_not_at_all(tmp_path: Path, pacs: Archive) -> None:
+    study = _prepare(tmp_path / "prepared", pacs)
+    number = _every_cut(tmp_path / "prepared", tmp_path, _reconcile, lambda site, home: _check(site, home, study))
     assert number > 20
     print(f"{number} durable writes")
+
+
+# An object-level correction: copies under new UIDs, the note, what is sent, and the record of each.
+
+STUDY = "1.2.20"
+NAMES = {f"{STUDY}.1.1", f"{STUDY}.1.2"}
+
+
+def _at_the_pacs(folder: Path, pacs: Archive, patient: str) -> str:
+    """Make a home whose outage is over, and whose PACS has the study as another person's, with other pixels of one."""
+    folder.mkdir()
+    home = make_home(folder)
+    told = f'\n[reconciliation]\ntarget = "{pacs.peer}"\n'
+    home.settings_file.write_text(home.settings_file.read_text() + told)
+    with opened(home) as site:
+        now = local_now(site)
+        act(site, "downtime.say", {"event": "declared", "scopes": ["pacs"], **WHO}, silent)
+        ours = [image(STUDY, number, now, PatientID="4711", AccessionNumber="RA1") for number in (1, 2)]
+        acquire(site, *ours)
+        theirs = [image(STUDY, number, now, PatientID=patient, AccessionNumber="RA1") for number in (1, 2)]
+        theirs[0].add_new(0x7FE00010, "OW", bytes(128))
+        _store(pacs, theirs)
+        act(site, "downtime.say", {"event": "ended", "scopes": ["pacs"], **WHO}, silent)
+        act(site, "reconciliation.compare", {"deep": True}, silent)
+        told = {"differences": [STUDY], "verdict": "no-order", **WHO}
+        act(site, "reconciliation.decide", told, silent)
+        wanted = "identity-differs" if patient != "4711" else "same-uid-other-bytes"
+        differences = differences_document(home)["differences"]
+        return str(next(one["id"] for one in differences if one["kind"] == wanted))
+
+
+def _store(pacs: Archive, data_sets: Sequence[Dataset]) -> None:
+    made = [Outgoing(CT_IMAGE, str(one.SOPInstanceUID), EXPLICIT, MemorySource(encoded(one))) for one in data_sets]
+    for proposals in contexts_for((one.sop_class, one.transfer_syntax) for one in made):
+        with connect(pacs.peer, AETitle("CT1"), proposals) as association:
+            assert all(one.is_stored for one in association.store_all(made))
+
+
+def _decided(site: Site, difference: str, verdict: str) -> None:
+    """Do as a person does, who after a crash decides unless it was, and has it done."""
+    with suppress(DecidedAlready, UnknownDifference):
+        told = {"differences": [difference], "verdict": verdict, **WHO}
+        act(site, "reconciliation.decide", told, silent)
+    told = dict(act(site, "reconciliation.send", {}, silent))
+    assert not told["failed"], told
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("verdict", "patient", "replaced"), [("replaced", "999", NAMES), ("ours", "4711", {f"{STUDY}.1.1"})]
+)
+def test_a_power_cut_anywhere_in_a_replacement_leaves_one_copy_of_each_and_one_note(
+    tmp_path: Path, pacs: Archive, verdict: str, patient: str, replaced: set[str]
+) -> None:
+    difference = _at_the_pacs(tmp_path / "prepared", pacs, patient)
+
+    def check(site: Site, home: Home) -> None:
+        assert len(state_of(site.records.journal).decisions) == 2
+        rows = [
+            row
+            for entry in site.records.journal.entries(kinds=[FactKind.RECONCILIATION_REPLACED])
+            for row in entry.facts["instances"]
+        ]
+        assert sorted(row[0] for row in rows) == sorted(replaced)
+        copies = {row[2]: row[3] for row in rows}
+        held = {one.sop_instance: one for one in VaultHoldings(site).instances(STUDY, None)}
+        notes = [one for one in held.values() if one.is_rejection_note]
+        assert len(notes) == 1
+        # Whatever was written before the cut was written once: the same UIDs, the same bytes.
+        assert held.keys() == NAMES | copies.keys() | {notes[0].sop_instance}
+        assert {name: held[name].digest.hex() for name in copies} == copies
+        assert all(one.versions == 1 for one in held.values())
+        assert {one.sop_instance for one in site.catalog.rejections(STUDY)} == replaced
+        with TargetDesk(site, pacs.peer) as desk:
+            came: list[str] = []
+            wanted = [*copies, notes[0].sop_instance]
+            desk.versions(STUDY, wanted, lambda one: came.append(one.sop_instance))
+        assert sorted(came) == sorted(wanted)
+        # This PACS shows what the note rejects.
+        assert {one["waits_for"] for one in differences_document(home)["differences"]} == {"mending"}
+
+    number = _every_cut(tmp_path / "prepared", tmp_path, lambda site: _decided(site, difference, verdict), check)
+    assert number > 8
+    print(f"{number} durable writes")
+
+
+@pytest.mark.timeout(600)
+def test_a_power_cut_anywhere_while_the_targets_content_is_taken_in_leaves_both_and_theirs_in_force(
+    tmp_path: Path, pacs: Archive
+) -> None:
+    difference = _at_the_pacs(tmp_path / "prepared", pacs, "4711")
+
+    def check(site: Site, home: Home) -> None:
+        held = {one.sop_instance: one for one in VaultHoldings(site).instances(STUDY, None)}
+        assert {name: one.versions for name, one in held.items()} == {f"{STUDY}.1.1": 2, f"{STUDY}.1.2": 1}
+        source = held[f"{STUDY}.1.1"].open()
+        assert bytes(source.read(0, source.size)).endswith(bytes(128))
+        assert differences_document(home)["differences"] == []
+
+    number = _every_cut(tmp_path / "prepared", tmp_path, lambda site: _decided(site, difference, "theirs"), check)
+    assert number > 5

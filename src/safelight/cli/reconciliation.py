@@ -123,7 +123,8 @@ def match(exam: str, home_directory: Path, as_json: bool, **told: Any) -> None:
     type=click.Choice([one.value for one in Verdict if one is not Verdict.MATCHED]),
     required=True,
     help="no-order: none will come; not-done: what was ordered was not done; left: stays as it is; "
-    "replaced: corrected instances and a rejection note go to the target; replaced-for-safety: nobody may see the old.",
+    "replaced: corrected instances and a rejection note go to the target; replaced-for-safety: nobody may see the old; "
+    "ours: of several contents the one here counts and goes out; theirs: the target's is taken in.",
 )
 @outage_option
 @dry_run_option

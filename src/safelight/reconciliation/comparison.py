@@ -1,15 +1,17 @@
 """The three-sided comparison: everything in which vault, orders and restored PACS differ and nobody has settled."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 from safelight.reconciliation.case import Case
 from safelight.reconciliation.decision import (
     Destinations,
     Replace,
+    differing_as_sent,
     is_reported,
     lacking_at_target,
     patient_commands,
+    received_apart,
+    unreturned,
     ways_at_target,
 )
 from safelight.reconciliation.difference import Difference, Kind, Wait
@@ -18,9 +20,6 @@ from safelight.reconciliation.identity import Way
 from safelight.reconciliation.matching import Proposal, propose
 from safelight.reconciliation.sides import HeldStudy, Order, Sides
 from safelight.reconciliation.state import Decision, ReconciliationState
-
-GOOD_LEVELS: Final = ("attributes", "bytes", "listed")
-"""Same attributes and pixels at least; or the target gives nothing back and only names what it has."""
 
 
 def compare(
@@ -73,7 +72,7 @@ def _of_case(
         yield from _identity_at_target(case, exam, identity, sides, state)
         yield from _reports(case, exam, decision, identity, sides, destinations)
     for study in case.studies:
-        yield from _study(study, exam, decision, sides)
+        yield from _study(study, exam, decision, sides, state)
 
 
 def _without_order(case: Case, exam: str, proposals: tuple[Proposal, ...]) -> Difference:
@@ -173,14 +172,15 @@ def _reports(
             yield Difference(Kind.REPORT_NOT_DELIVERED, f"{exam}/{read.number}", told, wait, exam=exam)
 
 
-def _study(study: HeldStudy, exam: str, decision: Decision | None, sides: Sides) -> Iterator[Difference]:
+def _study(
+    study: HeldStudy, exam: str, decision: Decision | None, sides: Sides, state: ReconciliationState
+) -> Iterator[Difference]:
     if study.disputed:
         told = f"{len(study.disputed):,} instances were received with several contents"
-        yield Difference(Kind.OTHER_BYTES, f"here {study.study}", told, Wait.DECISION, study.study, exam)
-    sent = decision.done.get(f"send {study.study}") if decision is not None else None
-    if sent is not None and sent.told["level"] not in GOOD_LEVELS:
-        told = f"what the target gave back after it was sent is not equal (level {sent.told['level']})"
-        yield Difference(Kind.OTHER_BYTES, f"sent {study.study}", told, Wait.DECISION, study.study, exam)
+        wait = Wait.SENDING if _is_chosen(study, state, received_apart(study.study)) else Wait.DECISION
+        yield _other_bytes(received_apart(study.study), told, wait, study, exam, study.disputed)
+    for by in filter(None, (decision, state.replacement(study.study))):
+        yield from _sent(study, exam, by, sides, state)
     if sides.target is None:
         return
     lacking = lacking_at_target(study, sides)
@@ -189,9 +189,44 @@ def _study(study: HeldStudy, exam: str, decision: Decision | None, sides: Sides)
         told = f"the target lacks {len(lacking):,} of {len(study.instances):,} instances"
         yield Difference(Kind.MISSING_AT_TARGET, study.study, told, wait, study.study, exam)
     theirs = sides.target.studies.get(study.study)
-    if theirs is not None and theirs.differing & study.instances:
-        told = f"{len(theirs.differing & study.instances):,} instances have other content at the target"
-        yield Difference(Kind.OTHER_BYTES, f"target {study.study}", told, Wait.DECISION, study.study, exam)
+    differing = theirs.differing & study.instances if theirs is not None else frozenset()
+    if differing:
+        told = f"{len(differing):,} instances have other content at the target"
+        wait = Wait.SENDING if _is_chosen(study, state, study.study) else Wait.DECISION
+        yield _other_bytes(f"target {study.study}", told, wait, study, exam, differing)
+
+
+def _sent(
+    study: HeldStudy, exam: str, decision: Decision, sides: Sides, state: ReconciliationState
+) -> Iterator[Difference]:
+    """Give what did not come back as it was sent by a decision."""
+    sent = decision.done.get(f"send {study.study}")
+    if sent is None:
+        return
+    lacking = unreturned(study, decision)
+    if sides.target is not None:
+        lacking -= lacking_at_target(study, sides)
+    if lacking:
+        told = f"{len(lacking):,} instances were sent, and the target does not give them back whatever it lists"
+        yield Difference(Kind.MISSING_AT_TARGET, f"returned {study.study}", told, Wait.SENDING, study.study, exam)
+    taken = state.taken(study.study)
+    differing = differing_as_sent(study, decision)
+    if differing and (taken is None or taken.at < sent.at):
+        told = f"what the target gave back after it was sent is not equal (level {sent.told['level']})"
+        wait = Wait.SENDING if _is_chosen(study, state, study.study) else Wait.DECISION
+        yield _other_bytes(f"sent {study.study}", told, wait, study, exam, differing)
+
+
+def _is_chosen(study: HeldStudy, state: ReconciliationState, subject: str) -> bool:
+    """Say whether somebody decided which of several contents counts, and nothing was done by it yet."""
+    chosen = state.decision(subject, Verdict.OURS) or state.decision(study.study, Verdict.THEIRS)
+    return chosen is not None and not chosen.done
+
+
+def _other_bytes(
+    subject: str, told: str, wait: Wait, study: HeldStudy, exam: str, instances: frozenset[str]
+) -> Difference:
+    return Difference(Kind.OTHER_BYTES, subject, told, wait, study.study, exam, instances=instances)
 
 
 def _unknown(sides: Sides) -> Iterator[Difference]:

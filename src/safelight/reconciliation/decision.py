@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from safelight.core.names import Personal
 from safelight.reconciliation.case import Case
-from safelight.reconciliation.facts import Identity
+from safelight.reconciliation.facts import Identity, Verdict
 from safelight.reconciliation.identity import Way, needs_correction, way_to_correct
 from safelight.reconciliation.sides import HeldStudy, Patient, Read, Sides, TargetLook
-from safelight.reconciliation.state import Decision, ReconciliationState
+from safelight.reconciliation.state import Decision, ReconciliationState, take_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,32 @@ class Replace:
     def name(self) -> str:
         """Under which name it is recorded as done."""
         return f"replace {self.study}"
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Say of instances that came with several contents that the one in force stays so."""
+
+    decision: int
+    study: str
+
+    @property
+    def name(self) -> str:
+        """Under which name it is recorded as done."""
+        return f"keep {self.study}"
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Take the target's versions of instances in, and let them be in force."""
+
+    decision: int
+    study: str
+
+    @property
+    def name(self) -> str:
+        """Under which name it is recorded as done."""
+        return take_name(self.study)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +122,7 @@ class Report:
         return f"report {self.read.number} to {self.destination}"
 
 
-Command = Correct | Replace | Send | Merge | Update | Report
+Command = Correct | Replace | Keep | Take | Send | Merge | Update | Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +150,31 @@ def decide(
     found: list[Command] = []
     for case in cases:
         decision = state.settled_as(case.name)
-        if decision is None:
-            continue
-        commands = _of_case(state, case, decision, sides, destinations)
+        commands = _of_contents(state, case, sides)
+        if decision is not None:
+            commands += _of_case(state, case, decision, sides, destinations)
         found += [one for one in commands if (one.decision, one.name) not in not_again]
         if len(found) >= free_slots:
             break
     return found[:free_slots]
+
+
+def _of_contents(state: ReconciliationState, case: Case, sides: Sides) -> list[Command]:
+    """Return by what one content of several comes to count; whose the images are need not be known for it."""
+    found: list[Command] = []
+    for study in case.studies:
+        kept = state.decision(received_apart(study.study), Verdict.OURS)
+        if kept is not None:
+            found.append(Keep(kept.fact.number, study.study))
+        taken = state.decision(study.study, Verdict.THEIRS)
+        if taken is not None and sides.target is not None:
+            found.append(Take(taken.fact.number, study.study))
+    return [one for one in found if one.name not in state.decisions[one.decision].done]
+
+
+def received_apart(study: str) -> str:
+    """Return the name by which is decided upon what came here with several contents."""
+    return f"here {study}"
 
 
 def _of_case(
@@ -208,7 +252,7 @@ def _studies(
         return
     correction = Correct(decision.fact.number, study.study)
     is_corrected = correction.name in decision.done
-    lacking = lacking_at_target(study, sides)
+    lacking = _to_send(study, sides, decision)
     if not lacking:
         if is_corrected and f"send {study.study}" not in decision.done:
             # It is there, and nobody recorded that it came back equal: once more is harmless.
@@ -233,7 +277,7 @@ def _replaced(replacement: Decision, study: HeldStudy, sides: Sides) -> Iterator
     if done is None:
         return
     # A look from before the note was written cannot say that it is there.
-    lacking = lacking_at_target(study, sides) if sides.target.at > done.at else study.instances
+    lacking = _to_send(study, sides, replacement) if sides.target.at > done.at else study.instances
     if lacking:
         yield from _send(replacement, study.study, lacking, sides.target)
 
@@ -244,6 +288,27 @@ def _send(decision: Decision, study: str, instances: frozenset[str], look: Targe
     done = decision.done.get(send.name)
     if done is None or look.at > done.at:
         yield send
+
+
+def _to_send(study: HeldStudy, sides: Sides, decision: Decision) -> frozenset[str]:
+    """Return what the target lacks or did not give back; what differed goes with it, since the last sending counts."""
+    lacking = lacking_at_target(study, sides) | unreturned(study, decision)
+    return lacking | differing_as_sent(study, decision) if lacking else lacking
+
+
+def unreturned(study: HeldStudy, decision: Decision) -> frozenset[str]:
+    """Return the instances that were sent by a decision and did not come back when they were fetched."""
+    return _of_sending(study, decision, "lacking")
+
+
+def differing_as_sent(study: HeldStudy, decision: Decision) -> frozenset[str]:
+    """Return the instances that were sent by a decision and came back with other content."""
+    return _of_sending(study, decision, "differing")
+
+
+def _of_sending(study: HeldStudy, decision: Decision, told: str) -> frozenset[str]:
+    sent = decision.done.get(f"send {study.study}")
+    return study.instances & frozenset(sent.told.get(told, ())) if sent is not None else frozenset()
 
 
 def lacking_at_target(study: HeldStudy, sides: Sides) -> frozenset[str]:

@@ -66,6 +66,8 @@ class Difference:
     exam: str = ""
     order: str = ""
     proposals: tuple[Proposal, ...] = ()
+    instances: frozenset[str] = frozenset()
+    """Those that have several contents."""
 
     @property
     def identity(self) -> str:

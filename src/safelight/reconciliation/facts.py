@@ -26,9 +26,13 @@ class Verdict(StrEnum):
     """The target's instances, made under a wrong worklist entry, are replaced by corrected ones under new UIDs."""
     REPLACED_FOR_SAFETY = "replaced-for-safety"
     """The same, and nobody must see the old ones: they endanger a patient."""
+    OURS = "ours"
+    """Of instances with several contents the one that counts here counts everywhere."""
+    THEIRS = "theirs"
+    """Of instances with several contents the target's counts, here too."""
 
 
-REPLACING: Final = (Verdict.REPLACED, Verdict.REPLACED_FOR_SAFETY)
+REPLACING: Final = (Verdict.REPLACED, Verdict.REPLACED_FOR_SAFETY, Verdict.OURS)
 RULE: Final = "rule"
 """Stands in place of a person's name where a rule decided."""
 
@@ -92,6 +96,8 @@ class Decided:
     """Key of the order that a case fulfils."""
     identity: Identity | None = None
     """What follows from the decision, as it was known when it was taken: repeating it gives the same bytes."""
+    instances: tuple[str, ...] = ()
+    """Those with several contents, where it is said which of them counts."""
 
     def to_body(self) -> dict[str, Any]:
         """Return what the fact says."""
@@ -104,6 +110,7 @@ class Decided:
             "by": self.by,
             "order": self.order,
             "identity": self.identity.to_body() if self.identity else None,
+            "instances": list(self.instances),
         }
 
     @classmethod
@@ -122,6 +129,7 @@ class Decided:
             body["by"],
             body["order"],
             Identity.from_body(body["identity"]) if body["identity"] else None,
+            tuple(body.get("instances", ())),
         )
 
 

@@ -69,6 +69,11 @@ class OrderTaken(StateError):
     )
 
 
+def take_name(study: str) -> str:
+    """Return under which name it is recorded that the target's versions were taken in."""
+    return f"take {study}"
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A decision and what came of it."""
@@ -116,6 +121,11 @@ class ReconciliationState:
         """Return the decision in force by which a study's instances at the target are replaced."""
         return self.decision(study, *REPLACING)
 
+    def taken(self, study: str) -> Done | None:
+        """Return that the target's versions of a study's instances were taken in, and are in force."""
+        decision = self.decision(study, Verdict.THEIRS)
+        return decision.done.get(take_name(study)) if decision is not None else None
+
     def matched_to(self, order: int) -> list[Decision]:
         """Return the decisions in force by which cases fulfil this order."""
         return [self.decisions[number] for number in self.by_order.get(order, ())]
@@ -133,6 +143,8 @@ EXCLUSIVE: Final[Mapping[Verdict, tuple[Verdict, ...]]] = {
     Verdict.LEFT: (Verdict.LEFT,),
     Verdict.REPLACED: REPLACING,
     Verdict.REPLACED_FOR_SAFETY: REPLACING,
+    Verdict.OURS: (*REPLACING, Verdict.THEIRS),
+    Verdict.THEIRS: (Verdict.OURS, Verdict.THEIRS),
 }
 """Of these at most one is in force about a subject."""
 

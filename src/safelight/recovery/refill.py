@@ -6,7 +6,7 @@ harmless, and a comparison changes nothing at the target.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -28,17 +28,15 @@ from safelight.recovery.facts import (
     StudyWithheld,
     TargetLost,
 )
+from safelight.recovery.fetching import CLAIM_WAY, Seen, fetch_back
 from safelight.recovery.pace import Pace
 from safelight.recovery.ports import (
     Compare,
-    Comparison,
     HeldInstance,
     Holdings,
     Keeper,
     Target,
     TargetUnreachable,
-    Version,
-    WayShut,
 )
 from safelight.recovery.recipes import may_hide_orthanc, recipe_for
 from safelight.recovery.selection import Selection, select
@@ -46,8 +44,6 @@ from safelight.recovery.state import SETTLED, RecoveryState, Stage
 
 NOTES_MAX: Final = 200
 """A study of thousands of instances with one trouble must not become a fact of megabytes."""
-SINGLE_FETCHES_MAX: Final = 64
-CLAIM_WAY: Final = "find"
 
 
 class HoldingDamaged(IntegrityError):
@@ -183,8 +179,8 @@ class Refill:
         refused = frozenset(command.refused)
         wanted = {one.sop_instance: one for one in selection.going if one.sop_instance not in refused}
         begun = self.clock.elapsed()
-        seen = _Seen(wanted, self.compare)
-        way = self._fetch(command.study, seen, command.ways)
+        seen = Seen(wanted, self.compare)
+        way = fetch_back(self.target, command.study, seen, command.ways)
         missing = seen.missing()
         repaired = self._repair(missing) if way != CLAIM_WAY else ()
         notes = seen.notes
@@ -207,61 +203,6 @@ class Refill:
             notes_by_code=by_code(notes),
         )
 
-    def _fetch(self, study: str, seen: "_Seen", ways: Sequence[str]) -> str:
-        """Fetch the study back, the best way first; return the way that gave something, or that only claims."""
-        broken: PeerError | None = None
-        silent = ""
-        for way in ways:
-            if way == CLAIM_WAY:
-                continue
-            error = self._fetch_by(study, seen, way)
-            if seen.levels:
-                return way
-            if error is None:
-                silent = silent or way
-            broken = error or broken
-        if silent:
-            # It answered and gave nothing of the study: that is lost, not unknown.
-            return silent
-        if broken is not None and not isinstance(broken, WayShut):
-            raise broken
-        for instance in self.target.claims(study, list(seen.wanted.values())):
-            seen.claimed(instance)
-        return CLAIM_WAY
-
-    def _fetch_by(self, study: str, seen: "_Seen", way: str) -> PeerError | None:
-        """Fetch all at once, then by name what did not come.
-
-        Some archives fail the whole retrieve for one lost file, and some answer success before everything was sent:
-        only an instance that does not come when it is asked for alone is missing. Of very many some are asked for,
-        spread over all of them, and the others too as soon as one of these comes. Returns what broke the retrieve, if
-        that may be why instances did not come.
-        """
-        broken = self._try_fetch(study, list(seen.wanted.values()), seen, way)
-        if isinstance(broken, WayShut):
-            return broken
-        absent = [seen.wanted[instance] for instance in seen.missing()]
-        if len(seen.wanted) == 1 and broken is None:
-            return None
-        step = max(1, -(-len(absent) // SINGLE_FETCHES_MAX))
-        sample = absent[::step]
-        for one in sample:
-            broken = self._try_fetch(study, [one], seen, way) or broken
-        if step > 1 and any(one.sop_instance in seen.levels for one in sample):
-            for number, one in enumerate(absent):
-                if number % step:
-                    broken = self._try_fetch(study, [one], seen, way) or broken
-        return broken
-
-    def _try_fetch(self, study: str, wanted: Sequence[HeldInstance], seen: "_Seen", way: str) -> PeerError | None:
-        try:
-            self.target.fetch_back(study, wanted, way, seen.receive)
-        except TargetUnreachable:
-            raise
-        except PeerError as error:
-            return error
-        return None
-
     def _repair(self, missing: Sequence[str]) -> Sequence[str]:
         """Delete at the target, if a person allowed it, those missing instances whose file it lost."""
         if not missing or not self.settings.repair_target or self.keeper is None:
@@ -276,47 +217,6 @@ def by_code(notes: Iterable[InstanceNote]) -> dict[str, int]:
 
 def _brings_news(piece: Planned, state: RecoveryState) -> bool:
     return piece.last or any(planned.study not in state.studies for planned in piece.studies)
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What came back of a study so far, each instance compared as it came."""
-
-    wanted: dict[str, HeldInstance]
-    compare: Compare
-    levels: dict[str, Level] = field(default_factory=dict)
-    tags: set[str] = field(default_factory=set)
-    coerced: set[str] = field(default_factory=set)
-    notes: list[InstanceNote] = field(default_factory=list)
-    size_bytes: int = 0
-
-    def receive(self, theirs: Version) -> None:
-        ours = self.wanted.get(theirs.sop_instance)
-        if ours is None:
-            # A target may hold more than we sent; that is for reconciliation. It does not confirm anything.
-            return
-        verdict: Comparison = self.compare(
-            Version(ours.sop_class, ours.sop_instance, ours.transfer_syntax, ours.open()), theirs
-        )
-        level = Level(verdict.level)
-        if theirs.sop_instance in self.levels:
-            # Given twice: the target must give the right one each time.
-            level = min(level, self.levels[theirs.sop_instance])
-        else:
-            self.size_bytes += theirs.data_set.size
-        self.levels[theirs.sop_instance] = level
-        self.tags.update(verdict.differing)
-        self.coerced.update(verdict.coerced)
-        if level < Level.ATTRIBUTES:
-            detail = "undecodable" if verdict.undecodable else ",".join(sorted(verdict.differing)[:20])
-            self.notes.append(InstanceNote(theirs.sop_instance, f"equal-at-{level.name.lower()}", detail))
-
-    def claimed(self, instance: str) -> None:
-        if instance in self.wanted:
-            self.levels[instance] = Level.UIDS
-
-    def missing(self) -> list[str]:
-        return [instance for instance in self.wanted if instance not in self.levels]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from safelight.site.exams import exams_of
 from safelight.site.home import Home
 from safelight.site.moments import moment_told
 from safelight.site.outages import downtime_state, is_refilling, scope_document
-from safelight.site.reconciliation import look_for_open_differences
+from safelight.site.reconciliation import look_for_open_differences, settle
 from safelight.site.reconciliation_sides import state_of
 from safelight.site.saying import deciding, signed
 from safelight.site.status import looked_at
@@ -36,6 +36,7 @@ def say(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         NotSigned, BadMoment, TimesDisagree: what is said is not complete.
         ExamsOpen, DifferencesOpen: it is closed, and something of its exams, orders or studies is open.
+        StillFolding: it is closed, and messages are not read yet that may tell of such.
         StateError: it does not fit the phase of a scope.
     """
     event = Event(told["event"])
@@ -44,12 +45,16 @@ def say(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
     leave_open = bool(told.get("leave_open"))
     scopes = [Scope(one) for one in dict.fromkeys(told["scopes"])]
     dry_run = bool(told.get("dry_run"))
+    is_judged = event is Event.CLOSED and not leave_open
+    if is_judged:
+        # Before the lock: everybody who registers an exam meanwhile waits for that.
+        settle(site)
     with deciding:
         now = site.clock.now()
         state = downtime_state(site.records.journal)
         before = {scope: state.scope(scope, now).phase for scope in scopes}
         facts = []
-        if event is Event.CLOSED and not leave_open:
+        if is_judged:
             _look_for_open_things(site, [state.scope(scope, now) for scope in scopes])
         for scope in scopes:
             facts.append(judge(state, event, scope, now, since, reason=reason, by=by))

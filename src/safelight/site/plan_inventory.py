@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from safelight.core.errors import UsageError
-from safelight.gateway.schedule.extract_mapping import ExtractMapping
-from safelight.gateway.schedule.extract_table import ExtractUnreadable, Line, read_lines
+from safelight.core.table_file import Line, TableForm, TableUnreadable, read_lines
 from safelight.plan.model import Plan
 from safelight.plan.source import quoted
 from safelight.plan.words import SystemKind
@@ -100,6 +99,6 @@ def _lines(file: Path) -> Iterator[Line]:
     if file.stat().st_size > BYTES_MAX:
         raise BadInventory(file=str(file), bytes_max=BYTES_MAX)
     try:
-        yield from read_lines(file.read_bytes(), ExtractMapping.read("", "inventory"))
-    except ExtractUnreadable as error:
+        yield from read_lines(file.read_bytes(), TableForm())
+    except TableUnreadable as error:
         raise BadInventory(file=str(file), **error.facts) from error

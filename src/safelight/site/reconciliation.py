@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from safelight.core.errors import IntegrityError, PeerError, StateError, UsageError
@@ -11,17 +13,19 @@ from safelight.core.progress import Progress, Report, silent
 from safelight.reconciliation.case import Case
 from safelight.reconciliation.comparison import proposals_for
 from safelight.reconciliation.decision import decide as next_commands
+from safelight.reconciliation.decision import received_apart, ways_at_target
 from safelight.reconciliation.difference import Difference, Kind
-from safelight.reconciliation.facts import REPLACING, RULE, Decided, Undone, Verdict
-from safelight.reconciliation.identity import identity_by_order, identity_without_order
+from safelight.reconciliation.facts import REPLACING, RULE, Decided, Identity, Undone, Verdict
+from safelight.reconciliation.identity import Way, identity_by_order, identity_without_order
 from safelight.reconciliation.matching import Proposal
-from safelight.reconciliation.sides import Order
+from safelight.reconciliation.sides import Order, TargetStudy
 from safelight.reconciliation.state import Decision, ReplacedAlready, fold, judge, judge_undo
 from safelight.site.hl7_folding import Folding, read_mappings
 from safelight.site.hl7_queue import MessageNotInQueue, skip
 from safelight.site.reconciliation_correcting import is_replacement_written, originals_in_force
 from safelight.site.reconciliation_sides import state_of
 from safelight.site.reconciliation_target import TargetDesk, record_look, target_named
+from safelight.site.reconciliation_versions import versions_before
 from safelight.site.reconciliation_view import (
     Picture,
     UnknownDifference,
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
     from safelight.site.opened import Site
 
 AT_ONCE: Final = 64
-FOLDED_SECONDS_MAX: Final = 10.0
+FOLDED_WITHIN: Final = timedelta(seconds=10)
 _sending = threading.Lock()
 
 
@@ -56,7 +60,7 @@ class DoesNotFit(UsageError):
     code: ClassVar[str] = "reconciliation.does-not-fit"
     hint: ClassVar[str] = (
         "study-without-order: match, or no-order; order-without-study: not-done; identity-differs of a study at the "
-        "target: replaced; anything: left."
+        "target: replaced; same-uid-other-bytes: ours, or theirs; anything: left."
     )
 
 
@@ -67,11 +71,25 @@ class IdentityUnknown(StateError):
     hint: ClassVar[str] = "Say it first: safelight downtime exam identify NUMBER --patient-id ID --reason R --by B"
 
 
+class NotSettled(StateError):
+    """Instances are replaced only once it is decided whose study they are."""
+
+    code: ClassVar[str] = "reconciliation.not-settled"
+    hint: ClassVar[str] = "Match the exam to its order first, or decide no-order: safelight reconciliation show STUDY"
+
+
 class DifferencesOpen(StateError):
     """Exams, orders, studies or reports of the outage are not reconciled."""
 
     code: ClassVar[str] = "reconciliation.differences-open"
     hint: ClassVar[str] = "See: safelight reconciliation list. To close all the same: --leave-open, with the reason."
+
+
+class StillFolding(StateError):
+    """Messages came that are kept and not read into orders and patients yet: what is open cannot be told rightly."""
+
+    code: ClassVar[str] = "reconciliation.still-folding"
+    hint: ClassVar[str] = "Nothing was done. Ask again in a minute; nothing that came is lost meanwhile."
 
 
 class SendsAlready(StateError):
@@ -88,7 +106,7 @@ def look(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any
         NoTarget, TargetAway: there is nobody to ask.
         NoOutageToReconcile: no outage is open.
     """
-    _settle(site)
+    settle(site)
     outages = _outages(told)
     peer = target_named(site, str(told.get("target") or ""))
     with TargetDesk(site, peer) as desk:
@@ -104,7 +122,7 @@ def decide(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
         UnknownDifference, UnknownOrder, DoesNotFit, IdentityUnknown: it cannot be decided so.
         DecidedAlready, OrderTaken: another decision stands against it.
     """
-    _settle(site)
+    settle(site)
     reason, by = signed(told)
     verdict, dry_run = Verdict(told["verdict"]), bool(told.get("dry_run"))
     with deciding:
@@ -112,7 +130,8 @@ def decide(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
         state, facts = picture.state, []
         for difference in _meant(picture, told):
             subject, order, identity = _asked(picture, difference, verdict, str(told.get("order") or ""))
-            fact = Decided(state.next_number, verdict, subject, site.clock.now(), reason, by, order, identity)
+            several = tuple(sorted(difference.instances)) if verdict in (Verdict.OURS, Verdict.THEIRS) else ()
+            fact = Decided(state.next_number, verdict, subject, site.clock.now(), reason, by, order, identity, several)
             facts.append(judge(state, fact, also=bool(told.get("also"))))
             state = fold(state, fact)
         if not dry_run:
@@ -144,6 +163,8 @@ def undo(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
             if what.startswith("correct ")
             for one in originals_in_force(site, what.removeprefix("correct "))
         ]
+        if decision.fact.verdict is Verdict.THEIRS:
+            restored += [one for done in decision.done.values() for one in versions_before(done.told)]
         if not dry_run:
             site.records.record_all([(fact.kind, fact.to_body()), *restored])
             _skip_waiting(site, decision, reason=reason, by=by)
@@ -172,7 +193,7 @@ def send(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any
         NoTarget: nobody said which PACS is compared with.
         SendsAlready: another command does it.
     """
-    _settle(site)
+    settle(site)
     outages = _outages(told)
     peer = target_named(site, str(told.get("target") or ""))
     if not _sending.acquire(blocking=False):
@@ -206,13 +227,12 @@ def send(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any
 
 
 def look_for_open_differences(site: "Site", outages: Sequence[int]) -> None:
-    """See that nothing of these outages is open before they are closed.
+    """See that nothing of these outages is open before they are closed; whoever asks has let the site `settle`.
 
     Raises:
         DifferencesOpen: something is.
     """
     if outages:
-        _settle(site)
         open_now = picture_of(site, outages).differences
         if open_now:
             raise DifferencesOpen(differences=len(open_now), first=open_now[0].identity)
@@ -262,7 +282,17 @@ def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool,
     at = site.clock.now()
     times = picture.window.local(at)
     found, cut_short = desk.look(picture.sides.studies, times, deep=deep, report=report)
+    if not deep:
+        found = [_as_compared(one, picture) for one in found]
     record_look(site, desk.peer, at, found, cut_short)
+
+
+def _as_compared(theirs: TargetStudy, picture: Picture) -> TargetStudy:
+    """Return a study with what the last deep look found different: a list of names does not make it equal."""
+    before = picture.sides.target.studies.get(theirs.study) if picture.sides.target is not None else None
+    taken = picture.state.taken(theirs.study)
+    equal_now = {row[0] for row in taken.told["instances"]} if taken is not None else set()
+    return replace(theirs, differing=before.differing - equal_now) if before is not None else theirs
 
 
 def _close_by_rule(site: "Site", outages: Sequence[int]) -> None:
@@ -304,11 +334,32 @@ def _asked(picture: Picture, difference: Difference, verdict: Verdict, order_nam
         case Kind.ORDER_WITHOUT_STUDY, Verdict.NOT_DONE if difference.order:
             return difference.subject, None, None
         case Kind.IDENTITY_DIFFERS, Verdict.REPLACED | Verdict.REPLACED_FOR_SAFETY if difference.study:
-            of_case = next(one for one in picture.cases if difference.study in {study.study for study in one.studies})
-            settled = picture.state.settled_as(of_case.name)
-            assert settled is not None, "whose identity differs is settled"
-            return difference.study, None, settled.fact.identity
+            return difference.study, None, _identity_of(picture, difference)
+        case Kind.OTHER_BYTES, Verdict.OURS if difference.subject == received_apart(difference.study):
+            return difference.subject, None, None
+        case Kind.OTHER_BYTES, Verdict.OURS:
+            return difference.study, None, _identity_of(picture, difference)
+        case Kind.OTHER_BYTES, Verdict.THEIRS:
+            return difference.study, None, None
     raise DoesNotFit(kind=difference.kind, verdict=verdict)
+
+
+def _identity_of(picture: Picture, difference: Difference) -> Identity:
+    """Return as whose a study stands by decision, which its instances under new UIDs take on.
+
+    Raises:
+        NotSettled: nobody decided yet whose it is, or the target has it as another's.
+    """
+    case = next(one for one in picture.cases if difference.study in {study.study for study in one.studies})
+    settled = picture.state.settled_as(case.name)
+    identity = settled.fact.identity if settled is not None else None
+    if identity is None:
+        raise NotSettled(exam=case.name)
+    ways = {study.study: way for study, way in ways_at_target(case, identity, picture.sides)}
+    if difference.kind is Kind.OTHER_BYTES and ways.get(difference.study) is Way.OBJECTS:
+        # Some instances of a study under one person and the others under another would be worse than either.
+        raise NotSettled(exam=case.name, why="the target has it under another person or number: replaced")
+    return identity
 
 
 def _meant(picture: Picture, told: Mapping[str, Any]) -> list[Difference]:
@@ -359,14 +410,22 @@ def _told(number: int, what: str) -> dict[str, Any]:
     return {"decision": number, "what": what}
 
 
-def _settle(site: "Site") -> None:
-    """Return when everything that came is findable: instances, and what messages say."""
+def settle(site: "Site") -> None:
+    """Return when everything that came is findable: instances, and what messages say. It may take a while.
+
+    Raises:
+        StillFolding: so many messages came that orders and patients are not known yet as they were told.
+    """
     site.arrivals.settle()
     if not site.awaited.is_served:
         mappings = read_mappings(site.home.order_mapping)
         folding = Folding(site.messages, mappings, lambda: False, site.records.open_finding, site.log.failure)
         folding.settle()
         return
-    until = time.monotonic() + FOLDED_SECONDS_MAX
-    while site.messages.index.unfolded(1) and time.monotonic() < until:
+    # What comes from now on is not waited for: a busy hospital is never done.
+    last = site.records.journal.last_position()
+    until = site.clock.elapsed() + FOLDED_WITHIN
+    while any(row.position <= last for row in site.messages.index.unfolded(1)):
+        if site.clock.elapsed() > until:
+            raise StillFolding(seconds=FOLDED_WITHIN.total_seconds())
         time.sleep(0.05)

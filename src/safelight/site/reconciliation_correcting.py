@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 from safelight.catalog.rows import VersionRow
 from safelight.core.instance import Arrival, ByteSource, MemorySource, Receipt, Way
+from safelight.core.names import Peer
 from safelight.journal.kinds import FactKind
 from safelight.reconciliation.facts import Decided, Identity, Verdict
 from safelight.site.opened import Site
@@ -40,6 +41,9 @@ OF_ANOTHER_PERSON: Final = (
     "IssuerOfAdmissionIDSequence",
 )
 """What a wrong worklist entry brought of a person, and the decision does not tell of the right one."""
+WRONG_ENTRY: Final = "113038"
+REASONS: Final = {Verdict.REPLACED_FOR_SAFETY: "113037", Verdict.OURS: "113001"}
+"""What else a rejection note says; of other content under the same UID, that its quality cannot be vouched for."""
 PAIRS_A_FACT: Final = 1000
 Told = tuple[str, dict[str, Any]]
 
@@ -87,7 +91,7 @@ def correct_study(site: Site, study: str, decided: Decided) -> Outcome:
                 (version, own.take(corrected(source, version.transfer_syntax, correction), version.transfer_syntax))
             )
     told = {"instances": [[one.sop_instance, one.digest.hex(), digest.hex()] for one, digest in pairs]}
-    return Outcome(told, [_chosen(version.sop_instance, digest) for version, digest in pairs])
+    return Outcome(told, [chosen(version.sop_instance, digest) for version, digest in pairs])
 
 
 def replace_study(site: Site, study: str, decided: Decided) -> Outcome:
@@ -100,7 +104,7 @@ def replace_study(site: Site, study: str, decided: Decided) -> Outcome:
     found = list(originals(site, study, name))
     # Copies of a replacement that was cut off lie in the same study where its patient is the same: no originals of it.
     made = {_uid(site, decided, version.sop_instance) for version, _ in found}
-    pairs = [one for one in found if one[0].sop_instance not in made]
+    pairs = _that_go(decided, [one for one in found if one[0].sop_instance not in made])
     uids = _new_uids(site, study, [version for version, _ in pairs], decided)
     correction = correction_of(site, decided, uids)
     rows: list[list[str]] = []
@@ -129,6 +133,21 @@ def replace_study(site: Site, study: str, decided: Decided) -> Outcome:
     )
 
 
+def _that_go(decided: Decided, pairs: list[tuple[VersionRow, ByteSource]]) -> list[tuple[VersionRow, ByteSource]]:
+    """Return what a decision replaces: everything; or the instances that it names, and whatever refers to them."""
+    if not decided.instances:
+        return pairs
+    names = frozenset(decided.instances)
+    # A UID stands in a data set as plain text. One that only begins alike is replaced too, which is harmless.
+    texts = [name.encode() for name in names]
+    return [one for one in pairs if one[0].sop_instance in names or _mentions(one[1], texts)]
+
+
+def _mentions(source: ByteSource, texts: Sequence[bytes]) -> bool:
+    data = bytes(source.read(0, source.size))
+    return any(text in data for text in texts)
+
+
 def is_replacement_written(site: Site, decided: Decided) -> bool:
     """Say whether the note of a decision that replaces is in the vault, also where a crash kept it unrecorded."""
     note = _note_uid(site, decided.subject, decided)
@@ -138,7 +157,9 @@ def is_replacement_written(site: Site, decided: Decided) -> bool:
 def _new_uids(site: Site, study: str, versions: Sequence[VersionRow], decided: Decided) -> dict[str, str]:
     assert decided.identity is not None, "whoever replaces knows whose it is"
     row = site.catalog.study(study)
-    names = {one.sop_instance for one in versions} | {one.series for one in versions}
+    names = {one.sop_instance for one in versions}
+    if not decided.instances:
+        names |= {one.series for one in versions}
     uids = {old: _uid(site, decided, old) for old in names}
     if row is not None and row.patient_id != decided.identity.patient.patient_id:
         ordered = decided.identity.study
@@ -155,10 +176,11 @@ def _uid(site: Site, decided: Decided, old: str) -> str:
 
 
 def _note(site: Site, study: str, name: str, versions: Sequence[VersionRow], decided: Decided) -> RejectionNote:
-    code = "113037" if decided.verdict is Verdict.REPLACED_FOR_SAFETY else "113038"
     rejected = [RejectedInstance(study, one.series, one.sop_class, one.sop_instance) for one in versions]
     series = _uid(site, decided, f"series of the note {study}")
-    return RejectionNote(code, name, series, decided.at, tuple(rejected), decided.reason[:1024])
+    return RejectionNote(
+        REASONS.get(decided.verdict, WRONG_ENTRY), name, series, decided.at, tuple(rejected), decided.reason[:1024]
+    )
 
 
 def _study_attributes(site: Site, study: str) -> dict[str, str]:
@@ -184,7 +206,7 @@ def originals_in_force(site: Site, study: str) -> list[Told]:
     """Return the facts by which a study's originals count again, where corrected versions did."""
     current = {one.sop_instance: one.digest for one in site.catalog.instances(study)}
     return [
-        _chosen(version.sop_instance, version.digest)
+        chosen(version.sop_instance, version.digest)
         for version, _ in originals(site, study)
         if current.get(version.sop_instance) != version.digest
     ]
@@ -234,8 +256,8 @@ class OwnArrivals:
         finally:
             self._writer.close()
 
-    def take(self, data: bytes, transfer_syntax: str) -> bytes:
-        """Take an instance in, unless it is known, and return its digest."""
+    def take(self, data: bytes, transfer_syntax: str, received: Peer | None = None) -> bytes:
+        """Take an instance in, unless it is known, and return its digest; where it was ``received``, from whom."""
         digest = hashlib.sha256(data).digest()
         if self._site.catalog.known([digest]):
             return digest
@@ -248,10 +270,12 @@ class OwnArrivals:
             self._writer.filled(count)
             rest = rest[count:]
         title = self._site.settings.dicom.ae_title.text
-        receipt = Receipt(self._site.clock.now(), Way.STORE, title, title, CORRECTED)
+        calling, sender = (title, CORRECTED) if received is None else (received.title.text, received.host)
+        receipt = Receipt(self._site.clock.now(), Way.STORE, calling, title, sender)
         self._arrived.append(self._writer.finish(scan_head(MemorySource(data), transfer_syntax), receipt))
         return digest
 
 
-def _chosen(instance: str, digest: bytes) -> Told:
+def chosen(instance: str, digest: bytes) -> Told:
+    """Return the fact by which one version of an instance comes into force."""
     return FactKind.VERSION_CHOSEN.value, {"sop_instance": instance, "digest": digest.hex()}

@@ -1,8 +1,8 @@
 """The restored PACS, as a reconciliation asks it: which studies it has under which identity, and sending it more."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Final, Self
 
@@ -18,9 +18,11 @@ from safelight.gateway.dicom.retrieval import QueryFailed
 from safelight.journal.journal import Journal
 from safelight.journal.kinds import FactKind
 from safelight.reconciliation.sides import HeldStudy, Patient, TargetLook, TargetStudy
+from safelight.recovery.facts import Level
+from safelight.recovery.fetching import CLAIM_WAY, Seen, fetch_back
 from safelight.recovery.pace import Pace
-from safelight.recovery.ports import HeldInstance, Version, WayShut
-from safelight.recovery.refill import CLAIM_WAY, judge_statuses
+from safelight.recovery.ports import Comparison, HeldInstance, Version
+from safelight.recovery.refill import judge_statuses
 from safelight.site.opened import Site
 from safelight.site.peers import find_peer
 from safelight.site.reconciliation_window import is_between
@@ -28,7 +30,6 @@ from safelight.site.recovery_door import RecoveryDoor
 from safelight.site.recovery_holdings import VaultHoldings, compare_versions
 from safelight.site.refill_target import DicomTarget
 from safelight.site.retrieval import identifier
-from safelight.wire.dicom.comparison import Level
 from safelight.wire.dicom.faults import AssociationRefused
 from safelight.wire.dicom.uids import STUDY_ROOT_FIND
 
@@ -61,6 +62,13 @@ class TargetAway(PeerError):
     hint: ClassVar[str] = "See that it runs and knows our AE title: safelight gateway echo. Nothing was changed."
 
 
+class NotGivenBack(PeerError):
+    """The PACS has instances with other content, and does not give them back now."""
+
+    code: ClassVar[str] = "reconciliation.not-given-back"
+    hint: ClassVar[str] = "See that it lets our AE title retrieve, then: safelight reconciliation send."
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What became of sending instances of a study."""
@@ -69,7 +77,9 @@ class Sent:
     level: str
     """The strongest level at which all of them came back equal; ``listed`` where the target only names them."""
     lacking: frozenset[str]
-    """Instances that the target did not take, or does not show."""
+    """Instances that the target did not take, or does not give back, whatever it lists."""
+    differing: frozenset[str] = frozenset()
+    """Instances that came back with other content."""
 
 
 def target_named(site: Site, text: str) -> Peer:
@@ -155,44 +165,53 @@ class TargetDesk:
         lane = Pace(None, self._site.clock, lambda _: None).lane()
         outcome = judge_statuses(held, {one.sop_instance: one.status for one in self._target.send(study, held, lane)})
         stored = {one.sop_instance for one in held} - outcome.refused - outcome.failed
-        levels, is_compared = self._fetched(study, [one for one in held if one.sop_instance in stored])
-        level = min(levels.values(), default=Level.NONE).name.lower() if is_compared else LISTED
-        return Sent(frozenset(stored), level, instances - levels.keys())
+        seen, is_compared = self._fetched(study, [one for one in held if one.sop_instance in stored])
+        level = min(seen.levels.values(), default=Level.NONE).name.lower() if is_compared else LISTED
+        differing = _differing(seen) if is_compared else frozenset()
+        return Sent(frozenset(stored), level, instances - seen.levels.keys(), differing)
 
     def _compared(self, theirs: TargetStudy, held: HeldStudy) -> TargetStudy:
         wanted = [
             one for one in VaultHoldings(self._site).instances(held.study, None) if one.sop_instance in held.instances
         ]
-        levels, is_compared = self._fetched(held.study, wanted)
-        differing = frozenset(name for name, level in levels.items() if is_compared and level < Level.ATTRIBUTES)
-        return TargetStudy(
-            theirs.study, theirs.patient, theirs.accession, theirs.instances, theirs.instance_count, differing
-        )
+        seen, is_compared = self._fetched(held.study, wanted)
+        if not is_compared:
+            return theirs
+        # What it lists and does not give back when it is asked for alone is not there.
+        named = held.instances if theirs.instances is None else theirs.instances
+        return replace(theirs, instances=named - frozenset(seen.missing()), differing=_differing(seen))
 
-    def _fetched(self, study: str, wanted: Sequence[HeldInstance]) -> tuple[dict[str, Level], bool]:
-        """Fetch instances back and say at which level each is equal.
+    def versions(self, study: str, instances: Collection[str], take: Callable[[Version], None]) -> None:
+        """Fetch the target's versions of these instances; bytes live until ``take`` returns.
 
-        Where none can be fetched a query says which are there; then nothing was compared, and the second is false.
+        Raises:
+            NotGivenBack: it does not give back all of them.
         """
-        ours = {one.sop_instance: one for one in wanted}
-        levels: dict[str, Level] = {}
+        held = VaultHoldings(self._site).instances(study, None)
+        wanted = {one.sop_instance: one for one in held if one.sop_instance in instances}
+        taken: set[str] = set()
 
-        def receive(theirs: Version) -> None:
-            mine = ours.get(theirs.sop_instance)
-            if mine is not None:
-                version = Version(mine.sop_class, mine.sop_instance, mine.transfer_syntax, mine.open())
-                levels[theirs.sop_instance] = Level(compare_versions(version, theirs).level)
+        def compare_and_take(ours: Version, theirs: Version) -> Comparison:
+            if theirs.sop_instance not in taken:
+                take(theirs)
+            taken.add(theirs.sop_instance)
+            return compare_versions(ours, theirs)
 
-        for way in self._target.traits().ways if wanted else ():
-            if way == CLAIM_WAY:
-                continue
-            try:
-                self._target.fetch_back(study, wanted, way, receive)
-            except WayShut:
-                continue
-            if levels:
-                return levels, True
-        return dict.fromkeys(self._target.claims(study, wanted) if wanted else (), Level.UIDS), False
+        if wanted:
+            fetch_back(self._target, study, Seen(wanted, compare_and_take), self._target.traits().ways)
+        absent = set(instances) - taken
+        if absent:
+            raise NotGivenBack(study=study, instances=len(absent))
+
+    def _fetched(self, study: str, wanted: Sequence[HeldInstance]) -> tuple[Seen, bool]:
+        """Fetch instances back and compare them, each alone that did not come with the others.
+
+        Where no way of fetching is open a query says which are there; then nothing was compared, and the second is
+        false. A target that answers a retrieve and gives nothing has nothing, whatever it lists.
+        """
+        seen = Seen({one.sop_instance: one for one in wanted}, compare_versions)
+        way = fetch_back(self._target, study, seen, self._target.traits().ways) if wanted else CLAIM_WAY
+        return seen, way != CLAIM_WAY
 
     def _open(self) -> ClientAssociation:
         try:
@@ -217,6 +236,10 @@ class TargetDesk:
             )
             named |= {str(one.get("SOPInstanceUID", "")) for one in association.find(STUDY_ROOT_FIND, asked)}
         return TargetStudy(theirs.study, theirs.patient, theirs.accession, frozenset(named - {""}), len(named))
+
+
+def _differing(seen: Seen) -> frozenset[str]:
+    return frozenset(name for name, level in seen.levels.items() if level < Level.ATTRIBUTES)
 
 
 def days_between(first: str, last: str) -> list[str]:

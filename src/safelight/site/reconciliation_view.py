@@ -206,6 +206,10 @@ ADVICE: Final[Mapping[tuple[Kind, Wait], Sequence[str]]] = {
         "Have the modality send them; if there are none: safelight downtime exam cancel {exam}",
     ),
     (Kind.IDENTITY_DIFFERS, Wait.DECISION): ("safelight reconciliation decide {id} --as replaced",),
+    (Kind.OTHER_BYTES, Wait.DECISION): (
+        "safelight reconciliation decide {id} --as ours",
+        "safelight reconciliation decide {id} --as theirs",
+    ),
     (Kind.STEP_NOT_FORWARDED, Wait.FORWARDING): ("safelight gateway procedure-steps forward --to AET",),
     (Kind.UNKNOWN_TO_VAULT, Wait.DECISION): ("safelight protection pull",),
 }

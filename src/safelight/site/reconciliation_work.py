@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from safelight.catalog.message_facts import WRITTEN_HERE
 from safelight.journal.message_log_format import Arrived, LoggedMessage
-from safelight.reconciliation.decision import Command, Correct, Merge, Replace, Report, Send, Update
+from safelight.reconciliation.decision import Command, Correct, Keep, Merge, Replace, Report, Send, Take, Update
 from safelight.reconciliation.facts import Decided, Done, Undone
 from safelight.reconciliation.messages import Sender, control_id, merge_message, report_message, update_message
 from safelight.site.hl7_destinations import UnknownDestination, read_destinations
@@ -13,6 +13,7 @@ from safelight.site.hl7_intake import MessageJournaling
 from safelight.site.opened import Site
 from safelight.site.reconciliation_correcting import Outcome, correct_study, replace_study
 from safelight.site.reconciliation_target import TargetDesk
+from safelight.site.reconciliation_versions import keep_versions, take_versions
 from safelight.site.saying import deciding
 
 
@@ -28,9 +29,14 @@ def do(site: Site, desk: TargetDesk, command: Command, decided: Decided) -> Outc
             return correct_study(site, command.study, decided)
         case Replace():
             return replace_study(site, command.study, decided)
+        case Keep():
+            return keep_versions(site, command.study, decided)
+        case Take():
+            return take_versions(site, desk, command.study, decided)
         case Send():
             sent = desk.send(command.study, command.instances)
-            return Outcome({"instances": len(sent.stored), "level": sent.level, "lacking": sorted(sent.lacking)})
+            told = {"level": sent.level, "lacking": sorted(sent.lacking), "differing": sorted(sent.differing)}
+            return Outcome({"instances": len(sent.stored), **told})
         case Merge() | Update() | Report():
             return _tell(site, command, decided)
 

@@ -11,9 +11,9 @@ from safelight.catalog.listed_step import ListingWay, change_of, keyed
 from safelight.core.clock import to_text
 from safelight.core.errors import StateError, UsageError
 from safelight.core.progress import Report
+from safelight.core.table_file import FILE_BYTES_MAX, TableUnreadable, read_lines
 from safelight.gateway.schedule.extract_mapping import ExtractMapping
 from safelight.gateway.schedule.extract_reading import DATE, Extract, read_extract
-from safelight.gateway.schedule.extract_table import FILE_BYTES_MAX, ExtractUnreadable, read_lines
 from safelight.journal.kinds import FactKind
 from safelight.site.hl7_import import import_messages
 from safelight.site.moments import moment_told
@@ -53,7 +53,7 @@ def import_extract(site: "Site", told: Mapping[str, Any], report: Report) -> dic
     """Read an extract and have it take the place of what came from the same source before.
 
     Raises:
-        ExtractUnreadable, ExtractNotUnderstood, BadExtractMapping, BadSourceName: it cannot be read so.
+        TableUnreadable, ExtractNotUnderstood, BadExtractMapping, BadSourceName: it cannot be read so.
         ExtractOlder: a newer one was imported.
         NotSigned: what is accepted needs a reason and a name.
     """
@@ -69,7 +69,7 @@ def import_extract(site: "Site", told: Mapping[str, Any], report: Report) -> dic
     mapping = site.home.extract_mapping
     mapping_text = mapping.read_text(encoding="utf-8") if mapping.is_file() else ""
     usual = ExtractMapping.read(mapping_text, name)
-    extract = read_extract(read_lines(content, usual), usual)
+    extract = read_extract(read_lines(content, usual.form), usual)
     if not extract.steps and not dry_run:
         raise ExtractNotUnderstood(headings=len(extract.understood), bad_lines=extract.bad_count)
     with mirroring:
@@ -78,10 +78,10 @@ def import_extract(site: "Site", told: Mapping[str, Any], report: Report) -> dic
 
 def _content(path: Path, told: Mapping[str, Any], now: datetime) -> tuple[bytes, datetime]:
     if not path.is_file():
-        raise ExtractUnreadable(file=str(path), why="there is no such file")
+        raise TableUnreadable(file=str(path), why="there is no such file")
     facts = path.stat()
     if facts.st_size > FILE_BYTES_MAX:
-        raise ExtractUnreadable(size_bytes=facts.st_size, size_bytes_max=FILE_BYTES_MAX)
+        raise TableUnreadable(size_bytes=facts.st_size, size_bytes_max=FILE_BYTES_MAX)
     written = datetime.fromtimestamp(facts.st_mtime, UTC)
     return path.read_bytes(), min(moment_told(told.get("as_of")) or written, now)
 

@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any, ClassVar, Self
 
 from safelight.core.errors import UsageError
+from safelight.core.table_file import TableForm
 
 
 class BadExtractMapping(UsageError):
@@ -23,9 +24,7 @@ class BadExtractMapping(UsageError):
 class ExtractMapping:
     """How the extracts of one source are read."""
 
-    charset: str
-    delimiter: str
-    sheet: str
+    form: TableForm
     date_formats: tuple[str, ...]
     time_formats: tuple[str, ...]
     columns: Mapping[str, tuple[str, ...]]
@@ -81,9 +80,11 @@ def _told(usual: Mapping[str, Any], mine: Mapping[str, Any]) -> dict[str, Any]:
     try:
         codecs.lookup(document["charset"])
         return {
-            "charset": document["charset"],
-            "delimiter": _one_of(document["delimiter"], ("", ",", ";", "\t", "|")),
-            "sheet": _text(document["sheet"]),
+            "form": TableForm(
+                document["charset"],
+                _one_of(document["delimiter"], ("", ",", ";", "\t", "|")),
+                _text(document["sheet"]),
+            ),
             "date_formats": _texts(document["date_formats"]),
             "time_formats": _texts(document["time_formats"]),
             "columns": {name: tuple(map(heading, _texts(texts))) for name, texts in document["columns"].items()},

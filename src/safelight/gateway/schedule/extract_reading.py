@@ -9,8 +9,8 @@ from typing import Final
 
 from safelight.catalog.listed_step import ListedStep
 from safelight.catalog.order_changes import PatientName
+from safelight.core.table_file import Line
 from safelight.gateway.schedule.extract_mapping import ExtractMapping, heading
-from safelight.gateway.schedule.extract_table import Line
 
 HEADINGS_WITHIN: Final = 20
 """Lines above the headings: titles, the day of the export."""

@@ -16,6 +16,7 @@ from pydicom.filewriter import write_dataset
 from safelight.wire.dicom.rejection import KEY_OBJECT_SELECTION, RejectedInstance
 
 MEANINGS: Final = {
+    "113001": "Rejected for Quality Reasons",
     "113037": "Rejected for Patient Safety Reasons",
     "113038": "Incorrect Modality Worklist Entry",
 }

@@ -1,4 +1,4 @@
-"""The lines of an extract, whichever kind of file it is. Nothing in a file makes reading it grow past the limits."""
+"""The lines of a table in a file, CSV or XLSX. Nothing in a file makes reading it grow past the limits."""
 
 import csv
 import io
@@ -9,7 +9,6 @@ from datetime import date, datetime, time
 from typing import ClassVar, Final
 
 from safelight.core.errors import UsageError
-from safelight.gateway.schedule.extract_mapping import ExtractMapping
 
 FILE_BYTES_MAX: Final = 64 * 2**20
 UNPACKED_BYTES_MAX: Final = 128 * 2**20
@@ -23,49 +22,60 @@ _OLE: Final = b"\xd0\xcf\x11\xe0"
 _DELIMITERS: Final = ",;\t|"
 
 
-class ExtractUnreadable(UsageError):
-    """The file is no extract that can be read, or larger than one can be."""
+class TableUnreadable(UsageError):
+    """The file holds no table that can be read, or a larger one than can be."""
 
-    code: ClassVar[str] = "gateway.extract-unreadable"
-    hint: ClassVar[str] = "Save it as CSV or XLSX; name its character set and sheet in extract_mapping.toml."
+    code: ClassVar[str] = "core.table-unreadable"
+    hint: ClassVar[str] = "Save it as CSV or XLSX; of an extract name character set and sheet in extract_form.toml."
+
+
+@dataclass(frozen=True, slots=True)
+class TableForm:
+    """What a file does not say of itself."""
+
+    charset: str = "utf-8"
+    delimiter: str = ""
+    """Found out from the file where it is empty."""
+    sheet: str = ""
+    """The first one where it is empty."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Line:
-    """One line of an extract; None where it could not be read."""
+    """One line of a table; its cells are None where it could not be read."""
 
     number: int
     """As a spreadsheet or editor counts it, from 1."""
     cells: Sequence[str] | None
 
 
-def read_lines(content: bytes, mapping: ExtractMapping) -> Iterator[Line]:
+def read_lines(content: bytes, form: TableForm) -> Iterator[Line]:
     """Give the lines of a file.
 
     Raises:
-        ExtractUnreadable: it is none, or too large.
+        TableUnreadable: it is none, or too large.
     """
     if len(content) > FILE_BYTES_MAX:
-        raise ExtractUnreadable(size_bytes=len(content), size_bytes_max=FILE_BYTES_MAX)
+        raise TableUnreadable(size_bytes=len(content), size_bytes_max=FILE_BYTES_MAX)
     if content.startswith(_OLE):
-        raise ExtractUnreadable(why="the old XLS format, or a file with a password")
-    lines = _sheet(content, mapping) if content.startswith(_ZIP) else _text(content, mapping)
+        raise TableUnreadable(why="the old XLS format, or a file with a password")
+    lines = _sheet(content, form) if content.startswith(_ZIP) else _text(content, form)
     for line in lines:
         if line.number > LINES_MAX:
-            raise ExtractUnreadable(lines_max=LINES_MAX)
+            raise TableUnreadable(lines_max=LINES_MAX)
         yield line
 
 
-def _text(content: bytes, mapping: ExtractMapping) -> Iterator[Line]:
-    if b"\0" in content[:4096] and not mapping.charset.lower().startswith("utf-16"):
-        raise ExtractUnreadable(why="bytes that stand in no text")
+def _text(content: bytes, form: TableForm) -> Iterator[Line]:
+    if b"\0" in content[:4096] and not form.charset.lower().startswith("utf-16"):
+        raise TableUnreadable(why="bytes that stand in no text")
     try:
         # A byte that stands in no text of this set spoils its own line only.
-        text = content.decode(mapping.charset, errors="surrogateescape").removeprefix("\ufeff")
+        text = content.decode(form.charset, errors="surrogateescape").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise ExtractUnreadable(charset=mapping.charset) from error
+        raise TableUnreadable(charset=form.charset) from error
     csv.field_size_limit(CELL_CHARACTERS_MAX)
-    delimiter = mapping.delimiter or _delimiter(text)
+    delimiter = form.delimiter or _delimiter(text)
     lines = list(io.StringIO(text, newline=""))
     width = 0
     start = 0
@@ -113,22 +123,22 @@ def _delimiter(text: str) -> str:
     return max(_DELIMITERS, key=lambda one: counts[one])
 
 
-def _sheet(content: bytes, mapping: ExtractMapping) -> Iterator[Line]:
+def _sheet(content: bytes, form: TableForm) -> Iterator[Line]:
     _judge_parts(content)
     # Imported here: it is slow to load, and most extracts are text.
     from openpyxl import load_workbook
 
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
-        sheet = book[mapping.sheet] if mapping.sheet else book.worksheets[0]
+        sheet = book[form.sheet] if form.sheet else book.worksheets[0]
         # What a sheet says of its own size may be a million lines.
         sheet.reset_dimensions()
         for number, row in enumerate(sheet.iter_rows(values_only=True, max_col=COLUMNS_MAX), 1):
             yield Line(number, [_cell(value) for value in row])
     except Exception as error:  # The library raises whatever its parser meets.
-        if isinstance(error, ExtractUnreadable):
+        if isinstance(error, TableUnreadable):
             raise
-        raise ExtractUnreadable(why=type(error).__name__, sheet=mapping.sheet) from error
+        raise TableUnreadable(why=type(error).__name__, sheet=form.sheet) from error
 
 
 def _judge_parts(content: bytes) -> None:
@@ -137,16 +147,16 @@ def _judge_parts(content: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as parts:
             listed = parts.infolist()
             if len(listed) > PARTS_MAX or sum(part.file_size for part in listed) > UNPACKED_BYTES_MAX:
-                raise ExtractUnreadable(why="it would unpack to too much", size_bytes_max=UNPACKED_BYTES_MAX)
+                raise TableUnreadable(why="it would unpack to too much", size_bytes_max=UNPACKED_BYTES_MAX)
             left = UNPACKED_BYTES_MAX
             for part in listed:
                 with parts.open(part) as opened:
                     while piece := opened.read(2**20):
                         left -= len(piece)
                         if left < 0:
-                            raise ExtractUnreadable(why="it unpacks to too much", size_bytes_max=UNPACKED_BYTES_MAX)
+                            raise TableUnreadable(why="it unpacks to too much", size_bytes_max=UNPACKED_BYTES_MAX)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError, EOFError) as error:
-        raise ExtractUnreadable(why=type(error).__name__) from error
+        raise TableUnreadable(why=type(error).__name__) from error
 
 
 def _cell(value: object) -> str:
