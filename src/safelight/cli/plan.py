@@ -4,7 +4,7 @@ import json
 import os
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,11 +13,17 @@ from safelight.cli.plan_documents import plan_pack, plan_print
 from safelight.cli.plan_impact import impact, impact_arrivals
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 
+if TYPE_CHECKING:
+    from safelight.plan.on_record import OnRecord
+
 FILE = click.Path(path_type=Path, dir_okay=False)
 COLOURS: Final = {"critical": "red", "high": "yellow", "medium": "cyan", "low": None}
 EXIT_USAGE: Final = 2
 
 folder_argument = click.argument("folder", type=DIRECTORY)
+record_option = click.option(
+    "--home", "home_directory", type=DIRECTORY, help="Estimate with the sizes held and the rates measured in this home."
+)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would be written.")
 
 
@@ -92,11 +98,15 @@ def plan_lint(folder: Path, as_json: bool) -> int:
 
 @plan.command("show")
 @folder_argument
-@click.option("--path", "with_path", is_flag=True, help="Show of which parts each estimate is the sum.")
+@click.option(
+    "--path", "with_path", is_flag=True, help="Show of which parts each estimate is the sum, and who says so."
+)
+@record_option
 @json_option
-def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
+def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_json: bool) -> None:
     """Show the four values of every objective, and who has signed."""
     from safelight.findings.rules_ownership import SPOKEN
+    from safelight.plan.on_record import CLAIMED
     from safelight.plan.signature import agreement
     from safelight.plan.words import Side
     from safelight.site.plan_assessment import objectives_document
@@ -107,7 +117,7 @@ def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
     read = on_disk.read().plan
     stale = stale_packs(read)
     agreed = agreement(read, on_disk.signatures())
-    rows = objectives_document(read)
+    rows = objectives_document(read, _on_record(home_directory))
     waiting = {str(side): list(agreed.missing(side)) for side in Side}
     if as_json:
         head = {"title": read.plan.title, "hospital": read.plan.hospital, "version": read.plan.version}
@@ -131,7 +141,10 @@ def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
         over = f"   beyond tolerance: {', '.join(one['beyond_tolerance'])}" if one["beyond_tolerance"] else ""
         click.secho(shown + over, fg="red" if over else None)
         for part in one["path"] if with_path else ():
-            click.echo(f"        {part['takes']:>10}  {part['system'] or 'everybody'}: {part['what']}")
+            said = "" if part["source"] == CLAIMED else f" [{part['source']}]"
+            click.echo(f"        {part['takes']:>10}  {part['system'] or 'everybody'}: {part['what']}{said}")
+        if with_path and one["complete"]:
+            click.echo(f"        {one['complete']:>10}  until everything that is held is back")
         for missing in one["unknown"]:
             click.echo(f"        estimate unknown: {missing}")
 
@@ -140,8 +153,11 @@ def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
 @folder_argument
 @click.option("--all", "everything", is_flag=True, help="Also what was mitigated or accepted.")
 @click.option("--impact", "impact_file", type=FILE, help="What `safelight plan impact --json` said, as a file.")
+@record_option
 @json_option
-def plan_assess(folder: Path, everything: bool, impact_file: Path | None, as_json: bool) -> int:
+def plan_assess(
+    folder: Path, everything: bool, impact_file: Path | None, home_directory: Path | None, as_json: bool
+) -> int:
     """Ask all rules where this plan would fail. Exit 1 when anything critical is open."""
     from safelight.site.plan_assessment import assessment_document, assessment_of
     from safelight.site.plan_folder import PlanFolder
@@ -150,7 +166,8 @@ def plan_assess(folder: Path, everything: bool, impact_file: Path | None, as_jso
     on_disk = PlanFolder(folder)
     read = on_disk.read()
     simulated = impacts(impact_file, read.plan) if impact_file else {}
-    told = assessment_of(read, _today(), on_disk.signatures(), on_disk.rules(), simulated)
+    on_record = _on_record(home_directory)
+    told = assessment_of(read, _today(), on_disk.signatures(), on_disk.rules(), simulated, on_record)
     document = assessment_document(told, read.places)
     if as_json:
         print_json(document)
@@ -318,6 +335,17 @@ def plan_review(
     click.echo(f"Recorded in {file}." if file else text.rstrip())
     if missing:
         click.secho("No PACS administrator took part: that is finding R06.", fg="red")
+
+
+def _on_record(home_directory: Path | None) -> "OnRecord":
+    from safelight.plan.on_record import NOTHING
+
+    if home_directory is None:
+        return NOTHING
+    from safelight.site.home import Home
+    from safelight.site.plan_records import on_record
+
+    return on_record(Home.at(home_directory))
 
 
 def _today() -> date:

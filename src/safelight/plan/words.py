@@ -99,6 +99,14 @@ class Held(StrEnum):
     KEYS = "keys"
 
 
+class Portion(StrEnum):
+    """How much of what is held must be back before a system is of use."""
+
+    LAST_24_HOURS = "last-24-hours"
+    LAST_4_WEEKS = "last-4-weeks"
+    EVERYTHING = "everything"
+
+
 class Phase(StrEnum):
     """What a runbook or procedure is for."""
 
