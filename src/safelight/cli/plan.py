@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 COLOURS: Final = {"critical": "red", "high": "yellow", "medium": "cyan", "low": None}
+STANDINGS: Final = {"met": "green", "decided": None, "open": "red", "not checked": "yellow"}
 EXIT_USAGE: Final = 2
 
 folder_argument = click.argument("folder", type=DIRECTORY)
@@ -106,7 +108,6 @@ def plan_lint(folder: Path, as_json: bool) -> int:
 def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_json: bool) -> None:
     """Show the four values of every objective, and who has signed."""
     from safelight.findings.rules_ownership import SPOKEN
-    from safelight.plan.on_record import CLAIMED
     from safelight.plan.signature import agreement
     from safelight.plan.words import Side
     from safelight.site.plan_assessment import objectives_document
@@ -141,8 +142,8 @@ def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_jso
         over = f"   beyond tolerance: {', '.join(one['beyond_tolerance'])}" if one["beyond_tolerance"] else ""
         click.secho(shown + over, fg="red" if over else None)
         for part in one["path"] if with_path else ():
-            said = "" if part["source"] == CLAIMED else f" [{part['source']}]"
-            click.echo(f"        {part['takes']:>10}  {part['system'] or 'everybody'}: {part['what']}{said}")
+            what = f"{part['system'] or 'everybody'}: {part['what']}"
+            click.echo(f"        {part['takes']:>10}  {what} [{part['source']}]")
         if with_path and one["complete"]:
             click.echo(f"        {one['complete']:>10}  until everything that is held is back")
         for missing in one["unknown"]:
@@ -152,13 +153,22 @@ def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_jso
 @plan.command("assess")
 @folder_argument
 @click.option("--all", "everything", is_flag=True, help="Also what was mitigated or accepted.")
+@click.option("--requirements", is_flag=True, help="Each requirement of laws and standards, not only how many are met.")
 @click.option("--impact", "impact_file", type=FILE, help="What `safelight plan impact --json` said, as a file.")
 @record_option
 @json_option
 def plan_assess(
-    folder: Path, everything: bool, impact_file: Path | None, home_directory: Path | None, as_json: bool
+    folder: Path,
+    everything: bool,
+    requirements: bool,
+    impact_file: Path | None,
+    home_directory: Path | None,
+    as_json: bool,
 ) -> int:
-    """Ask all rules where this plan would fail. Exit 1 when anything critical is open."""
+    """Ask all rules where this plan would fail, and how it stands to laws and standards.
+
+    Exit 1 when anything critical is open.
+    """
     from safelight.site.plan_assessment import assessment_document, assessment_of
     from safelight.site.plan_folder import PlanFolder
     from safelight.site.plan_simulation import impacts
@@ -173,6 +183,7 @@ def plan_assess(
         print_json(document)
     else:
         _show_assessment(document, everything=everything)
+        _show_requirements(document["requirements"], each=requirements)
     return EXIT_OBJECTIVE_NOT_MET if document["open"]["critical"] or document["broken_rules"] else 0
 
 
@@ -389,6 +400,20 @@ def _show_assessment(document: dict[str, Any], *, everything: bool) -> None:
         click.echo(f"      IT: {one['it']}  Radiology: {one['radiology']}")
     for one in document["broken_rules"]:
         click.secho(f"Rule {one['rule']} failed: {one['trouble']}", fg="red", err=True)
+
+
+def _show_requirements(packs: list[dict[str, Any]], *, each: bool) -> None:
+    click.secho("\nWhat laws and standards ask for (met: every rule that looks at it found nothing)", bold=True)
+    for pack in packs:
+        counts = Counter(one["standing"] for one in pack["requirements"])
+        told = ", ".join(f"{counts[one]} {one}" for one in STANDINGS if counts[one])
+        click.echo(f"  {pack['source']}, {pack['edition']}: {told}")
+        for one in pack["requirements"] if each else ():
+            by = f" by {', '.join(one['found_by'])}" if one["found_by"] else ""
+            click.secho(f"      {one['ref']:<26} {one['standing']}{by}", fg=STANDINGS[one["standing"]])
+            served = ", ".join(one["parts"]).replace("_", " ") or "nothing in the plan"
+            rules = " ".join(one["rules"]) or "no rule"
+            click.echo(f"          {one['text']}. Text: {one['verified']}. Asked: {rules}. Served by: {served}")
 
 
 def _show_agenda(told: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from safelight.core.span import span_text
 from safelight.findings.assessment import Assessment, Finding, assess
 from safelight.findings.facts import Estimated, Facts, ServiceImpact
+from safelight.findings.requirement import judged, requirement_packs
 from safelight.findings.rule import Rule, built_in
 from safelight.plan.errors import Place
 from safelight.plan.estimate import Estimate, Measured, Part, estimates, measurements, service_estimate
@@ -69,7 +70,33 @@ def assessment_document(told: Assessment, places: Mapping[str, Place]) -> dict[s
         ],
         "findings": [_finding(one, places) for one in told.findings],
         "broken_rules": [{"rule": rule, "trouble": trouble} for rule, trouble in told.broken],
+        "requirements": requirements_document(told),
     }
+
+
+def requirements_document(told: Assessment) -> list[dict[str, Any]]:
+    """Return how a plan stands to what laws and standards ask for, source by source."""
+    return [
+        {
+            "pack": pack.id,
+            "source": pack.source,
+            "edition": pack.edition,
+            "date": pack.date or None,
+            "requirements": [
+                {
+                    "ref": one.requirement.ref,
+                    "text": one.requirement.text,
+                    "standing": str(one.standing),
+                    "verified": str(one.requirement.verified),
+                    "rules": list(one.requirement.rules),
+                    "found_by": list(one.found_by),
+                    "parts": list(one.reads),
+                }
+                for one in judged(pack, told, built_in())
+            ],
+        }
+        for pack in requirement_packs()
+    ]
 
 
 def objectives_document(plan: Plan, on_record: OnRecord = NOTHING) -> list[dict[str, Any]]:
@@ -152,5 +179,5 @@ def _finding(one: Finding, places: Mapping[str, Place]) -> dict[str, Any]:
         "why": one.why or None,
         "it": one.rule.it,
         "radiology": one.rule.radiology,
-        "sources": list(one.rule.sources),
+        "sources": [{"text": source.text, "verified": str(source.verified)} for source in one.rule.sources],
     }
