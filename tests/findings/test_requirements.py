@@ -14,8 +14,9 @@ from safelight.findings.facts import Facts, Hits
 from safelight.findings.requirement import Standing, judged, requirement_packs
 from safelight.findings.rule import Rule, built_in
 from safelight.findings.source import Verified, source_of, works
+from safelight.plan.words import EXAMPLES
 from safelight.site.plan_assessment import facts_of
-from safelight.site.plan_folder import EXAMPLES, example_plan
+from safelight.site.plan_folder import example_plan
 
 TODAY = date(2026, 11, 24)
 ROOT = Path(__file__).parents[2]

@@ -18,8 +18,8 @@ from safelight.plan.on_record import FALLBACK_RATE, Figure, OnRecord, Span, work
 from safelight.plan.reading import read_plan
 from safelight.plan.schema import schema
 from safelight.plan.signature import Signature, agreement, sign
-from safelight.plan.words import Disruption, Portion, Side
-from safelight.site.plan_folder import EXAMPLES, example_plan, example_texts
+from safelight.plan.words import EXAMPLES, Disruption, Portion, Side
+from safelight.site.plan_folder import example_plan, example_texts
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 IT, RADIOLOGY = SigningKey.generate(), SigningKey.generate()

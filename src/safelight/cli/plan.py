@@ -13,6 +13,7 @@ from safelight.cli.options import DIRECTORY, json_option, print_json
 from safelight.cli.plan_documents import plan_pack, plan_print
 from safelight.cli.plan_impact import impact, impact_arrivals
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
+from safelight.plan.words import EXAMPLES
 
 if TYPE_CHECKING:
     from safelight.plan.on_record import OnRecord
@@ -43,18 +44,32 @@ plan.add_command(plan_pack)
 @plan.command("init")
 @folder_argument
 @click.option(
-    "--example", type=click.Choice(["400-bed", "100-bed"]), help="Begin with an example instead of questions."
+    "--from",
+    "--example",
+    "example",
+    type=click.Choice([*EXAMPLES]),
+    help="Begin with a whole plan instead of questions; see above.",
 )
 @json_option
 def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
-    """Begin a plan in an empty folder: by questions with usual answers, or from an example."""
+    r"""Begin a plan in a new or empty FOLDER: by nineteen questions with usual answers, or from a whole plan.
+
+    \b
+    --from 400-bed    an invented hospital where every rule is content, to change into yours
+    --from 100-bed    radiology bought and staffs its PACS, IT's plan is about the HIS: where rifts show
+    --from rehearsal  the hospital of `safelight rehearsal`: its systems, AE titles, ports and wards
+
+    Examples bring a department that `safelight plan impact` simulates. Without --from, each answer is asked for on
+    the terminal; `plan lint` is content with whatever comes out, and `plan assess` says what is missing.
+    """
     from safelight.plan.interview import QUESTIONS, SERVICE_QUESTIONS, plan_texts
     from safelight.plan.reading import read_plan
-    from safelight.site.plan_folder import example_texts, refuse_if_taken, write_plan
+    from safelight.site.plan_folder import example_beside, example_texts, refuse_if_taken, write_plan
 
     refuse_if_taken(folder)
+    beside: dict[str, str] = {}
     if example:
-        texts = example_texts(example, _today())
+        texts, beside = example_texts(example, _today()), example_beside(example)
     else:
         answers = {
             one.key: click.prompt(
@@ -64,12 +79,13 @@ def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
         }
         texts = plan_texts(answers)
     read_plan(texts)
-    write_plan(folder, texts)
+    written = {**texts, **beside}
+    write_plan(folder, written)
     if as_json:
-        print_json({"folder": str(folder), "files": sorted(texts)})
+        print_json({"folder": str(folder), "files": sorted(written)})
         return
-    click.echo(f"Written to {folder}: {', '.join(sorted(texts))}")
-    click.echo(f"Next: safelight plan assess {folder}")
+    click.echo(f"Written to {folder}: {', '.join(sorted(written))}")
+    click.echo(f"Next: safelight plan lint {folder}; safelight plan assess {folder}")
 
 
 @plan.command("lint")
@@ -176,8 +192,7 @@ def plan_assess(
     on_disk = PlanFolder(folder)
     read = on_disk.read()
     simulated = impacts(impact_file, read.plan) if impact_file else {}
-    on_record = _on_record(home_directory)
-    told = assessment_of(read, _today(), on_disk.signatures(), on_disk.rules(), simulated, on_record)
+    told = assessment_of(on_disk, read.plan, _today(), simulated, _on_record(home_directory))
     document = assessment_document(told, read.places)
     if as_json:
         print_json(document)
@@ -329,7 +344,7 @@ def plan_review(
     on_disk = PlanFolder(folder)
     read = on_disk.read()
     if name is None:
-        told = agenda(read, _today(), on_disk.signatures(), on_disk.rules())
+        told = agenda(on_disk, read.plan, _today())
         if as_json:
             print_json(told)
         else:

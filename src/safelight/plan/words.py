@@ -1,6 +1,10 @@
 """The words that a plan may choose from."""
 
 from enum import StrEnum
+from typing import Final
+
+EXAMPLES: Final = ("400-bed", "100-bed", "rehearsal")
+"""The plans that ship with Safelight."""
 
 
 class Side(StrEnum):

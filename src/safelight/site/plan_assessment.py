@@ -7,17 +7,18 @@ from typing import Any, Final
 
 from safelight.core.span import span_text
 from safelight.findings.assessment import Assessment, Finding, assess
-from safelight.findings.facts import Estimated, Facts, ServiceImpact
+from safelight.findings.facts import Estimated, Facts, ServiceImpact, Surge
 from safelight.findings.requirement import judged, requirement_packs
-from safelight.findings.rule import Rule, built_in
+from safelight.findings.rule import built_in
 from safelight.plan.errors import Place
 from safelight.plan.estimate import Estimate, Measured, Part, estimates, measurements, service_estimate
 from safelight.plan.model import Plan
 from safelight.plan.objectives import Service
 from safelight.plan.on_record import NOTHING, OnRecord, work_recovery
-from safelight.plan.reading import Read
 from safelight.plan.signature import Signature, agreement
 from safelight.plan.words import Disruption, Side
+from safelight.site.plan_folder import PlanFolder
+from safelight.site.plan_surge import surge_of
 
 WORK_RECOVERY: Final = "work recovery, before all is as usual"
 """The last part of a path: it counts against MTD, and not against RTO."""
@@ -27,7 +28,9 @@ def facts_of(
     plan: Plan,
     today: date,
     signatures: Iterable[Signature] = (),
+    *,
     impact: Mapping[str, ServiceImpact] | None = None,
+    surge: Surge | None = None,
     on_record: OnRecord = NOTHING,
 ) -> Facts:
     """Return a plan as rules see it."""
@@ -39,19 +42,20 @@ def facts_of(
             takes = service_estimate(plan, service.systems, found).takes
             told.append(Estimated(service.id, str(disruption), takes, work_recovery(service, on_record).takes))
     unsigned = {str(side): agreed.missing(side) for side in Side}
-    return Facts(asdict(plan), today, unsigned, tuple(told), impact or {})
+    return Facts(asdict(plan), today, unsigned, tuple(told), impact or {}, surge)
 
 
 def assessment_of(
-    read: Read,
+    folder: PlanFolder,
+    plan: Plan,
     today: date,
-    signatures: Iterable[Signature] = (),
-    rules: Iterable[Rule] = (),
     impact: Mapping[str, ServiceImpact] | None = None,
     on_record: OnRecord = NOTHING,
 ) -> Assessment:
-    """Ask all rules, ours and the site's."""
-    return assess(facts_of(read.plan, today, signatures, impact, on_record), (*built_in(), *rules))
+    """Ask all rules, ours and the site's, of the plan that was read from a folder and of what lies beside it."""
+    surge = surge_of(folder.path, plan)
+    facts = facts_of(plan, today, folder.signatures(), impact=impact, surge=surge, on_record=on_record)
+    return assess(facts, (*built_in(), *folder.rules()))
 
 
 def assessment_document(told: Assessment, places: Mapping[str, Place]) -> dict[str, Any]:
