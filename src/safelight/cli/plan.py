@@ -278,14 +278,16 @@ def plan_sign(folder: Path, by: str, reason: str, key_file: Path, make_key: bool
 @plan.command("map")
 @folder_argument
 @click.option("--to", "to_file", type=FILE, required=True, help="The SVG file to write.")
+@click.option("--network", is_flag=True, help="Draw sites, segments and what flows between systems instead.")
 @json_option
-def plan_map(folder: Path, to_file: Path, as_json: bool) -> None:
+def plan_map(folder: Path, to_file: Path, network: bool, as_json: bool) -> None:
     """Draw what needs what, as SVG; what IT's plan does not have is dashed."""
+    from safelight.plan.network_picture import network_picture
     from safelight.plan.picture import picture
     from safelight.site.plan_folder import PlanFolder
 
     read = PlanFolder(folder).read().plan
-    to_file.write_text(picture(read), "utf-8")
+    to_file.write_text(network_picture(read) if network else picture(read), "utf-8")
     if as_json:
         print_json({"file": str(to_file), "systems": len(read.systems)})
     else:

@@ -17,7 +17,7 @@ from safelight.plan.printing import PackFacts, pack_html, plan_html
 from safelight.plan.source import quoted
 from safelight.plan.words import PackForm
 from safelight.site.home import Home
-from safelight.site.plan_assessment import objectives_document
+from safelight.site.plan_assessment import assessment_of, objectives_document, requirements_document
 from safelight.site.plan_folder import PlanFolder
 from safelight.site.plan_records import on_record
 
@@ -52,7 +52,9 @@ class PackAsked:
 def print_plan(folder: PlanFolder, to: Path, at: datetime, home: Home | None = None) -> dict[str, Any]:
     """Write `plan.pdf` and `plan.html`."""
     plan = folder.read().plan
-    html = plan_html(plan, folder.signatures(), objectives_document(plan, on_record(home) if home else NOTHING), at)
+    known = on_record(home) if home else NOTHING
+    told = requirements_document(assessment_of(folder, plan, at.date(), on_record=known))
+    html = plan_html(plan, folder.signatures(), objectives_document(plan, known), told, at)
     return {"version": plan.plan.version, "files": _written(to, "plan", html)}
 
 
