@@ -1,4 +1,5 @@
-"""How long `safelight plan assess` takes on a plan of 500 systems, process start included: prints one line.
+"""How long `safelight plan assess` takes on a plan of 500 systems, process start and the
+simulation of a neighbour's outage included: prints one line.
 
 Run: python bench/plan_assess.py
 """
@@ -10,7 +11,7 @@ import time
 from datetime import date
 from pathlib import Path
 
-from safelight.site.plan_folder import example_texts, write_plan
+from safelight.site.plan_folder import example_beside, example_texts, write_plan
 
 SYSTEMS = 500
 RUNS = 5
@@ -41,7 +42,7 @@ def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "plan"
-        write_plan(place, grown())
+        write_plan(place, {**grown(), **example_beside("400-bed")})
         took = []
         for _ in range(RUNS):
             begun = time.perf_counter()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from safelight.findings.requirement import requirement_packs
 from safelight.findings.rule import CHECKS, built_in
+from safelight.findings.source import works
 from safelight.plan.schema import schema
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -41,6 +42,10 @@ A rule that fails, ours or yours, is told, and the others are asked all the same
 
 ## What laws and standards ask for
 
+`safelight plan assess FOLDER --requirements` says of each: *met* (every rule that looks at it was asked and found
+nothing in the plan, which is less than an auditor asks), *decided* (mitigated or accepted), *open*, or *not checked*
+(no rule looks at it). The printed plan has the same as its last appendix.
+
 In our own words, with the rules that look at it. *Verified* says how far to trust a line: `read` in a copy of the
 text, `second hand` where others quote it, `outline only`, or
 `general knowledge`, which must be checked before it is cited.
@@ -49,13 +54,22 @@ text, `second hand` where others quote it, `outline only`, or
 | --- | --- | --- | --- | --- | --- |
 """
 
+SOURCES = """
+## Where the rules come from
+
+Severity, and which source stands behind which rule, are our judgement. What each source is, and how far it was checked:
+
+| source | what it is | verified |
+| --- | --- | --- |
+"""
+
 
 def rules_page() -> str:
     """Return the reference of rules and requirements."""
     lines = [HEAD]
     for rule in built_in():
         looks = (CHECKS[rule.id].__doc__ or "").partition("\n")[0]
-        sources = "; ".join(rule.sources)
+        sources = "; ".join(str(one) for one in rule.sources)
         cells = [rule.id, rule.severity, rule.kind, rule.title, looks, rule.it, rule.radiology, sources]
         lines.append(f"| {' | '.join(cells)} |\n")
     lines.append(OWN)
@@ -63,6 +77,8 @@ def rules_page() -> str:
         for one in pack.requirements:
             cells = [pack.source, pack.edition, one.ref, one.text, " ".join(one.rules) or "none", one.verified]
             lines.append(f"| {' | '.join(cells)} |\n")
+    lines.append(SOURCES)
+    lines += [f"| {one.name} | {one.is_what} | {one.verified} |\n" for one in works().values()]
     return "".join(lines)
 
 

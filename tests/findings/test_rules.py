@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from safelight.findings.assessment import State, assess
-from safelight.findings.facts import Facts, ServiceImpact
+from safelight.findings.facts import Facts, ServiceImpact, Surge, SurgeImpact
 from safelight.findings.rule import BadSiteRule, Rule, Severity, built_in, site_rules
 from safelight.site.plan_assessment import facts_of
 from safelight.site.plan_folder import example_plan
 
 TODAY = date(2026, 11, 24)
-SOUND = replace(facts_of(example_plan("400-bed", TODAY), TODAY), unsigned={"it": (), "radiology": ()})
+SURGE = Surge({"stroke": SurgeImpact(late=5, exams=100)})
+SOUND = replace(facts_of(example_plan("400-bed", TODAY), TODAY, surge=SURGE), unsigned={"it": (), "radiology": ()})
 RULES = {rule.id: rule for rule in built_in()}
 Sections = dict[str, Any]
 HOUR = timedelta(hours=1)
@@ -134,7 +135,6 @@ WORSE: list[tuple[str, Callable[[Sections], Any]]] = [
     ("R44", setting("systems", "ct-1", emergency_account_tested_on=None)),
     ("R45", setting("access", "key-main", needs=("directory",))),
     ("R46", setting("vendors", "cloud-vna", exit_copy=False)),
-    ("R47", setting("plan", "", surge_simulated_on=None)),
     ("R47", setting("services", "stroke", divert_to="main")),
     ("R48", setting("actions", "a-1", due_on=TODAY - timedelta(days=1))),
     ("R48", setting("actions", "a-1", reopened=True)),
@@ -185,6 +185,19 @@ def test_a_plan_that_one_side_has_not_signed_is_found() -> None:
 )
 def test_what_a_simulation_shows_is_found(impact: ServiceImpact) -> None:
     assert list(RULES["R26"].check(replace(SOUND, impact={"stroke": impact})))
+
+
+@pytest.mark.parametrize(
+    ("surge", "subject"),
+    [
+        (None, "surge"),
+        (Surge(trouble="no such class"), "surge"),
+        (Surge(overloaded={"CT": 1.1}), "surge:CT"),
+        (Surge({"stroke": SurgeImpact(late=6, exams=100)}), "services/stroke"),
+    ],
+)
+def test_what_a_neighbours_outage_brings_is_found(surge: Surge | None, subject: str) -> None:
+    assert [hit.subject for hit in RULES["R47"].check(replace(SOUND, surge=surge))] == [subject]
 
 
 def test_a_rule_that_fails_is_told_and_the_others_are_asked() -> None:

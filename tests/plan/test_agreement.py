@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from math import ceil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,13 +12,14 @@ from safelight.core.signing import SigningKey
 from safelight.core.span import read_span, span_text
 from safelight.plan.document import differences, parts
 from safelight.plan.errors import BadPlan, UnknownSigner
-from safelight.plan.estimate import estimates, order, service_estimate
+from safelight.plan.estimate import Part, estimates, order, service_estimate
 from safelight.plan.model import Plan
+from safelight.plan.on_record import FALLBACK_RATE, Figure, OnRecord, Span, work_recovery
 from safelight.plan.reading import read_plan
 from safelight.plan.schema import schema
 from safelight.plan.signature import Signature, agreement, sign
-from safelight.plan.words import Disruption, Side
-from safelight.site.plan_folder import EXAMPLES, example_plan, example_texts
+from safelight.plan.words import EXAMPLES, Disruption, Portion, Side
+from safelight.site.plan_folder import example_plan, example_texts
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 IT, RADIOLOGY = SigningKey.generate(), SigningKey.generate()
@@ -110,11 +113,62 @@ def test_serial_steps_are_summed_and_of_parallel_ones_the_slowest_counts() -> No
     assert estimates(plan, Disruption.SITE)["pacs"].takes == timedelta(0)
 
 
-def test_an_estimate_without_a_rate_is_unknown_and_says_why() -> None:
+def test_an_estimate_without_a_rate_takes_the_published_one_and_says_so() -> None:
     plan = read_plan({"a.yaml": CHAIN.replace(",\n     gb_per_hour: 100", "")}).plan
     found = estimates(plan, Disruption.HARDWARE)["pacs"]
-    assert found.takes is None
-    assert found.unknown == ("pacs: no rate, or none of use, for 300 GB",)
+    (data,) = (part for part in found.path if part.what == "data")
+    assert data.takes == timedelta(seconds=ceil(300 / FALLBACK_RATE.value * 3600))
+    assert "published fallback" in data.source
+
+
+HELD = CHAIN.replace("medium: tape", "medium: disk, in_safelight: yes").replace(
+    "size_gb: 300", "useful_with: last-24-hours"
+)
+
+
+def figures(**changes: Any) -> OnRecord:
+    sizes = {Portion.LAST_24_HOURS: Figure(50, "counted"), Portion.EVERYTHING: Figure(5000, "counted too")}
+    return replace(OnRecord(sizes, Figure(25, "measured in drill 7")), **changes)
+
+
+def data_of(text: str, on_record: OnRecord, *, complete: bool = False) -> Part | None:
+    found = estimates(read_plan({"a.yaml": text}).plan, Disruption.HARDWARE, on_record, complete=complete)["pacs"]
+    return next((part for part in found.path if part.what == "data"), None)
+
+
+def test_sizes_and_rates_on_record_count_before_what_the_plan_says() -> None:
+    useful, complete = data_of(HELD, figures()), data_of(HELD, figures(), complete=True)
+    assert useful is not None and complete is not None
+    assert (useful.takes, complete.takes) == (timedelta(hours=2), timedelta(hours=200))
+    assert "counted" in useful.source and "measured in drill 7" in useful.source
+    claimed = data_of(HELD, figures(gb_per_hour=None))
+    assert claimed is not None
+    assert claimed.takes == timedelta(minutes=30), "no drill yet: the rate of the plan, at the size on record"
+
+
+def test_a_size_claimed_for_no_named_part_stands_and_a_copy_elsewhere_is_not_counted_here() -> None:
+    unnamed = HELD.replace("useful_with: last-24-hours", "size_gb: 300")
+    elsewhere = HELD.replace("in_safelight: yes", "in_safelight: no").replace(
+        "useful_with", "size_gb: 300, useful_with"
+    )
+    for text, hours in ((unnamed, 12), (elsewhere, 3)):
+        part = data_of(text, figures())
+        assert part is not None
+        assert part.takes == timedelta(hours=hours)
+
+
+def test_a_home_that_holds_nothing_makes_no_estimate_of_no_time() -> None:
+    plan = read_plan({"a.yaml": HELD}).plan
+    found = estimates(plan, Disruption.HARDWARE, figures(sizes_gb={Portion.LAST_24_HOURS: Figure(0, "counted")}))
+    assert found["pacs"].takes is None
+    assert found["pacs"].unknown == ("pacs: nothing of `last-24-hours` is held that counts",)
+
+
+def test_a_short_outage_that_was_lived_through_does_not_shrink_the_work_that_is_claimed() -> None:
+    service = replace(example_plan("400-bed", NOW.date()).services[0], work_recovery=timedelta(hours=3))
+    for hours, takes in ((1, 3), (24, 24)):
+        lived = Span(timedelta(hours=hours), "lived through")
+        assert work_recovery(service, OnRecord(work_recovery=lived)).takes == timedelta(hours=takes)
 
 
 def test_absurd_figures_are_unknown_or_refused_and_break_nothing() -> None:

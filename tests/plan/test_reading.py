@@ -8,8 +8,8 @@ from safelight.plan.errors import BadPlan, DependencyCycle, Trouble
 from safelight.plan.model import Plan
 from safelight.plan.reading import read_plan
 from safelight.plan.source import Limits, Scalar, compose, quoted
-from safelight.plan.words import Side
-from safelight.site.plan_folder import EXAMPLES, example_plan
+from safelight.plan.words import EXAMPLES, Side
+from safelight.site.plan_folder import example_plan
 
 HEAD = "plan: {title: T, hospital: H, version: 1, horizon: 28 d, planned_outage: 0 min}\n"
 

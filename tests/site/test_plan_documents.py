@@ -66,7 +66,9 @@ IN_ORDER = (
     "Appendix K",
     "Appendix L: Business impact analysis",
     "Four values of each objective",
+    "What each estimate adds up",
     "Appendix M",
+    "Appendix N: Laws and standards",
 )
 IN_PACK = (
     "Call tree",

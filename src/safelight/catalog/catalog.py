@@ -39,6 +39,7 @@ from safelight.catalog.reading import touch
 from safelight.catalog.rows import (
     CopyRow,
     CopyState,
+    DaySize,
     Finding,
     HoldingRow,
     LandedRow,
@@ -288,6 +289,20 @@ class Catalog:
         """Return studies of which something was received at or after a moment, the oldest receipt first."""
         with self._database.reading() as connection:
             return search.received_since(connection, moment, limit)
+
+    def day_sizes(self, first: str, last: str) -> list[DaySize]:
+        """Return what is held of the studies of each day between two, these included.
+
+        Raises:
+            BadSearch: one of them is no date.
+        """
+        with self._database.reading() as connection:
+            return search.day_sizes(connection, first, last)
+
+    def studies_size(self) -> int:
+        """Return the bytes of all studies, whatever their date; every study is looked at."""
+        with self._database.reading() as connection:
+            return search.studies_size(connection)
 
     def studies(self) -> Iterator[StudyRow]:
         """Give every study, in no order that means anything, a few hundred in memory at a time."""

@@ -195,6 +195,16 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class DaySize:
+    """What is held of the studies of one day."""
+
+    day: str
+    """As their Study Date says it, local to an unknown place."""
+    studies: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """The numbers of the house, read in one step."""
 

@@ -7,11 +7,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, or_, select
 
 from safelight.catalog.description import folded_search
 from safelight.catalog.errors import BadSearch
-from safelight.catalog.rows import SeriesRow, StudyRow
+from safelight.catalog.rows import DaySize, SeriesRow, StudyRow
 from safelight.catalog.schema import former_table, name_table, patient_table, series_table, study_table
 from safelight.core.names import Personal
 
@@ -103,6 +103,23 @@ def all_studies(connection: Connection, after: int) -> list[tuple[int, StudyRow]
         (row[-1], study_row(row))
         for row in connection.execute(statement.order_by(study_table.c.key).limit(READ_STUDIES))
     ]
+
+
+def day_sizes(connection: Connection, first: str, last: str) -> list[DaySize]:
+    """Return what is held of each day between two, these included."""
+    day = func.substr(study_table.c.study_date, 1, 8)
+    statement = (
+        select(day, func.count(), func.sum(study_table.c.bytes))
+        .where(study_table.c.study_date >= read_date(first), study_table.c.study_date < read_date(last) + "~")
+        .group_by(day)
+        .order_by(day)
+    )
+    return [DaySize(*row) for row in connection.execute(statement)]
+
+
+def studies_size(connection: Connection) -> int:
+    """Return the bytes of all studies, whatever their date; every study is looked at."""
+    return int(connection.execute(select(func.coalesce(func.sum(study_table.c.bytes), 0))).scalar_one())
 
 
 def received_since(connection: Connection, moment: datetime, limit: int) -> list[StudyRow]:

@@ -2,9 +2,10 @@
 
 import json
 import os
+from collections import Counter
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,12 +13,20 @@ from safelight.cli.options import DIRECTORY, json_option, print_json
 from safelight.cli.plan_documents import plan_pack, plan_print
 from safelight.cli.plan_impact import impact, impact_arrivals
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
+from safelight.plan.words import EXAMPLES
+
+if TYPE_CHECKING:
+    from safelight.plan.on_record import OnRecord
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 COLOURS: Final = {"critical": "red", "high": "yellow", "medium": "cyan", "low": None}
+STANDINGS: Final = {"met": "green", "decided": None, "open": "red", "not checked": "yellow"}
 EXIT_USAGE: Final = 2
 
 folder_argument = click.argument("folder", type=DIRECTORY)
+record_option = click.option(
+    "--home", "home_directory", type=DIRECTORY, help="Estimate with the sizes held and the rates measured in this home."
+)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would be written.")
 
 
@@ -35,18 +44,32 @@ plan.add_command(plan_pack)
 @plan.command("init")
 @folder_argument
 @click.option(
-    "--example", type=click.Choice(["400-bed", "100-bed"]), help="Begin with an example instead of questions."
+    "--from",
+    "--example",
+    "example",
+    type=click.Choice([*EXAMPLES]),
+    help="Begin with a whole plan instead of questions; see above.",
 )
 @json_option
 def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
-    """Begin a plan in an empty folder: by questions with usual answers, or from an example."""
+    r"""Begin a plan in a new or empty FOLDER: by nineteen questions with usual answers, or from a whole plan.
+
+    \b
+    --from 400-bed    an invented hospital where every rule is content, to change into yours
+    --from 100-bed    radiology bought and staffs its PACS, IT's plan is about the HIS: where rifts show
+    --from rehearsal  the hospital of `safelight rehearsal`: its systems, AE titles, ports and wards
+
+    Examples bring a department that `safelight plan impact` simulates. Without --from, each answer is asked for on
+    the terminal; `plan lint` is content with whatever comes out, and `plan assess` says what is missing.
+    """
     from safelight.plan.interview import QUESTIONS, SERVICE_QUESTIONS, plan_texts
     from safelight.plan.reading import read_plan
-    from safelight.site.plan_folder import example_texts, refuse_if_taken, write_plan
+    from safelight.site.plan_folder import example_beside, example_texts, refuse_if_taken, write_plan
 
     refuse_if_taken(folder)
+    beside: dict[str, str] = {}
     if example:
-        texts = example_texts(example, _today())
+        texts, beside = example_texts(example, _today()), example_beside(example)
     else:
         answers = {
             one.key: click.prompt(
@@ -56,12 +79,13 @@ def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
         }
         texts = plan_texts(answers)
     read_plan(texts)
-    write_plan(folder, texts)
+    written = {**texts, **beside}
+    write_plan(folder, written)
     if as_json:
-        print_json({"folder": str(folder), "files": sorted(texts)})
+        print_json({"folder": str(folder), "files": sorted(written)})
         return
-    click.echo(f"Written to {folder}: {', '.join(sorted(texts))}")
-    click.echo(f"Next: safelight plan assess {folder}")
+    click.echo(f"Written to {folder}: {', '.join(sorted(written))}")
+    click.echo(f"Next: safelight plan lint {folder}; safelight plan assess {folder}")
 
 
 @plan.command("lint")
@@ -92,9 +116,12 @@ def plan_lint(folder: Path, as_json: bool) -> int:
 
 @plan.command("show")
 @folder_argument
-@click.option("--path", "with_path", is_flag=True, help="Show of which parts each estimate is the sum.")
+@click.option(
+    "--path", "with_path", is_flag=True, help="Show of which parts each estimate is the sum, and who says so."
+)
+@record_option
 @json_option
-def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
+def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_json: bool) -> None:
     """Show the four values of every objective, and who has signed."""
     from safelight.findings.rules_ownership import SPOKEN
     from safelight.plan.signature import agreement
@@ -107,7 +134,7 @@ def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
     read = on_disk.read().plan
     stale = stale_packs(read)
     agreed = agreement(read, on_disk.signatures())
-    rows = objectives_document(read)
+    rows = objectives_document(read, _on_record(home_directory))
     waiting = {str(side): list(agreed.missing(side)) for side in Side}
     if as_json:
         head = {"title": read.plan.title, "hospital": read.plan.hospital, "version": read.plan.version}
@@ -131,7 +158,10 @@ def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
         over = f"   beyond tolerance: {', '.join(one['beyond_tolerance'])}" if one["beyond_tolerance"] else ""
         click.secho(shown + over, fg="red" if over else None)
         for part in one["path"] if with_path else ():
-            click.echo(f"        {part['takes']:>10}  {part['system'] or 'everybody'}: {part['what']}")
+            what = f"{part['system'] or 'everybody'}: {part['what']}"
+            click.echo(f"        {part['takes']:>10}  {what} [{part['source']}]")
+        if with_path and one["complete"]:
+            click.echo(f"        {one['complete']:>10}  until everything that is held is back")
         for missing in one["unknown"]:
             click.echo(f"        estimate unknown: {missing}")
 
@@ -139,10 +169,22 @@ def plan_show(folder: Path, with_path: bool, as_json: bool) -> None:
 @plan.command("assess")
 @folder_argument
 @click.option("--all", "everything", is_flag=True, help="Also what was mitigated or accepted.")
+@click.option("--requirements", is_flag=True, help="Each requirement of laws and standards, not only how many are met.")
 @click.option("--impact", "impact_file", type=FILE, help="What `safelight plan impact --json` said, as a file.")
+@record_option
 @json_option
-def plan_assess(folder: Path, everything: bool, impact_file: Path | None, as_json: bool) -> int:
-    """Ask all rules where this plan would fail. Exit 1 when anything critical is open."""
+def plan_assess(
+    folder: Path,
+    everything: bool,
+    requirements: bool,
+    impact_file: Path | None,
+    home_directory: Path | None,
+    as_json: bool,
+) -> int:
+    """Ask all rules where this plan would fail, and how it stands to laws and standards.
+
+    Exit 1 when anything critical is open.
+    """
     from safelight.site.plan_assessment import assessment_document, assessment_of
     from safelight.site.plan_folder import PlanFolder
     from safelight.site.plan_simulation import impacts
@@ -150,12 +192,13 @@ def plan_assess(folder: Path, everything: bool, impact_file: Path | None, as_jso
     on_disk = PlanFolder(folder)
     read = on_disk.read()
     simulated = impacts(impact_file, read.plan) if impact_file else {}
-    told = assessment_of(read, _today(), on_disk.signatures(), on_disk.rules(), simulated)
+    told = assessment_of(on_disk, read.plan, _today(), simulated, _on_record(home_directory))
     document = assessment_document(told, read.places)
     if as_json:
         print_json(document)
     else:
         _show_assessment(document, everything=everything)
+        _show_requirements(document["requirements"], each=requirements)
     return EXIT_OBJECTIVE_NOT_MET if document["open"]["critical"] or document["broken_rules"] else 0
 
 
@@ -235,14 +278,16 @@ def plan_sign(folder: Path, by: str, reason: str, key_file: Path, make_key: bool
 @plan.command("map")
 @folder_argument
 @click.option("--to", "to_file", type=FILE, required=True, help="The SVG file to write.")
+@click.option("--network", is_flag=True, help="Draw sites, segments and what flows between systems instead.")
 @json_option
-def plan_map(folder: Path, to_file: Path, as_json: bool) -> None:
+def plan_map(folder: Path, to_file: Path, network: bool, as_json: bool) -> None:
     """Draw what needs what, as SVG; what IT's plan does not have is dashed."""
+    from safelight.plan.network_picture import network_picture
     from safelight.plan.picture import picture
     from safelight.site.plan_folder import PlanFolder
 
     read = PlanFolder(folder).read().plan
-    to_file.write_text(picture(read), "utf-8")
+    to_file.write_text(network_picture(read) if network else picture(read), "utf-8")
     if as_json:
         print_json({"file": str(to_file), "systems": len(read.systems)})
     else:
@@ -301,7 +346,7 @@ def plan_review(
     on_disk = PlanFolder(folder)
     read = on_disk.read()
     if name is None:
-        told = agenda(read, _today(), on_disk.signatures(), on_disk.rules())
+        told = agenda(on_disk, read.plan, _today())
         if as_json:
             print_json(told)
         else:
@@ -318,6 +363,17 @@ def plan_review(
     click.echo(f"Recorded in {file}." if file else text.rstrip())
     if missing:
         click.secho("No PACS administrator took part: that is finding R06.", fg="red")
+
+
+def _on_record(home_directory: Path | None) -> "OnRecord":
+    from safelight.plan.on_record import NOTHING
+
+    if home_directory is None:
+        return NOTHING
+    from safelight.site.home import Home
+    from safelight.site.plan_records import on_record
+
+    return on_record(Home.at(home_directory))
 
 
 def _today() -> date:
@@ -361,6 +417,20 @@ def _show_assessment(document: dict[str, Any], *, everything: bool) -> None:
         click.echo(f"      IT: {one['it']}  Radiology: {one['radiology']}")
     for one in document["broken_rules"]:
         click.secho(f"Rule {one['rule']} failed: {one['trouble']}", fg="red", err=True)
+
+
+def _show_requirements(packs: list[dict[str, Any]], *, each: bool) -> None:
+    click.secho("\nWhat laws and standards ask for (met: every rule that looks at it found nothing)", bold=True)
+    for pack in packs:
+        counts = Counter(one["standing"] for one in pack["requirements"])
+        told = ", ".join(f"{counts[one]} {one}" for one in STANDINGS if counts[one])
+        click.echo(f"  {pack['source']}, {pack['edition']}: {told}")
+        for one in pack["requirements"] if each else ():
+            by = f" by {', '.join(one['found_by'])}" if one["found_by"] else ""
+            click.secho(f"      {one['ref']:<26} {one['standing']}{by}", fg=STANDINGS[one["standing"]])
+            served = ", ".join(one["parts"]).replace("_", " ") or "nothing in the plan"
+            rules = " ".join(one["rules"]) or "no rule"
+            click.echo(f"          {one['text']}. Text: {one['verified']}. Asked: {rules}. Served by: {served}")
 
 
 def _show_agenda(told: dict[str, Any]) -> None:

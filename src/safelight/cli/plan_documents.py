@@ -15,13 +15,16 @@ to_option = click.option("--to", "to", type=DIRECTORY, required=True, help="The 
 @click.command("print")
 @folder_argument
 @to_option
+@click.option("--home", "home_directory", type=DIRECTORY, help="Estimate with what this home holds and has measured.")
 @json_option
-def plan_print(folder: Path, to: Path, as_json: bool) -> None:
+def plan_print(folder: Path, to: Path, home_directory: Path | None, as_json: bool) -> None:
     """Write the plan as PDF and HTML, in the order of NIST SP 800-34 A.3; who has not signed stands on page one."""
+    from safelight.site.home import Home
     from safelight.site.plan_documents import print_plan
     from safelight.site.plan_folder import PlanFolder
 
-    told = print_plan(PlanFolder(folder), to, datetime.now().astimezone())
+    home = Home.at(home_directory) if home_directory else None
+    told = print_plan(PlanFolder(folder), to, datetime.now().astimezone(), home)
     if as_json:
         print_json(told)
         return

@@ -49,6 +49,25 @@ class ServiceImpact:
 
 
 @dataclass(frozen=True, slots=True)
+class SurgeImpact:
+    """What a simulation says of one clinical service while a neighbour is away and sends us its patients."""
+
+    late: int
+    """Exams that wait beyond the clinical limit and would not have without the surge."""
+    exams: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surge:
+    """What a neighbour's outage does to us, as simulated; or why it could not be."""
+
+    services: Mapping[str, SurgeImpact] = field(default_factory=dict)
+    overloaded: Mapping[str, float] = field(default_factory=dict)
+    """Stations that get more work in a week than they can do, with how much more."""
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Estimated:
     """What the parts of a recovery add up to, for one service and one kind of disruption."""
 
@@ -68,6 +87,8 @@ class Facts:
     """The parts that a side has not signed as they are, by side."""
     estimates: Sequence[Estimated] = ()
     impact: Mapping[str, ServiceImpact] = field(default_factory=dict)
+    surge: Surge | None = None
+    """None where the plan has no department to simulate."""
 
     def each(self, section: str, *kinds: str) -> tuple[Thing, ...]:
         """Return the things of a section, of some kinds if any are named."""

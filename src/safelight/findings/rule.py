@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 from safelight.core.errors import UsageError
 from safelight.findings import rules_downtime, rules_ownership, rules_paths, rules_return
 from safelight.findings.facts import Facts, Hit, Hits, Thing
+from safelight.findings.source import Source, Verified, source_of
 
 
 class BadSiteRule(UsageError):
@@ -48,7 +49,9 @@ class Rule:
     severity: Severity
     points: tuple[str, ...]
     """The points of the founding article that it serves, A1 to A11."""
-    sources: tuple[str, ...]
+    reads: tuple[str, ...]
+    """The sections of the plan that it looks at."""
+    sources: tuple[Source, ...]
     it: str
     """What IT should do."""
     radiology: str
@@ -63,7 +66,9 @@ CHECKS: Final = {**rules_ownership.CHECKS, **rules_paths.CHECKS, **rules_downtim
 def built_in() -> tuple[Rule, ...]:
     """Return the fifty rules."""
     told = tomllib.loads((files("safelight.findings") / "rules.toml").read_text("utf-8"))
-    return tuple(_rule(name, one, CHECKS[name]) for name, one in told.items())
+    return tuple(
+        _rule(name, one, CHECKS[name], tuple(source_of(text) for text in one["sources"])) for name, one in told.items()
+    )
 
 
 def site_rules(name: str, text: str) -> tuple[Rule, ...]:
@@ -77,19 +82,24 @@ def site_rules(name: str, text: str) -> tuple[Rule, ...]:
     except tomllib.TOMLDecodeError as error:
         raise BadSiteRule(file=name, trouble=str(error)) from error
     try:
-        return tuple(_rule(rule, one, _declared(one)) for rule, one in told.items())
+        return tuple(_rule(rule, one, _declared(one), _own_sources(one)) for rule, one in told.items())
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise BadSiteRule(file=name, trouble=f"{type(error).__name__}: {error}") from error
 
 
-def _rule(name: str, told: Mapping[str, Any], check: Callable[[Facts], Hits]) -> Rule:
+def _own_sources(told: Mapping[str, Any]) -> tuple[Source, ...]:
+    return tuple(Source(str(one), Verified.OF_THE_SITE) for one in told["sources"])
+
+
+def _rule(name: str, told: Mapping[str, Any], check: Callable[[Facts], Hits], sources: tuple[Source, ...]) -> Rule:
     return Rule(
         id=name,
         title=str(told["title"]),
         kind=Kind(told["kind"]),
         severity=Severity(told["severity"]),
         points=tuple(told.get("points", ())),
-        sources=tuple(told["sources"]),
+        reads=tuple(told.get("reads", (told["section"],) if "section" in told else ())),
+        sources=sources,
         it=str(told.get("it", "")),
         radiology=str(told.get("radiology", "")),
         check=check,

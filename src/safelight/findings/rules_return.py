@@ -9,6 +9,8 @@ from safelight.findings.facts import Facts, Hit, Hits
 from safelight.findings.rules_ownership import ARCHIVES
 
 SHIFT: Final = timedelta(hours=8)
+LATE_SHARE: Final = 0.05
+"""One exam in twenty: the confidence with which services are asked to keep their limits."""
 
 
 def r38(facts: Facts) -> Hits:
@@ -113,9 +115,8 @@ def r46(facts: Facts) -> Hits:
 
 
 def r47(facts: Facts) -> Hits:
-    """A neighbour's outage was not thought of, or patients are diverted to where the same fails."""
-    if facts.older(facts.header["surge_simulated_on"], 365):
-        yield Hit("plan", "A neighbour's outage as our surge was not simulated within a year.")
+    """A neighbour's outage brings more than we can do, cannot be simulated, or we divert to where the same fails."""
+    yield from _surge(facts)
     sites = {one.id: one for one in facts.each("sites")}
     for service in facts.clinical:
         if not service.has("divert_to"):
@@ -125,6 +126,24 @@ def r47(facts: Facts) -> Hits:
             if there.id == here or there["power"] == sites[here]["power"] or there["fabric"] == sites[here]["fabric"]:
                 what = f"{service['name']} is diverted to {there['name']}, which fails together with {here}."
                 yield Hit(f"services/{service.id}", what, (service.id,))
+
+
+def _surge(facts: Facts) -> Hits:
+    surge = facts.surge
+    if surge is None:
+        yield Hit("surge", "The plan has no department to simulate a neighbour's outage with (impact/department.yaml).")
+        return
+    if surge.trouble:
+        yield Hit("surge", f"A neighbour's outage cannot be simulated: {surge.trouble}")
+    for station, load in surge.overloaded.items():
+        yield Hit(
+            f"surge:{station}", f"While a neighbour is away, {station} gets {load:.0%} of what it can do in a week."
+        )
+    for service in facts.clinical:
+        told = surge.services.get(service.id)
+        if told is not None and told.late > LATE_SHARE * told.exams:
+            what = f"{service['name']}: while a neighbour is away, {told.late} of {told.exams} simulated exams wait "
+            yield Hit(f"services/{service.id}", f"{what}beyond the limit that would not have.", (service.id,))
 
 
 def r48(facts: Facts) -> Hits:

@@ -1,18 +1,21 @@
 """Four values per objective: what radiology bears, what IT says, what the parts add up to, what was measured.
 
 A system's own parts follow each other and are summed; what it needs comes back side by side, so the slowest counts. The
-longest path, with detection and declaration before it and the work that piled up behind it, is the estimate.
+longest path, with detection and declaration before it and the work that piled up behind it, is the estimate. Sizes and
+rates are those on record where a home was asked; every part says where its numbers come from.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from math import ceil
 from typing import Final
 
 from safelight.plan.errors import DependencyCycle
-from safelight.plan.inventory import System
+from safelight.plan.inventory import Copy, Recovery, System
 from safelight.plan.model import Plan
-from safelight.plan.words import Disruption
+from safelight.plan.on_record import CLAIMED, FALLBACK_RATE, NOTHING, Figure, OnRecord
+from safelight.plan.words import Disruption, Portion
 
 LONGEST_HOURS: Final = 1_000_000.0
 """Above a century, a size and a rate are no estimate."""
@@ -25,6 +28,8 @@ class Part:
     system: str
     what: str
     takes: timedelta
+    source: str = CLAIMED
+    """Where its numbers come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +81,16 @@ def order(systems: Iterable[System]) -> list[str]:
     return list(done)
 
 
-def estimates(plan: Plan, disruption: Disruption) -> dict[str, Estimate]:
+def estimates(
+    plan: Plan, disruption: Disruption, on_record: OnRecord = NOTHING, *, complete: bool = False
+) -> dict[str, Estimate]:
     """Return for each system how long it takes to come back, from the moment that the recovery begins.
+
+    Args:
+        plan: the plan.
+        disruption: in which kind of disruption.
+        on_record: what a home says of sizes and rates.
+        complete: until everything held is back, not only what a system needs to be of use.
 
     Raises:
         DependencyCycle: systems wait for each other.
@@ -89,7 +102,7 @@ def estimates(plan: Plan, disruption: Disruption) -> dict[str, Estimate]:
         before = max(
             (found[one] for one in system.needs), key=lambda one: one.takes or timedelta(0), default=Estimate(None, ())
         )
-        own, unknown = _own(plan, system, disruption)
+        own, unknown = _own(plan, system, disruption, on_record, complete=complete)
         missing = tuple(dict.fromkeys([*(one for need in system.needs for one in found[need].unknown), *unknown]))
         path = (*before.path, *own)
         takes = None if missing else sum((part.takes for part in path), timedelta(0))
@@ -117,7 +130,9 @@ def measurements(plan: Plan, disruption: Disruption) -> dict[str, Measured]:
     return found
 
 
-def _own(plan: Plan, system: System, disruption: Disruption) -> tuple[list[Part], list[str]]:
+def _own(
+    plan: Plan, system: System, disruption: Disruption, on_record: OnRecord, *, complete: bool
+) -> tuple[list[Part], list[str]]:
     recovery = next((one for one in system.recovery if one.disruption == disruption), None)
     if recovery is None:
         claimed = any(one.disruption == disruption for one in system.capabilities)
@@ -127,12 +142,45 @@ def _own(plan: Plan, system: System, disruption: Disruption) -> tuple[list[Part]
     copy = next((one for one in plan.copies if one.id == recovery.copy), None)
     if copy is not None:
         parts.append(Part(system.id, f"fetch {copy.id}", copy.acquire))
-    if recovery.size_gb:
-        rate = recovery.gb_per_hour or (copy.gb_per_hour if copy else None)
-        if rate and recovery.size_gb / rate < LONGEST_HOURS:
-            parts.append(Part(system.id, "data", timedelta(hours=recovery.size_gb / rate)))
+    size = _size(recovery, copy, on_record, complete=complete)
+    if size is None:
+        unknown.append(f"{system.id}: nothing of `{recovery.useful_with or Portion.EVERYTHING}` is held that counts")
+    elif size.value:
+        rate = _rate(recovery, copy, on_record)
+        if size.value / rate.value < LONGEST_HOURS:
+            parts.append(_data(system, size, rate))
         else:
-            unknown.append(f"{system.id}: no rate, or none of use, for {recovery.size_gb:g} GB")
+            unknown.append(f"{system.id}: no rate of use for {size.value:g} GB")
     parts.append(Part(system.id, "consistency", recovery.consistency))
     parts.append(Part(system.id, "validation", recovery.validation))
     return [part for part in parts if part.takes], unknown
+
+
+def _size(recovery: Recovery, copy: Copy | None, on_record: OnRecord, *, complete: bool) -> Figure | None:
+    """Return how much comes back; None when it should be counted and nothing is there to count."""
+    claimed = Figure(recovery.size_gb, CLAIMED)
+    if copy is None or not copy.in_safelight or not on_record.asked:
+        return claimed
+    portion = Portion.EVERYTHING if complete else recovery.useful_with
+    if portion is None:
+        # Which part of what is held was meant with so many gigabytes is not known: then the claim stands.
+        if recovery.size_gb:
+            return claimed
+        portion = Portion.EVERYTHING
+    counted = on_record.sizes_gb.get(portion)
+    return counted if counted is not None and counted.value else None
+
+
+def _rate(recovery: Recovery, copy: Copy | None, on_record: OnRecord) -> Figure:
+    if copy is not None and copy.in_safelight and on_record.gb_per_hour is not None:
+        return on_record.gb_per_hour
+    claimed = recovery.gb_per_hour or (copy.gb_per_hour if copy else None)
+    return Figure(claimed, CLAIMED) if claimed else FALLBACK_RATE
+
+
+def _data(system: System, size: Figure, rate: Figure) -> Part:
+    takes = timedelta(seconds=ceil(size.value / rate.value * 3600))
+    if size.source == rate.source == CLAIMED:
+        return Part(system.id, "data", takes)
+    source = f"{size.value:.4g} GB ({size.source}) at {rate.value:.4g} GB/h ({rate.source})"
+    return Part(system.id, "data", takes, source)

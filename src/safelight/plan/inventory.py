@@ -10,6 +10,7 @@ from safelight.plan.words import (
     FlowKind,
     Held,
     NumberFor,
+    Portion,
     RoleKind,
     Route,
     Side,
@@ -101,6 +102,9 @@ class Recovery:
     rebuild: timedelta = told("Hardware, system and configuration.", timedelta(0))
     copy: str | None = told("From which copy the data come; the time to fetch its media counts.", None, ref="copies")
     size_gb: float = told("How much must come back before the system is of use.", 0.0)
+    useful_with: Portion | None = told(
+        "How much of the copy that Safelight holds must be back before the system is of use; counted there.", None
+    )
     gb_per_hour: float | None = told("Measured rate, when it differs from the copy's.", None)
     consistency: timedelta = told("Until database and archive agree.", timedelta(0))
     validation: timedelta = told("Until a technologist and a radiologist have said that it works.", timedelta(0))
@@ -177,6 +181,7 @@ class Copy:
     admin_domain: str = told("Whose credentials can change or delete it.")
     offline: bool = told("Whether no network reaches it.", False)
     immutable: bool = told("Whether nobody can change it for a time.", False)
+    in_safelight: bool = told("Whether it is what Safelight holds: size and rate are then those on record.", False)
     persons_to_delete: int = told("How many people it takes to delete it.", 1)
     acquire: timedelta = told("Time until the medium is at hand: courier, recall, mount.", timedelta(0))
     courier: str | None = told("Who brings it, with number.", None)

@@ -35,7 +35,6 @@ class Header:
     horizon: timedelta = told("The longest outage that the plan carries through, such as `28 d`.")
     planned_outage: timedelta = told("The outage that modalities, numbers and stock must bear without help.")
     network_map_on: date | None = told("When IT's network map was last brought up to date.", None)
-    surge_simulated_on: date | None = told("When a neighbour's outage was last simulated as our surge.", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from safelight.core.span import span_text
 from safelight.plan.inventory import Person
 from safelight.plan.model import Plan
+from safelight.plan.network_picture import network_picture
 from safelight.plan.picture import picture
 from safelight.plan.practice import Procedure, Runbook
 from safelight.plan.printed_lines import SIDES, lines, spoken
@@ -67,7 +68,11 @@ class PackFacts:
 
 
 def plan_html(
-    plan: Plan, signatures: Iterable[Signature], objectives: Sequence[Mapping[str, Any]], at: datetime
+    plan: Plan,
+    signatures: Iterable[Signature],
+    objectives: Sequence[Mapping[str, Any]],
+    requirements: Sequence[Mapping[str, Any]],
+    at: datetime,
 ) -> str:
     """Return the whole plan."""
     agreed = agreement(plan, signatures)
@@ -93,8 +98,11 @@ def plan_html(
             for one in agreed.counted
         ],
         objectives=objectives,
-        # Its texts are escaped where it is drawn.
+        paths=estimate_paths(objectives),
+        requirements=requirements,
+        # Their texts are escaped where they are drawn.
         map=Markup(picture(plan)),  # noqa: S704
+        network=Markup(network_picture(plan)),  # noqa: S704
     )
 
 
@@ -123,6 +131,17 @@ def pack_html(
         schedule=pack.schedule,
         cards=_cards(plan),
     )
+
+
+def estimate_paths(objectives: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what each estimate adds up, once for services that share it; the work afterwards differs by service."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in objectives:
+        *parts, work = row["path"]
+        told = {"disruption": row["disruption"], "parts": parts, "estimate": row["estimate"], "unknown": row["unknown"]}
+        shared = found.setdefault(repr(told), {**told, "complete": row["complete"], "services": []})
+        shared["services"].append({"name": row["name"], "work": work})
+    return list(found.values())
 
 
 def calls(plan: Plan) -> list[Call]:

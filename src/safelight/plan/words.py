@@ -1,6 +1,10 @@
 """The words that a plan may choose from."""
 
 from enum import StrEnum
+from typing import Final
+
+EXAMPLES: Final = ("400-bed", "100-bed", "rehearsal")
+"""The plans that ship with Safelight."""
 
 
 class Side(StrEnum):
@@ -97,6 +101,14 @@ class Held(StrEnum):
     REPORTS = "reports"
     CORRECTIONS = "corrections"
     KEYS = "keys"
+
+
+class Portion(StrEnum):
+    """How much of what is held must be back before a system is of use."""
+
+    LAST_24_HOURS = "last-24-hours"
+    LAST_4_WEEKS = "last-4-weeks"
+    EVERYTHING = "everything"
 
 
 class Phase(StrEnum):

@@ -3,48 +3,59 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final
 
 from safelight.core.span import span_text
 from safelight.findings.assessment import Assessment, Finding, assess
-from safelight.findings.facts import Estimated, Facts, ServiceImpact
-from safelight.findings.rule import Rule, built_in
+from safelight.findings.facts import Estimated, Facts, ServiceImpact, Surge
+from safelight.findings.requirement import judged, requirement_packs
+from safelight.findings.rule import built_in
 from safelight.plan.errors import Place
-from safelight.plan.estimate import Estimate, Measured, estimates, measurements, service_estimate
+from safelight.plan.estimate import Estimate, Measured, Part, estimates, measurements, service_estimate
 from safelight.plan.model import Plan
 from safelight.plan.objectives import Service
-from safelight.plan.reading import Read
+from safelight.plan.on_record import NOTHING, OnRecord, work_recovery
 from safelight.plan.signature import Signature, agreement
 from safelight.plan.words import Disruption, Side
+from safelight.site.plan_folder import PlanFolder
+from safelight.site.plan_surge import surge_of
+
+WORK_RECOVERY: Final = "work recovery, before all is as usual"
+"""The last part of a path: it counts against MTD, and not against RTO."""
 
 
 def facts_of(
     plan: Plan,
     today: date,
     signatures: Iterable[Signature] = (),
+    *,
     impact: Mapping[str, ServiceImpact] | None = None,
+    surge: Surge | None = None,
+    on_record: OnRecord = NOTHING,
 ) -> Facts:
     """Return a plan as rules see it."""
     agreed = agreement(plan, signatures)
     told = []
     for disruption in {one.disruption for service in plan.services for one in service.tolerances}:
-        found = estimates(plan, disruption)
+        found = estimates(plan, disruption, on_record)
         for service in plan.services:
             takes = service_estimate(plan, service.systems, found).takes
-            told.append(Estimated(service.id, str(disruption), takes, service.work_recovery))
+            told.append(Estimated(service.id, str(disruption), takes, work_recovery(service, on_record).takes))
     unsigned = {str(side): agreed.missing(side) for side in Side}
-    return Facts(asdict(plan), today, unsigned, tuple(told), impact or {})
+    return Facts(asdict(plan), today, unsigned, tuple(told), impact or {}, surge)
 
 
 def assessment_of(
-    read: Read,
+    folder: PlanFolder,
+    plan: Plan,
     today: date,
-    signatures: Iterable[Signature] = (),
-    rules: Iterable[Rule] = (),
     impact: Mapping[str, ServiceImpact] | None = None,
+    on_record: OnRecord = NOTHING,
 ) -> Assessment:
-    """Ask all rules, ours and the site's."""
-    return assess(facts_of(read.plan, today, signatures, impact), (*built_in(), *rules))
+    """Ask all rules, ours and the site's, of the plan that was read from a folder and of what lies beside it."""
+    surge = surge_of(folder.path, plan)
+    facts = facts_of(plan, today, folder.signatures(), impact=impact, surge=surge, on_record=on_record)
+    return assess(facts, (*built_in(), *folder.rules()))
 
 
 def assessment_document(told: Assessment, places: Mapping[str, Place]) -> dict[str, Any]:
@@ -63,18 +74,47 @@ def assessment_document(told: Assessment, places: Mapping[str, Place]) -> dict[s
         ],
         "findings": [_finding(one, places) for one in told.findings],
         "broken_rules": [{"rule": rule, "trouble": trouble} for rule, trouble in told.broken],
+        "requirements": requirements_document(told),
     }
 
 
-def objectives_document(plan: Plan) -> list[dict[str, Any]]:
+def requirements_document(told: Assessment) -> list[dict[str, Any]]:
+    """Return how a plan stands to what laws and standards ask for, source by source."""
+    return [
+        {
+            "pack": pack.id,
+            "source": pack.source,
+            "edition": pack.edition,
+            "date": pack.date or None,
+            "requirements": [
+                {
+                    "ref": one.requirement.ref,
+                    "text": one.requirement.text,
+                    "standing": str(one.standing),
+                    "verified": str(one.requirement.verified),
+                    "rules": list(one.requirement.rules),
+                    "found_by": list(one.found_by),
+                    "parts": list(one.reads),
+                }
+                for one in judged(pack, told, built_in())
+            ],
+        }
+        for pack in requirement_packs()
+    ]
+
+
+def objectives_document(plan: Plan, on_record: OnRecord = NOTHING) -> list[dict[str, Any]]:
     """Return tolerance, capability, estimate and measurement of each objective, service by service."""
     rows = []
     disruptions = dict.fromkeys(one.disruption for service in plan.services for one in service.tolerances)
     for disruption in disruptions:
-        found, measured = estimates(plan, disruption), measurements(plan, disruption)
+        found, measured = estimates(plan, disruption, on_record), measurements(plan, disruption)
+        whole = estimates(plan, disruption, on_record, complete=True) if on_record.asked else {}
         for service in plan.services:
             if any(one.disruption == disruption for one in service.tolerances):
-                rows.append(_four(plan, service, disruption, found, measured))
+                row = _four(plan, service, disruption, found, measured, on_record)
+                complete = service_estimate(plan, service.systems, whole).takes if whole else None
+                rows.append({**row, "complete": span_text(complete) if complete is not None else None})
     return rows
 
 
@@ -84,6 +124,7 @@ def _four(
     disruption: Disruption,
     found: Mapping[str, Estimate],
     measured: Mapping[str, Measured],
+    on_record: OnRecord,
 ) -> dict[str, Any]:
     tolerance = next(one for one in service.tolerances if one.disruption == disruption)
     estimate = service_estimate(plan, service.systems, found)
@@ -94,7 +135,8 @@ def _four(
     shown = [measured[name].rto for name in service.systems if name in measured]
     whole = len(shown) == len(service.systems) and bool(shown)
     measurement = max((one for one in shown if one is not None), default=None) if whole else None
-    caught_up = estimate.takes + service.work_recovery if estimate.takes is not None else None
+    work = work_recovery(service, on_record)
+    caught_up = estimate.takes + work.takes if estimate.takes is not None else None
     told = {
         "service": service.id,
         "name": service.name,
@@ -112,7 +154,10 @@ def _four(
     over = [name for name in ("capability", "estimate", "measurement") if _longer(told[name], tolerance.rto)]
     over += ["caught-up"] if _longer(caught_up, tolerance.mtd) else []
     over += ["rpo"] if _longer(rpo, tolerance.rpo) else []
-    path = [{"system": one.system, "what": one.what, "takes": span_text(one.takes)} for one in estimate.path]
+    parts = (*estimate.path, Part("", WORK_RECOVERY, work.takes, work.source))
+    path = [
+        {"system": one.system, "what": one.what, "takes": span_text(one.takes), "source": one.source} for one in parts
+    ]
     spans = {name: span_text(one) if isinstance(one, timedelta) else one for name, one in told.items()}
     return {**spans, "beyond_tolerance": over, "path": path, "unknown": list(estimate.unknown)}
 
@@ -138,5 +183,5 @@ def _finding(one: Finding, places: Mapping[str, Place]) -> dict[str, Any]:
         "why": one.why or None,
         "it": one.rule.it,
         "radiology": one.rule.radiology,
-        "sources": list(one.rule.sources),
+        "sources": [{"text": source.text, "verified": str(source.verified)} for source in one.rule.sources],
     }

@@ -12,12 +12,14 @@ from markupsafe import Markup
 from safelight.core.disk import RealDisk, write_file
 from safelight.core.errors import StateError, UsageError
 from safelight.plan.model import Plan
+from safelight.plan.on_record import NOTHING
 from safelight.plan.printing import PackFacts, pack_html, plan_html
 from safelight.plan.source import quoted
 from safelight.plan.words import PackForm
 from safelight.site.home import Home
-from safelight.site.plan_assessment import objectives_document
+from safelight.site.plan_assessment import assessment_of, objectives_document, requirements_document
 from safelight.site.plan_folder import PlanFolder
+from safelight.site.plan_records import on_record
 
 LABELS_A_BLOCK_MAX: Final = 60
 EXAMS_MAX: Final = 5000
@@ -47,10 +49,12 @@ class PackAsked:
     home: Home | None
 
 
-def print_plan(folder: PlanFolder, to: Path, at: datetime) -> dict[str, Any]:
+def print_plan(folder: PlanFolder, to: Path, at: datetime, home: Home | None = None) -> dict[str, Any]:
     """Write `plan.pdf` and `plan.html`."""
     plan = folder.read().plan
-    html = plan_html(plan, folder.signatures(), objectives_document(plan), at)
+    known = on_record(home) if home else NOTHING
+    told = requirements_document(assessment_of(folder, plan, at.date(), on_record=known))
+    html = plan_html(plan, folder.signatures(), objectives_document(plan, known), told, at)
     return {"version": plan.plan.version, "files": _written(to, "plan", html)}
 
 
@@ -77,7 +81,8 @@ def make_pack(folder: PlanFolder, to: Path, at: datetime, asked: PackAsked, *, d
         _blocks(asked.home) if asked.home else (),
         _schedule(asked.home, at) if asked.home else None,
     )
-    html = pack_html(plan, folder.signatures(), objectives_document(plan), at, facts)
+    known = on_record(asked.home) if asked.home else NOTHING
+    html = pack_html(plan, folder.signatures(), objectives_document(plan, known), at, facts)
     told: dict[str, Any] = {"serial": serial, "site": site, "holder": asked.holder, "form": str(asked.form)}
     told |= {"version": plan.plan.version, "numbers": sum(len(one["labels"]) for one in facts.blocks)}
     told |= {"exams": len(facts.schedule or ()), "dry_run": dry_run}

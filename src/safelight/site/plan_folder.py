@@ -20,7 +20,6 @@ from safelight.plan.schema import schema
 from safelight.plan.signature import Signature
 from safelight.plan.source import Limits
 
-EXAMPLES: Final = ("400-bed", "100-bed")
 SIGNATURES: Final = "signatures.json"
 SIGNED: Final = "signed"
 RULES: Final = "rules"
@@ -30,7 +29,7 @@ class NoPlan(UsageError):
     """There is no plan in this folder."""
 
     code: ClassVar[str] = "site.no-plan"
-    hint: ClassVar[str] = "Name a folder with YAML files, or begin one: safelight plan init FOLDER --example 400-bed"
+    hint: ClassVar[str] = "Name a folder with YAML files, or begin one: safelight plan init FOLDER --from 400-bed"
 
 
 class PlanExists(StateError):
@@ -155,6 +154,12 @@ def example_texts(name: str, today: date) -> dict[str, str]:
     return {one.name: _dated(one.read_text("utf-8"), today) for one in folder.iterdir() if one.name.endswith(".yaml")}
 
 
+def example_beside(name: str) -> dict[str, str]:
+    """Return what lies beside an example in folders of its own: a department to simulate, where it has one."""
+    folder = files("safelight.plan") / "examples" / name / "impact"
+    return {f"impact/{one.name}": one.read_text("utf-8") for one in folder.iterdir()} if folder.is_dir() else {}
+
+
 def refuse_if_taken(path: Path) -> None:
     """Return when a plan may be written to this folder.
 
@@ -186,6 +191,7 @@ def write_plan(path: Path, texts: Mapping[str, str]) -> None:
     refuse_if_taken(path)
     path.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
+        (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_text(text, "utf-8")
     _replace(path / "plan.schema.json", schema())
 

@@ -5,25 +5,22 @@ from datetime import date
 from typing import Any
 
 from safelight.findings.assessment import State
-from safelight.findings.rule import Rule
 from safelight.plan.model import Plan
-from safelight.plan.reading import Read
-from safelight.plan.signature import Signature
 from safelight.plan.source import quoted
 from safelight.plan.words import RoleKind
 from safelight.site.plan_assessment import assessment_of
+from safelight.site.plan_folder import PlanFolder
 
 
-def agenda(read: Read, today: date, signatures: Iterable[Signature] = (), rules: Iterable[Rule] = ()) -> dict[str, Any]:
+def agenda(folder: PlanFolder, plan: Plan, today: date) -> dict[str, Any]:
     """Return what to talk about: open findings by rule, gravest first, and what was promised."""
-    told = assessment_of(read, today, signatures, rules)
+    told = assessment_of(folder, plan, today)
     items: dict[str, dict[str, Any]] = {}
     for one in told.findings:
         if one.state == State.OPEN:
             words = {"title": one.rule.title, "severity": str(one.rule.severity), "kind": str(one.rule.kind)}
             acts = {"it": one.rule.it, "radiology": one.rule.radiology, "count": 0}
             items.setdefault(one.rule.id, {"rule": one.rule.id, **words, **acts})["count"] += 1
-    plan = read.plan
     invited = [one.name for one in plan.people if one.on_committee or one.id in _pacs_administrators(plan)]
     actions = [
         {"id": one.id, "what": one.what, "owner": one.owner, "due_on": one.due_on.isoformat()}
