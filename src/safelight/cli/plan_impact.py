@@ -91,6 +91,8 @@ def impact_arrivals(weeks: int, until: datetime | None, home_directory: Path, as
 
 
 def _show(told: "Report") -> None:
+    from safelight.impact.picture import length
+
     scenario = told.scenario
     click.secho(f"{told.department.name}: {scenario.name}, {scenario.hours:g} h, {scenario.scope}", bold=True)
     click.echo(f"{told.summary.seeds} runs of {told.plan.weeks} weeks; median [nine runs of ten]\n")
@@ -106,8 +108,9 @@ def _show(told: "Report") -> None:
     if told.tolerances:
         click.secho(f"\nWhat each service stands ({told.confidence:.0%} of its exams in time)", bold=True)
     for row in told.tolerances:
-        declared = f", declared MTD {row.declared_hours:g} h" if row.declared_hours is not None else ""
-        click.secho(f"  {row.service:<16} {row.words}{declared}", fg="red" if row.is_rift else None)
+        declared = f"; declared MTD {length(row.declared_hours)}" if row.declared_hours is not None else ""
+        rift = ": more than it stands" if row.is_rift else ""
+        click.secho(f"  {row.service:<16} {row.words}{declared}{rift}", fg="red" if row.is_rift else None)
     click.echo("\nWhere figures come from")
     for line in told.sources():
         click.echo(f"  {line}")
