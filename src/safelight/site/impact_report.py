@@ -7,6 +7,7 @@ from typing import Any
 
 from safelight.core import progress
 from safelight.impact import picture
+from safelight.impact.calibration import Counted, Line, calibrated
 from safelight.impact.department import HOURS_A_WEEK, Department
 from safelight.impact.document import HOURS_MAX, read_department, read_scenario, utilisation
 from safelight.impact.errors import BadModel, NoScenario
@@ -85,6 +86,8 @@ class Report:
     counts: Counts
     tolerances: Sequence[ServiceTolerance]
     confidence: float
+    lines: Sequence[Line] = ()
+    """Where figures come from, if the site's own work was counted."""
 
     @property
     def currency(self) -> str | None:
@@ -118,6 +121,7 @@ class Report:
                 for (service, hours), late in sorted(self.counts.items())
             ],
             "sources": self.sources(),
+            "calibration": [one.document() for one in self.lines],
         }
 
     def sources(self) -> list[str]:
@@ -178,8 +182,11 @@ def report(
     with_tolerance: bool,
     told: progress.Report = progress.silent,
     workers: int = 0,
+    counted: Counted | None = None,
 ) -> Report:
     """Read a document, simulate one of its scenarios and derive what services stand.
+
+    Where the site's own work was counted, that takes the place of the document's figures.
 
     Raises:
         BadModel: the document holds what cannot be.
@@ -189,6 +196,10 @@ def report(
         if key not in ("department", "scenarios"):
             raise BadModel(where=str(key), problem="unknown key", known="department, scenarios")
     department = read_department(document.get("department"))
+    lines: Sequence[Line] = ()
+    if counted is not None:
+        found = calibrated(department, counted)
+        department, lines = found.department, found.lines
     scenario = _scenario(document.get("scenarios"), scenario_name, department)
     if hours is not None:
         if not isfinite(hours) or not 0 < hours <= HOURS_MAX:
@@ -209,7 +220,7 @@ def report(
         for one in department.services
         if counts
     ]
-    return Report(department, scenario, plan, summary, counts, tolerances, confidence)
+    return Report(department, scenario, plan, summary, counts, tolerances, confidence, lines)
 
 
 def _scenario(value: object, name: str | None, department: Department) -> Scenario:
