@@ -1,5 +1,6 @@
 """Whole runs against the published vectors and the formulas of a liquid."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import sqrt
 from typing import Any
@@ -15,7 +16,16 @@ from safelight.impact.measures import Plan, outcome
 from safelight.impact.scenario import Scenario, Scope
 from safelight.impact.simulation import DEFERRED, Outage, run
 from safelight.impact.summary import spread, summarise, wilson
-from safelight.impact.tolerance import Late, Tolerance, add, count_late, tolerance_of
+from safelight.impact.tolerance import (
+    LENGTHS_HOURS,
+    Counts,
+    Late,
+    Tolerance,
+    add,
+    count_late,
+    derive,
+    tolerance_of,
+)
 
 WEEK = 168
 
@@ -115,6 +125,20 @@ def test_both_runs_are_one_until_the_outage_begins(told: dict[str, Any], outage:
         assert (with_it.result >= with_it.read).all()
 
 
+@pytest.mark.parametrize("scope", list(Scope))
+def test_what_had_begun_before_the_outage_is_taken_over_to_the_last_bit(
+    told: dict[str, Any], outage: dict[str, Any], scope: Scope
+) -> None:
+    department = read_department(told)
+    scenario = read_scenario({**outage, "scope": str(scope), "surge": {"urgent": 0.3}}, department)
+    exams = draw(department, (0.0, 0.3, 0.0), 3, 5)
+    placed, usual = Plan(3, 1).outage(scenario), run(department, exams, None, 504)
+    anew, taken_over = run(department, exams, placed, 504), run(department, exams, placed, 504, usual)
+    for one, other in zip(anew, taken_over, strict=True):
+        for name in ("come", "start", "acquired", "read_start", "read", "result", "fate"):
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
 def test_a_postponed_exam_gets_the_same_hour_of_a_later_week(told: dict[str, Any], outage: dict[str, Any]) -> None:
     department = read_department(told)
     scenario = read_scenario(outage, department)
@@ -197,11 +221,53 @@ def test_a_service_stands_what_is_shorter_than_its_first_breach(
     late: tuple[int, ...], stands: float, breached: float | None
 ) -> None:
     counts = {("ct", hours): Late(one, 100) for hours, one in zip((1.0, 2.0, 4.0, 8.0), late, strict=True)}
-    assert tolerance_of(counts, "ct", 0.95) == Tolerance(stands, breached)
+    found = tolerance_of(counts, "ct", 0.95)
+    assert found is not None
+    assert (found.stands_hours, found.breached_hours) == (stands, breached)
+    assert found.surely_stands_hours <= stands
+    assert found.surely_breached_hours is None or found.surely_breached_hours >= (breached or 0)
 
 
-def test_too_few_exams_say_nothing_of_a_service() -> None:
+def test_a_few_exams_never_show_that_a_service_stands_an_outage_and_may_show_that_it_does_not() -> None:
     assert tolerance_of({("rare", 1.0): Late(0, 5)}, "rare", 0.95) is None
+    few = tolerance_of({("rare", 0.5): Late(0, 5), ("rare", 1.0): Late(4, 9)}, "rare", 0.95)
+    assert few == Tolerance(0.0, 1.0, 0.0, 1.0)
+
+
+def test_exams_that_are_late_together_count_as_fewer() -> None:
+    """Ten runs of a hundred exams, in one of which all are late: as good as ten exams, and not a thousand."""
+    together = sum((Late.of_run(100 * (run == 0), 100) for run in range(10)), Late(0, 0))
+    alone = sum((Late.of_run(10, 100) for _ in range(10)), Late(0, 0))
+    assert (together.share, alone.share) == (0.1, 0.1)
+    assert together.clustering == pytest.approx(100 * 10 / 9)
+    assert alone.clustering == 1
+    assert together.interval == pytest.approx(wilson(0.9, 9))
+
+
+@pytest.mark.parametrize("true_hours", [0.6, 3.0, 21.0])
+def test_seeds_are_spent_where_the_limit_of_a_service_lies(true_hours: float) -> None:
+    """A service of which 4 % are late up to its limit, and 7 % beyond it: forty runs leave that open."""
+    spent: dict[float, int] = {}
+
+    def count(lengths: Sequence[float], seeds: range) -> Counts:
+        for hours in lengths:
+            spent[hours] = spent.get(hours, 0) + len(seeds)
+        random = np.random.default_rng([11, len(spent), seeds.start])
+        shares = {hours: 0.04 if hours <= true_hours else 0.07 for hours in lengths}
+        return {
+            ("ct", hours): sum((Late.of_run(int(random.binomial(20, share)), 20) for _ in seeds), Late(0, 0))
+            for hours, share in shares.items()
+        }
+
+    counts = derive(count, ["ct"], 0.95, 2000)
+    found = tolerance_of(counts, "ct", 0.95)
+    assert found is not None
+    assert found.breached_hours is not None
+    assert found.stands_hours <= true_hours < found.breached_hours
+    for hours in (found.stands_hours, found.breached_hours):
+        low, high = counts["ct", hours].interval
+        assert spent[hours] == 2000 or not low <= 0.05 < high
+    assert sum(spent.values()) < 0.6 * 2000 * len(LENGTHS_HOURS)
     assert wilson(0, 0) == (0.0, 1.0)
     assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-3)
 

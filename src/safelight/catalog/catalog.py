@@ -24,6 +24,7 @@ from safelight.catalog import (
     packs,
     search,
     versions,
+    ways,
 )
 from safelight.catalog.callers import CallerRow, CallerSighting
 from safelight.catalog.census_outcome import CensusOutcome
@@ -314,6 +315,11 @@ class Catalog:
             if not found:
                 return
             after = found[-1][0]
+
+    def stored_studies(self, studies: Iterable[str]) -> set[str]:
+        """Return those of which everything was sent here, and nothing seeded or pulled."""
+        with self._database.reading() as connection:
+            return ways.stored_studies(connection, studies)
 
     def series(self, study: str) -> list[SeriesRow]:
         """Return the series of a study."""

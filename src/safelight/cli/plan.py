@@ -11,7 +11,7 @@ import click
 
 from safelight.cli.options import DIRECTORY, json_option, print_json
 from safelight.cli.plan_documents import plan_pack, plan_print
-from safelight.cli.plan_impact import impact, impact_arrivals
+from safelight.cli.plan_impact import impact, impact_calibrate
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 from safelight.plan.words import EXAMPLES
 
@@ -36,7 +36,7 @@ def plan() -> None:
 
 
 plan.add_command(impact)
-plan.add_command(impact_arrivals)
+plan.add_command(impact_calibrate)
 plan.add_command(plan_print)
 plan.add_command(plan_pack)
 

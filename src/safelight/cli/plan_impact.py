@@ -6,12 +6,27 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from safelight.cli.options import home_option, json_option, print_json
+from safelight.cli.options import DIRECTORY, home_option, json_option, print_json
 from safelight.cli.progress import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from safelight.core.progress import Report as Progress
+    from safelight.impact.calibration import Counted, Line
     from safelight.site.impact_report import Report
 
+until_option = click.option(
+    "--until", type=click.DateTime(["%Y-%m-%d"]), help="The day after the last that is counted; today if not given."
+)
+optional_home_option = click.option(
+    "--home",
+    "home_directory",
+    type=DIRECTORY,
+    envvar="SAFELIGHT_HOME",
+    show_envvar=True,
+    help="The home whose records `--calibrate` counts.",
+)
 UNITS: Final = {"_hours": "h", "_minutes": "min", "_seconds": "s", "_gb": "GB"}
 
 
@@ -26,7 +41,12 @@ UNITS: Final = {"_hours": "h", "_minutes": "min", "_seconds": "s", "_gb": "GB"}
 @click.option("--scenario", "scenario_name", help="Which scenario of the file; the first if none is named.")
 @click.option("--hours", type=float, help="Another length of the outage than the scenario's.")
 @click.option("--seeds", type=click.IntRange(1, 10_000), default=200, show_default=True, help="How many runs.")
-@click.option("--weeks", type=click.IntRange(1, 60), help="How long each run is; as long as needed if not given.")
+@click.option(
+    "--weeks",
+    "run_weeks",
+    type=click.IntRange(1, 60),
+    help="How long each run is; as long as needed if not given.",
+)
 @click.option(
     "--confidence",
     type=click.FloatRange(0.5, 0.999),
@@ -36,16 +56,35 @@ UNITS: Final = {"_hours": "h", "_minutes": "min", "_seconds": "s", "_gb": "GB"}
 )
 @click.option("--tolerance/--no-tolerance", default=True, show_default=True, help="Derive the tolerance of services.")
 @click.option("--svg", "svg_directory", type=click.Path(path_type=Path, file_okay=False), help="Draw pictures here.")
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Put what the home's own records say in place of the file's figures; see `plan impact-calibrate`.",
+)
+@optional_home_option
+@click.option(
+    "--count-weeks",
+    "weeks",
+    type=click.IntRange(1, 520),
+    default=12,
+    show_default=True,
+    help="How many weeks of the home `--calibrate` counts.",
+)
+@until_option
 @json_option
 def impact(
     department_file: Path,
     scenario_name: str | None,
     hours: float | None,
     seeds: int,
-    weeks: int | None,
+    run_weeks: int | None,
     confidence: float,
     tolerance: bool,
     svg_directory: Path | None,
+    calibrate: bool,
+    home_directory: Path | None,
+    weeks: int,
+    until: datetime | None,
     as_json: bool,
 ) -> None:
     """Simulate an outage: backlogs, waits against limits, and how long each service really stands it.
@@ -56,8 +95,13 @@ def impact(
     from safelight.site.impact_report import report
 
     document = department_document(department_file)
+    if calibrate and home_directory is None:
+        raise click.UsageError("--calibrate counts what a home holds: give --home.")
     with shown(quiet=as_json) as progress:
-        told = report(document, scenario_name, hours, seeds, weeks, confidence, tolerance, progress)
+        counted = _counted(home_directory, weeks, until, progress) if calibrate and home_directory else None
+        told = report(
+            document, scenario_name, hours, seeds, run_weeks, confidence, tolerance, progress, counted=counted
+        )
     if svg_directory is not None:
         svg_directory.mkdir(parents=True, exist_ok=True)
         for name, picture in told.pictures().items():
@@ -68,29 +112,58 @@ def impact(
         _show(told)
 
 
-@click.command("impact-arrivals")
+@click.command("impact-calibrate")
 @click.option("--weeks", type=click.IntRange(1, 520), default=12, show_default=True, help="How many weeks to count.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The day after the last; today if not given.")
+@until_option
 @home_option
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print it in the words of a department's file, to paste there.")
 @json_option
-def impact_arrivals(weeks: int, until: datetime | None, home_directory: Path, as_json: bool) -> None:
-    """Count this home's own studies by modality, priority and hour of week, in the words of a department's file."""
+def impact_calibrate(weeks: int, until: datetime | None, home_directory: Path, as_yaml: bool, as_json: bool) -> None:
+    """Count this home's own work: exams by modality, priority and hour of week, durations of exams and readings.
+
+    Says of each figure on how many exams it rests and where it comes from. Nothing is changed anywhere.
+    """
     import yaml
 
+    with shown(quiet=as_json) as progress:
+        counted = _counted(home_directory, weeks, until, progress)
+    if as_json:
+        print_json(counted.document())
+    elif as_yaml:
+        told = {key: value for key, value in counted.document().items() if key in ("hours", "modalities")}
+        click.echo(yaml.safe_dump(told, sort_keys=False, default_flow_style=None, width=110), nl=False)
+    else:
+        click.secho(f"{counted.weeks:g} weeks from {counted.since}", bold=True)
+        _show_lines(counted.lines())
+        for why, count in counted.left_out.items():
+            click.echo(f"  {count:,} x {why}")
+        if counted.outages:
+            click.secho(f"  {counted.outages} outages were declared: choose other weeks with --until", fg="yellow")
+
+
+def _counted(home_directory: Path, weeks: int, until: datetime | None, report: "Progress") -> "Counted":
     from safelight.core.clock import SystemClock
     from safelight.site.home import Home
-    from safelight.site.impact_calibration import calibration_of
+    from safelight.site.impact_calibration import counted_of
 
     # Devices tell local time; so the week is counted by this machine's local days.
     last = (until or SystemClock().now().astimezone()).date()
-    document = calibration_of(Home.at(home_directory), last, weeks).document()
-    if as_json:
-        print_json(document)
-    else:
-        click.echo(yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=110), nl=False)
+    return counted_of(Home.at(home_directory), last, weeks, report)
+
+
+def _show_lines(lines: "Sequence[Line]") -> None:
+    for one in lines:
+        value = "" if one.value is None else _number(one.value)
+        if one.interval is not None:
+            value += f" [{_number(one.interval[0])} to {_number(one.interval[1])}]"
+        click.echo(f"  {one.subject:<18} {one.what:<18} {value:<24} {one.rests_on:>7,}  {one.source}")
+        for why, count in sorted(one.left_out.items()):
+            click.echo(f"  {'':<18} {'':<18} {'':<24} {count:>7,}  left out: {why}")
 
 
 def _show(told: "Report") -> None:
+    from safelight.impact.picture import length
+
     scenario = told.scenario
     click.secho(f"{told.department.name}: {scenario.name}, {scenario.hours:g} h, {scenario.scope}", bold=True)
     click.echo(f"{told.summary.seeds} runs of {told.plan.weeks} weeks; median [nine runs of ten]\n")
@@ -106,9 +179,13 @@ def _show(told: "Report") -> None:
     if told.tolerances:
         click.secho(f"\nWhat each service stands ({told.confidence:.0%} of its exams in time)", bold=True)
     for row in told.tolerances:
-        declared = f", declared MTD {row.declared_hours:g} h" if row.declared_hours is not None else ""
-        click.secho(f"  {row.service:<16} {row.words}{declared}", fg="red" if row.is_rift else None)
-    click.echo("\nWhere figures come from")
+        declared = f"; declared MTD {length(row.declared_hours)}" if row.declared_hours is not None else ""
+        rift = ": more than it stands" if row.is_rift else ""
+        click.secho(f"  {row.service:<16} {row.words}{declared}{rift}", fg="red" if row.is_rift else None)
+    if told.lines:
+        click.secho("\nCounted from the site's own records (value, 95 % interval, exams it rests on)", bold=True)
+        _show_lines(told.lines)
+    click.echo("\nWhere durations come from")
     for line in told.sources():
         click.echo(f"  {line}")
 

@@ -23,6 +23,8 @@ class PriorityClass:
 
     name: str
     rank: int
+    priorities: tuple[str, ...] = ()
+    """What orders call it, in small letters, for counting; its name if nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Modality:
     reading: Duration
     demands: tuple[Demand, ...]
     disk: Disk | None = None
+    counted_as: tuple[str, ...] = ()
+    """What studies of it are called in DICOM, for counting; its name if nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,9 +150,19 @@ def read_department(value: object, where: str = "department") -> Department:
 
 
 def _class(value: object, where: str) -> PriorityClass:
-    told = Section.of(value, where, ("name", "rank"))
+    told = Section.of(value, where, ("name", "rank", "priorities"))
     rank = told.number("rank", low=0, high=99)
-    return PriorityClass(told.text("name"), int(rank))
+    return PriorityClass(told.text("name"), int(rank), tuple(one.lower() for one in _words(told, "priorities")))
+
+
+def _words(told: Section, key: str) -> tuple[str, ...]:
+    """Read a list of words that may be missing."""
+    words = []
+    for item, at in told.items(key, some=False):
+        if not isinstance(item, str) or not 1 <= len(item) <= 64:
+            raise BadModel(where=at, problem="expected a word")
+        words.append(item)
+    return tuple(words)
 
 
 def _patterns(told: Section) -> dict[str, tuple[float, ...]]:
@@ -209,7 +219,9 @@ def _duration(told: Section, key: str, default: Duration | None = None, *, zero:
 
 
 def _modality(value: object, where: str, classes: list[str], patterns: dict[str, tuple[float, ...]]) -> Modality:
-    told = Section.of(value, where, ("name", "devices", "exam_minutes", "reading_minutes", "exams", "disk"))
+    told = Section.of(
+        value, where, ("name", "counted_as", "devices", "exam_minutes", "reading_minutes", "exams", "disk")
+    )
     demands = []
     for item, at in told.items("exams"):
         part = Section.of(item, at, ("class", "per_week", "hours"))
@@ -234,6 +246,7 @@ def _modality(value: object, where: str, classes: list[str], patterns: dict[str,
             disk.number("exam_gb", above=True),
             disk.number("reserve_share", 0.1, high=0.99),
         ),
+        _words(told, "counted_as"),
     )
 
 

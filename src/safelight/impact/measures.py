@@ -46,7 +46,8 @@ def outcome(department: Department, scenario: Scenario, plan: Plan, seed: int) -
     surge = tuple(scenario.surge.get(one.name, 0.0) for one in department.classes)
     exams = draw(department, surge, plan.weeks, seed)
     until, outage = plan.weeks * 168.0, plan.outage(scenario)
-    with_it, without = run(department, exams, outage, until), run(department, exams, None, until)
+    without = run(department, exams, None, until)
+    with_it = run(department, exams, outage, until, without)
     figures: Figures = {}
     series: dict[str, tuple[Numbers, Numbers]] = {}
     for at, modality in enumerate(department.modalities):

@@ -147,7 +147,7 @@ def shares(title: str, curves: Sequence[tuple[str, Sequence[Point]]], limit: flo
     marks: list[tuple[float, str]] = []
     for one in lengths:
         if not marks or axes.x(one) - axes.x(marks[-1][0]) > 44:
-            marks.append((one, _length(one)))
+            marks.append((one, length(one)))
     parts = _frame(axes, marks, "length of the outage", "ordered during it and late because of it", True)
     y = axes.y(limit)
     parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="#000" stroke-width="1"/>')
@@ -161,7 +161,8 @@ def shares(title: str, curves: Sequence[tuple[str, Sequence[Point]]], limit: flo
     return _sheet(title, [*parts, *_legend([(name, DASHES[at % len(DASHES)]) for at, (name, _) in enumerate(curves)])])
 
 
-def _length(hours: float) -> str:
+def length(hours: float) -> str:
+    """Write a length of time as people say it."""
     if hours < 1:
         return f"{hours * 60:g} min"
     return f"{hours:g} h" if hours < 48 else f"{hours / 24:g} d"

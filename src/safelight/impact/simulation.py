@@ -56,14 +56,50 @@ class Outage:
         return told
 
 
-def run(department: Department, exams: Sequence[Exams], outage: Outage | None, until: float) -> list[Passage]:
-    """Return how the exams of each modality went until an hour."""
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What had begun when the outage began, by the run of comparison; ``inf`` for all else."""
+
+    usual: Sequence[Passage]
+    begins: float
+
+    def starts(self, modality: int) -> Numbers:
+        """Return the exams of a modality that had begun."""
+        return self._until(self.usual[modality].start)
+
+    def read_starts(self, modalities: Sequence[int]) -> Numbers:
+        """Return the readings of some modalities that had begun."""
+        return self._until(np.concatenate([self.usual[at].read_start for at in modalities]))
+
+    def _until(self, moments: Numbers) -> Numbers:
+        return np.where(moments < self.begins, moments, inf)
+
+
+def run(
+    department: Department,
+    exams: Sequence[Exams],
+    outage: Outage | None,
+    until: float,
+    usual: Sequence[Passage] | None = None,
+) -> list[Passage]:
+    """Return how the exams of each modality went until an hour.
+
+    Args:
+        department: who works.
+        exams: what may come.
+        outage: what happens; None for the run of comparison.
+        until: where to stop.
+        usual: the run of comparison on the same exams, if there is one: what had begun before the outage is taken
+            from it and not simulated again, and comes out the same.
+    """
     names = [one.name for one in department.classes]
     acquired = []
-    for modality, drawn in zip(department.modalities, exams, strict=True):
+    before = Before(usual, outage.begins) if usual is not None and outage is not None else None
+    for number, (modality, drawn) in enumerate(zip(department.modalities, exams, strict=True)):
         come, fate = _fates(names, drawn, outage)
         steps = outage.changes(outage.scenario.exam_steps(modality.name)) if outage else []
-        start, end = _station(come, drawn.exam_hours, drawn.ranks, modality.devices, steps, until)
+        begun = before.starts(number) if before else None
+        start, end = _station(come, drawn.exam_hours, drawn.ranks, modality.devices, steps, until, begun)
         acquired.append((come, fate, start, end))
     passages: list[Passage | None] = [None] * len(exams)
     steps = outage.changes(outage.scenario.reading_steps()) if outage else []
@@ -72,7 +108,8 @@ def run(department: Department, exams: Sequence[Exams], outage: Outage | None, u
         ends = np.concatenate([acquired[at][3] for at in mine])
         works = np.concatenate([exams[at].reading_hours for at in mine])
         ranks = np.concatenate([exams[at].ranks for at in mine])
-        read_start, read = _station(ends, works, ranks, readers.count, steps, until)
+        begun = before.read_starts(mine) if before else None
+        read_start, read = _station(ends, works, ranks, readers.count, steps, until, begun)
         cuts = np.cumsum([len(exams[at].ordered) for at in mine])[:-1]
         for at, began, done in zip(mine, np.split(read_start, cuts), np.split(read, cuts), strict=True):
             come, fate, start, end = acquired[at]
@@ -115,21 +152,31 @@ def _station(
     shifts: tuple[int, ...],
     changes: list[tuple[float, float]],
     until: float,
+    begun: Numbers | None,
 ) -> tuple[Numbers, Numbers]:
-    """Send exams through a station; return when each begins and ends."""
+    """Send exams through a station; return when each begins and ends.
+
+    ``begun`` are those that had begun when the speed first changes, which is when the rest queues anew.
+    """
     clock = WorkingTime(changes)
-    there = np.flatnonzero(come < until)
+    start = np.full(len(come), inf) if begun is None else begun.copy()
+    there = np.flatnonzero((come < until) & np.isinf(start))
     order = there[np.argsort(come[there], kind="stable")]
-    at_work = clock.to_work(come[order])
-    begun = serve(
-        at_work.tolist(),
-        works[order].tolist(),
-        ranks[order].tolist(),
-        _shifts(shifts, clock, until),
-        float(clock.to_work(np.array([until]))[0]),
+    end = clock.to_wall(clock.to_work(start) + works) if begun is not None else np.full(len(come), inf)
+    arrivals, at_work = clock.to_work(come[order]), np.empty(0)
+    if begun is not None:
+        arrivals = np.maximum(arrivals, changes[0][0])
+        at_work = (start + works)[start + works > changes[0][0]]
+    began = np.array(
+        serve(
+            arrivals.tolist(),
+            works[order].tolist(),
+            ranks[order].tolist(),
+            _shifts(shifts, clock, until),
+            float(clock.to_work(np.array([until]))[0]),
+            at_work[np.isfinite(at_work)].tolist(),
+        )
     )
-    began = np.array(begun)
-    start, end = np.full(len(come), inf), np.full(len(come), inf)
     reached = np.isfinite(began)
     # A map to working time and back rounds; nobody begins before they come.
     start[order[reached]] = np.maximum(clock.to_wall(began[reached]), come[order[reached]])

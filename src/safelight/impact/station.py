@@ -7,7 +7,7 @@ queue itself is an ordinary one. During a full stop working time stands still: w
 
 from collections import deque
 from collections.abc import Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import inf
 
 import numpy as np
@@ -33,10 +33,9 @@ class WorkingTime:
         """Return the working time at moments on the wall."""
         if not self._changes:
             return wall
-        inside = np.interp(wall, self._wall, self._work)
-        early = np.minimum(wall - self._wall[0], 0.0)
         late = np.maximum(wall - self._wall[-1], 0.0) * self._last
-        return np.asarray(inside + early + late)
+        # Before the first change both are one, to the last bit.
+        return np.where(wall <= self._wall[0], wall, np.interp(wall, self._wall, self._work) + late)
 
     def to_wall(self, work: Hours) -> Hours:
         """Return the latest moment on the wall with this working time: what would begin in a stop begins at its end."""
@@ -51,11 +50,16 @@ class WorkingTime:
         slope = np.where(at == len(wall) - 1, 1.0 / self._last if self._last else inf, slope)
         with np.errstate(invalid="ignore"):
             inside = wall[at] + (work - done[at]) * slope
-        return np.asarray(np.where(place < 0, wall[0] + (work - done[0]), inside))
+        return np.asarray(np.where(place < 0, work, inside))
 
 
 def serve(
-    arrivals: list[float], works: list[float], ranks: list[int], shifts: Sequence[tuple[float, int]], until: float
+    arrivals: list[float],
+    works: list[float],
+    ranks: list[int],
+    shifts: Sequence[tuple[float, int]],
+    until: float,
+    at_work: Sequence[float] = (),
 ) -> list[float]:
     """Return when each service begins, ``inf`` for those that would begin after ``until``.
 
@@ -65,10 +69,12 @@ def serve(
         ranks: 0 is served first; within a rank who came first.
         shifts: from when how many servers take new work, in order. A server ends what it has begun.
         until: where to stop.
+        at_work: when servers that are busy already will be free.
     """
     starts = [inf] * len(arrivals)
     queues: list[deque[int]] = [deque() for _ in range(max(ranks, default=0) + 1)]
-    busy: list[float] = []
+    busy = list(at_work)
+    heapify(busy)
     waiting, servers, shift, now = 0, 0, 0, -inf
     shift_at = shifts[0][0]
     moments = [*arrivals, until]

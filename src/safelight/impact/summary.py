@@ -85,7 +85,7 @@ def summarise(outcomes: Sequence[Outcome]) -> Summary:
     return Summary(figures, bands, len(outcomes))
 
 
-def wilson(hits: int, trials: int, deviations: float = 1.96) -> tuple[float, float]:
+def wilson(hits: float, trials: float, deviations: float = 1.96) -> tuple[float, float]:
     """Return the interval in which a share lies, after Wilson."""
     if trials == 0:
         return 0.0, 1.0

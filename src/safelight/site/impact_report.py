@@ -3,21 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any, Final
+from typing import Any
 
 from safelight.core import progress
 from safelight.impact import picture
+from safelight.impact.calibration import Counted, Line, calibrated
 from safelight.impact.department import HOURS_A_WEEK, Department
 from safelight.impact.document import HOURS_MAX, read_department, read_scenario, utilisation
 from safelight.impact.errors import BadModel, NoScenario
 from safelight.impact.measures import Plan
 from safelight.impact.scenario import Scenario
 from safelight.impact.summary import Summary
-from safelight.impact.tolerance import LENGTHS_HOURS, Counts, Tolerance, tolerance_of
-from safelight.site.impact_runs import fitting_plan, late_by_length, simulate
-
-TOLERANCE_PLAN: Final = Plan(4, 1)
-HALVINGS: Final = 2
+from safelight.impact.tolerance import Counts, Tolerance, tolerance_of
+from safelight.site.impact_runs import Runs, fitting_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +35,31 @@ class ServiceTolerance:
     @property
     def words(self) -> str:
         """Say what it stands."""
-        if self.derived is None:
+        derived = self.derived
+        if derived is None:
             return "too few exams to say"
-        if self.derived.breached_hours is None:
-            return f"stands {self.derived.stands_hours:g} h, the longest that was tried"
-        if not self.derived.stands_hours:
-            return f"does not stand {self.derived.breached_hours:g} h, the shortest with enough exams to judge"
-        return f"stands {self.derived.stands_hours:g} h, not {self.derived.breached_hours:g} h"
+        if derived.breached_hours is None:
+            told = f"stands {picture.length(derived.stands_hours)}, the longest that was tried"
+        elif not derived.stands_hours:
+            told = f"does not stand {picture.length(derived.breached_hours)}, the shortest with enough exams to judge"
+        else:
+            told = f"stands {picture.length(derived.stands_hours)}, not {picture.length(derived.breached_hours)}"
+        return told + self._sure(derived)
+
+    @staticmethod
+    def _sure(derived: Tolerance) -> str:
+        """Say which lengths are beyond chance, where these are others than those told."""
+        sure = []
+        if derived.surely_stands_hours != derived.stands_hours:
+            sure.append(
+                f"sure up to {picture.length(derived.surely_stands_hours)}"
+                if derived.surely_stands_hours
+                else "not sure"
+            )
+        if derived.surely_breached_hours != derived.breached_hours:
+            no = derived.surely_breached_hours
+            sure.append("no length surely too long" if no is None else f"surely not {picture.length(no)}")
+        return f" ({', '.join(sure)})" if sure else ""
 
     def document(self) -> dict[str, Any]:
         """Return it for programs."""
@@ -51,6 +67,8 @@ class ServiceTolerance:
             "service": self.service,
             "stands_hours": self.derived.stands_hours if self.derived else None,
             "breached_hours": self.derived.breached_hours if self.derived else None,
+            "surely_stands_hours": self.derived.surely_stands_hours if self.derived else None,
+            "surely_breached_hours": self.derived.surely_breached_hours if self.derived else None,
             "known": self.derived is not None,
             "declared_mtd_hours": self.declared_hours,
             "rift": self.is_rift,
@@ -68,6 +86,8 @@ class Report:
     counts: Counts
     tolerances: Sequence[ServiceTolerance]
     confidence: float
+    lines: Sequence[Line] = ()
+    """Where figures come from, if the site's own work was counted."""
 
     @property
     def currency(self) -> str | None:
@@ -101,6 +121,7 @@ class Report:
                 for (service, hours), late in sorted(self.counts.items())
             ],
             "sources": self.sources(),
+            "calibration": [one.document() for one in self.lines],
         }
 
     def sources(self) -> list[str]:
@@ -161,8 +182,11 @@ def report(
     with_tolerance: bool,
     told: progress.Report = progress.silent,
     workers: int = 0,
+    counted: Counted | None = None,
 ) -> Report:
     """Read a document, simulate one of its scenarios and derive what services stand.
+
+    Where the site's own work was counted, that takes the place of the document's figures.
 
     Raises:
         BadModel: the document holds what cannot be.
@@ -172,44 +196,31 @@ def report(
         if key not in ("department", "scenarios"):
             raise BadModel(where=str(key), problem="unknown key", known="department, scenarios")
     department = read_department(document.get("department"))
+    lines: Sequence[Line] = ()
+    if counted is not None:
+        found = calibrated(department, counted)
+        department, lines = found.department, found.lines
     scenario = _scenario(document.get("scenarios"), scenario_name, department)
     if hours is not None:
         if not isfinite(hours) or not 0 < hours <= HOURS_MAX:
             raise BadModel(where="hours", problem="out of range")
         scenario = replace(scenario, hours=hours)
     plan = fitting_plan(scenario, weeks)
-    summary = simulate(department, scenario, plan, seeds, told, workers)
     counts: Counts = {}
-    tolerances: list[ServiceTolerance] = []
-    if with_tolerance and department.services:
-        counts = _counts(department, scenario, seeds, confidence, told, workers)
-        for service in department.services:
-            declared = service.declared_mtd_minutes
-            tolerances.append(
-                ServiceTolerance(
-                    service.name,
-                    tolerance_of(counts, service.name, confidence),
-                    None if declared is None else declared / 60.0,
-                )
-            )
-    return Report(department, scenario, plan, summary, counts, tolerances, confidence)
-
-
-def _counts(
-    department: Department, scenario: Scenario, seeds: int, confidence: float, told: progress.Report, workers: int
-) -> Counts:
-    """Count who is late for the lengths that are always tried, then between those where a service's limit lies."""
-    counts = late_by_length(department, scenario, TOLERANCE_PLAN, LENGTHS_HOURS, seeds, told, workers)
-    for _ in range(HALVINGS):
-        found = [tolerance_of(counts, one.name, confidence) for one in department.services]
-        between = {
-            (one.stands_hours + one.breached_hours) / 2
-            for one in found
-            if one and one.stands_hours and one.breached_hours
-        }
-        if between:
-            counts |= late_by_length(department, scenario, TOLERANCE_PLAN, sorted(between), seeds, told, workers)
-    return counts
+    with Runs(told, workers) as runs:
+        summary = runs.simulate(department, scenario, plan, seeds)
+        if with_tolerance and department.services:
+            counts = runs.late_by_length(department, scenario, seeds, confidence)
+    tolerances = [
+        ServiceTolerance(
+            one.name,
+            tolerance_of(counts, one.name, confidence),
+            None if one.declared_mtd_minutes is None else one.declared_mtd_minutes / 60.0,
+        )
+        for one in department.services
+        if counts
+    ]
+    return Report(department, scenario, plan, summary, counts, tolerances, confidence, lines)
 
 
 def _scenario(value: object, name: str | None, department: Department) -> Scenario:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from safelight.core.progress import Progress, Report, silent
 from safelight.impact.department import HOURS_A_WEEK, Department
@@ -14,7 +14,7 @@ from safelight.impact.errors import BadModel
 from safelight.impact.measures import Plan, outcome
 from safelight.impact.scenario import Scenario
 from safelight.impact.summary import Summary, summarise
-from safelight.impact.tolerance import Counts, add, count_late
+from safelight.impact.tolerance import Counts, add, count_late, derive, tolerance_plan
 
 SEEDS_MAX: Final = 10_000
 WEEKS_USUAL: Final = 4
@@ -38,44 +38,49 @@ def fitting_plan(scenario: Scenario, weeks: int | None) -> Plan:
     return Plan(weeks, 1)
 
 
-def simulate(
-    department: Department, scenario: Scenario, plan: Plan, seeds: int, report: Report = silent, workers: int = 0
-) -> Summary:
-    """Simulate a scenario over seeds 0, 1, 2 ... and summarise."""
-    check_size(department, plan.weeks)
-    one = partial(outcome, department, scenario, plan)
-    return summarise(list(_over_seeds(one, seeds, "simulating", report, workers)))
+class Runs:
+    """Runs seeds on all processors; the processes are started once, when there is enough to do."""
 
+    def __init__(self, report: Report = silent, workers: int = 0) -> None:
+        self._report = report
+        self._count = workers or len(os.sched_getaffinity(0))
+        self._pool: ProcessPoolExecutor | None = None
 
-def late_by_length(
-    department: Department,
-    scenario: Scenario,
-    plan: Plan,
-    lengths: Sequence[float],
-    seeds: int,
-    report: Report = silent,
-    workers: int = 0,
-) -> Counts:
-    """Count who is late for outages of several lengths, over seeds."""
-    check_size(department, plan.weeks)
-    one = partial(count_late, department, scenario, plan, tuple(lengths))
-    return add(_over_seeds(one, seeds, "tolerance", report, workers))
+    def __enter__(self) -> Self:
+        """Begin; nothing is started yet."""
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
 
-def _over_seeds(one: Callable[[int], T], seeds: int, stage: str, report: Report, workers: int) -> Iterator[T]:
-    if not 1 <= seeds <= SEEDS_MAX:
-        raise BadModel(where="seeds", problem="out of range", low=1, high=SEEDS_MAX)
-    count = workers or len(os.sched_getaffinity(0))
-    if seeds < FEW_SEEDS or count == 1:
-        yield from _told(map(one, range(seeds)), seeds, stage, report)
-        return
-    # Spawned, since whoever calls may run threads, which a forked child would find locked.
-    with ProcessPoolExecutor(count, get_context("spawn")) as pool:
-        chunk = max(1, min(10, seeds // (4 * count)))
-        yield from _told(pool.map(one, range(seeds), chunksize=chunk), seeds, stage, report)
+    def simulate(self, department: Department, scenario: Scenario, plan: Plan, seeds: int) -> Summary:
+        """Simulate a scenario over seeds 0, 1, 2 ... and summarise."""
+        if not 1 <= seeds <= SEEDS_MAX:
+            raise BadModel(where="seeds", problem="out of range", low=1, high=SEEDS_MAX)
+        check_size(department, plan.weeks)
+        return summarise(list(self._over(partial(outcome, department, scenario, plan), range(seeds), "simulating")))
 
+    def late_by_length(self, department: Department, scenario: Scenario, seeds: int, confidence: float) -> Counts:
+        """Count who is late for outages of several lengths, as far as it takes to say what each service stands."""
+        plan = tolerance_plan(department, scenario)
+        check_size(department, plan.weeks)
 
-def _told(results: Iterator[T], seeds: int, stage: str, report: Report) -> Iterator[T]:
-    for done, result in enumerate(results, 1):
-        report(Progress(stage, done, seeds, "seeds"))
-        yield result
+        def count(lengths: Sequence[float], which: range) -> Counts:
+            one = partial(count_late, department, scenario, plan, tuple(lengths))
+            return add(self._over(one, which, "tolerance"))
+
+        return derive(count, [one.name for one in department.services], confidence, seeds)
+
+    def _over(self, one: Callable[[int], T], seeds: range, stage: str) -> Iterator[T]:
+        if self._count == 1 or (len(seeds) < FEW_SEEDS and self._pool is None):
+            results: Iterator[T] = map(one, seeds)
+        else:
+            if self._pool is None:
+                # Spawned, since whoever calls may run threads, which a forked child would find locked.
+                self._pool = ProcessPoolExecutor(self._count, get_context("spawn"))
+            results = self._pool.map(one, seeds, chunksize=max(1, min(10, len(seeds) // (4 * self._count))))
+        for done, result in enumerate(results, 1):
+            self._report(Progress(stage, done, len(seeds), "seeds"))
+            yield result

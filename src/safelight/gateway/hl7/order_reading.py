@@ -172,15 +172,20 @@ def _names(told: dict[str, str], *, by_step: bool) -> tuple[tuple[tuple[str, str
     return (tuple(sure), tuple(rest)) if sure else (tuple(rest), ())
 
 
-def _reports(message: Message, mapping: SenderMapping, owner: PatientName) -> Iterator[ReportNotice]:
+def report_groups(message: Message) -> list[Segments]:
+    """Return the segments of each report of a message, with those that all of them share."""
     common: Segments = {}
     groups: list[Segments] = []
     for segment in message.segments:
         if segment.name in ("OBR", "TXA") and len(groups) < GROUPS_MAX:
             groups.append({})
         (groups[-1] if groups else common).setdefault(segment.name, segment)
-    for group in groups:
-        told = mapping.values("report", common | group)
+    return [common | group for group in groups]
+
+
+def _reports(message: Message, mapping: SenderMapping, owner: PatientName) -> Iterator[ReportNotice]:
+    for group in report_groups(message):
+        told = mapping.values("report", group)
         yield ReportNotice(
             owner,
             told.get("AccessionNumber", ""),
