@@ -112,6 +112,8 @@ class Api:
         return answer
 
     def _done(self, deed: Deed) -> Answer:
+        desk = self._slow_desk if deed.is_slow else self._desk
+
         async def answer(request: Request) -> Response:
             judge_origin(request.headers)
             visitor = self.login.visitor(request)
@@ -130,10 +132,10 @@ class Api:
                 return dict(self._house.act(deed.act, told))
 
             if not key:
-                return JSONResponse(await self._desk.do(work))
+                return JSONResponse(await desk.do(work))
             who = visitor.account.account if visitor.account else ""
             what = hashlib.sha256(json.dumps([deed.name, told], sort_keys=True).encode()).hexdigest()
-            return JSONResponse(await self._desk.do(lambda: self._repeats.once(who, key, what, work)))
+            return JSONResponse(await desk.do(lambda: self._repeats.once(who, key, what, work)))
 
         return answer
 
