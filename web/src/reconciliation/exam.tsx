@@ -6,7 +6,7 @@ import { useDocument } from '../api/live';
 import { ActButton } from '../parts/act';
 import { Notice } from '../parts/notice';
 import { PersonName, Plain } from '../parts/plain';
-import { decided, fit, KINDS, started, WAITS_FOR } from '../words/reconciliation';
+import { decided, fit, kindWords, started, WAITS_FOR } from '../words/reconciliation';
 import { dicomDate, when } from '../words/time';
 import { DecideDialog, MatchDialog, UndoDialog, type FreeVerdict } from './reconciliation_acts';
 
@@ -77,7 +77,7 @@ export function OneExam({ exam, now, onTold }: { exam: ReconciledExam; now: Date
             {rest.map((one) => (
               <li key={one.id}>
                 <p>
-                  <strong>{KINDS[one.kind] ?? one.kind}.</strong> <Plain text={one.told} max={300} />{' '}
+                  <strong>{kindWords(one)}.</strong> <Plain text={one.told} max={300} />{' '}
                   <span className={`mark reconcile-${one.waits_for}`}>waits for {WAITS_FOR[one.waits_for] ?? one.waits_for}</span>
                 </p>
                 <ActButton right="reconcile" small className="quiet" onPress={() => setAct({ what: 'decide', difference: one, verdicts: verdictsFor(one) })}>
@@ -118,7 +118,10 @@ function OneProposal({ proposal, onMatch }: { proposal: Proposal; onMatch: () =>
   return (
     <section className={`read ${proposal.certain ? 'fits' : ''}`} aria-label={`Order ${proposal.order}`}>
       <h4>
-        Order <Plain text={proposal.order} max={64} />: <PersonName value={ordered.name} />
+        <span>
+          Order <Plain text={proposal.order} max={64} />
+        </span>
+        <PersonName value={ordered.name} />
       </h4>
       <p>
         <Plain text={[ordered.modalities.join('/'), ordered.procedure].join(' ')} max={200} />

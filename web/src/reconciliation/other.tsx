@@ -4,7 +4,7 @@ import { useState } from 'react';
 import type { OtherDifference } from '../api/documents';
 import { ActButton } from '../parts/act';
 import { PersonName, Plain } from '../parts/plain';
-import { KINDS, started, WAITS_FOR } from '../words/reconciliation';
+import { kindWords, started, WAITS_FOR } from '../words/reconciliation';
 import { dicomDate } from '../words/time';
 import { DecideDialog } from './reconciliation_acts';
 
@@ -14,7 +14,7 @@ export function OneOther({ difference, onTold }: { difference: OtherDifference; 
   return (
     <article className="one-exam" aria-label="Difference">
       <header>
-        <h2>{ordered ? <PersonName value={ordered.name} /> : KINDS[difference.kind] ?? difference.kind}</h2>
+        <h2>{ordered ? <PersonName value={ordered.name} /> : kindWords(difference)}</h2>
         {ordered && (
           <p className="second">
             <Plain text={ordered.patient_id} max={64} />
@@ -29,7 +29,7 @@ export function OneOther({ difference, onTold }: { difference: OtherDifference; 
         )}
       </header>
       <p>
-        {ordered && <strong>{KINDS[difference.kind] ?? difference.kind}. </strong>}
+        {ordered && <strong>{kindWords(difference)}. </strong>}
         <Plain text={difference.told} max={300} />{' '}
         <span className={`mark reconcile-${difference.waits_for}`}>waits for {WAITS_FOR[difference.waits_for] ?? difference.waits_for}</span>
       </p>

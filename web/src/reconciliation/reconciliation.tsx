@@ -7,7 +7,7 @@ import { ActButton } from '../parts/act';
 import { Notice } from '../parts/notice';
 import { Pager } from '../parts/pager';
 import { PersonName, Plain } from '../parts/plain';
-import { decided, KINDS, openItems, settledItems, VERDICTS, WAITS_FOR, waitsOf, type Item } from '../words/reconciliation';
+import { decided, kindWords, openItems, settledItems, VERDICTS, WAITS_FOR, waitsOf, type Item } from '../words/reconciliation';
 import { when } from '../words/time';
 import { OneExam } from './exam';
 import { OneOther } from './other';
@@ -128,7 +128,7 @@ function Choice({ item, now }: { item: Item; now: Date }) {
     return (
       <>
         <span className="exam-choice-top">
-          <span className="modality">{ordered?.modalities.join('/') ?? ''}</span> {ordered ? <PersonName value={ordered.name} /> : KINDS[other.kind] ?? other.kind}
+          <span className="modality">{ordered?.modalities.join('/') ?? ''}</span> {ordered ? <PersonName value={ordered.name} /> : kindWords(other)}
         </span>
         <span className="second">
           {ordered ? <Plain text={`Order ${other.order} ${ordered.procedure}`} max={80} /> : <Plain text={other.subject} max={64} />}

@@ -23,7 +23,7 @@ export const WAITS_FOR: Readonly<Record<string, string>> = {
   look: 'a new comparison',
 };
 
-export const KINDS: Readonly<Record<string, string>> = {
+const KINDS: Readonly<Record<string, string>> = {
   'study-without-order': 'No order is known that it fulfils',
   'order-without-study': 'Nothing was done that fulfils it',
   'identity-differs': 'Another system has it under another patient or number',
@@ -34,6 +34,12 @@ export const KINDS: Readonly<Record<string, string>> = {
   'report-not-delivered': 'The preliminary read has not reached the report system',
 };
 
+export function kindWords(difference: Difference): string {
+  // An exam that was registered is done or not; what lacks then is its images.
+  if (difference.kind === 'order-without-study' && difference.exam) return 'There are no images of it';
+  return KINDS[difference.kind] ?? difference.kind;
+}
+
 export const VERDICTS: Readonly<Record<string, string>> = {
   matched: 'Matched to an order',
   'no-order': 'No order will come',
@@ -43,12 +49,15 @@ export const VERDICTS: Readonly<Record<string, string>> = {
   'replaced-for-safety': 'Images replaced at the PACS, for safety',
 };
 
+/** What was done comes before what was not: who matches it settles both. */
+const LAST = '9999';
+
 export function openItems(exams: readonly ReconciledExam[], others: readonly OtherDifference[]): Item[] {
   const items: Item[] = [
     ...exams.filter((exam) => exam.differences.length > 0).map(ofExam),
     ...others.map((other): Item => ({ key: other.id, exam: null, other })),
   ];
-  return items.sort((one, another) => rank(one) - rank(another) || (one.exam?.at ?? '').localeCompare(another.exam?.at ?? ''));
+  return items.sort((one, another) => rank(one) - rank(another) || (one.exam?.at ?? LAST).localeCompare(another.exam?.at ?? LAST));
 }
 
 export function settledItems(exams: readonly ReconciledExam[]): Item[] {
