@@ -4,14 +4,16 @@ import json
 import re
 import urllib.parse
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from support.browser import PHONE, chromium, log_in, needs_pages, show, window
-from support.department import ago, fill, register, step
-from support.pages_house import ApiCaller, PagesHouse
+from support.department import ago, fill, register, send, step
+from support.pages_house import ApiCaller, Ordered, PagesHouse
 
+PAGES = ("Board", "Worklist", "Reads and calls", "Find", "Reconciliation")
 pytestmark = [pytest.mark.peer, pytest.mark.slow, needs_pages]
 
 
@@ -303,6 +305,75 @@ def test_everything_is_reached_by_the_keyboard(browser: Browser, house: PagesHou
         expect(button).to_be_focused()
 
 
+def test_an_exam_meets_its_order_and_the_match_is_taken_back(
+    browser: Browser, house: PagesHouse, api: ApiCaller
+) -> None:
+    hour = datetime.now().astimezone().hour
+    send(
+        house,
+        Ordered(21, "Moreau^Zoé", "CT abdomen", "CT1", "CT", hour),
+        Ordered(22, "Moreau^Zoltan", "", "", "", hour),
+    )
+    person = {"name": "Moreau^Zoé", "birth_date": "19600102", "sex": "F", "procedure": "CT abdomen"}
+    accession = register(api, "walk-in", "CT1", "CT", **person)
+    step(api, "acquired", accession)
+    step(api, "read", accession, text="No free air.")
+    with window(browser, house, "aadmin") as page:
+        show(page, "Reconciliation")
+        page.locator(".exam-choice").filter(has_text="Moreau, Zoé").filter(has_text="images").click()
+        fits = page.get_by_role("region", name="Order A0021")
+        expect(fits).to_contain_text("For it: same name, same sex, same modality, same device")
+        expect(fits).to_contain_text("Against it: other birth date")
+        table = page.get_by_role("region", name="Table: each side beside the others")
+        # What contradicts says so in a word; a number that was only lent contradicts nothing.
+        expect(table.locator("td.is-other")).to_have_text(["1960-01-01differs"])
+        expect(table.get_by_text("given out for the outage")).to_have_count(2)
+        # By the keyboard alone.
+        fits.get_by_role("button", name="Match to this order").focus()
+        page.keyboard.press("Enter")
+        dialog(page).get_by_label("Reason").fill("asked her")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status").filter(has_text=f"Matched: {accession}")).to_be_visible()
+        mine = page.get_by_role("article", name="Exam")
+        expect(mine.get_by_role("region", name="Decision")).to_contain_text("Matched to order A0021")
+        expect(mine).to_contain_text("P0021")
+        page.get_by_role("button", name="Decisions").click()
+        line = page.locator("table.decisions tbody tr").filter(has_text="A0021")
+        expect(line).to_contain_text("asked her")
+        line.get_by_role("button", name="Take back").click()
+        dialog(page).get_by_label("Reason").fill("it was her twin")
+        dialog(page).get_by_role("button", name="Take back").click()
+        expect(line).to_contain_text("Taken back by A. Admin: it was her twin")
+        expect(line.get_by_role("button")).to_have_count(0)
+
+
+def test_an_order_that_nobody_fulfilled_is_decided(browser: Browser, house: PagesHouse) -> None:
+    send(house, Ordered(31, "Away^Stayed", "CT head", "CT1", "CT", datetime.now().astimezone().hour))
+    with window(browser, house, "aadmin") as page:
+        show(page, "Reconciliation")
+        mine = page.locator(".exam-choice").filter(has_text="Away, Stayed")
+        mine.click()
+        page.get_by_role("article", name="Difference").get_by_role("button", name="Decide").click()
+        dialog(page).get_by_label("It was not done").check()
+        dialog(page).get_by_label("Reason").fill("did not come")
+        dialog(page).get_by_role("button", name="It was not done").click()
+        expect(mine).to_have_count(0)
+
+
+def test_nobody_to_compare_with_is_told_in_the_dialog_and_a_technologist_only_looks(
+    browser: Browser, house: PagesHouse
+) -> None:
+    with window(browser, house, "aadmin") as page:
+        show(page, "Reconciliation")
+        page.get_by_role("button", name="Compare with the PACS").click()
+        dialog(page).get_by_role("button", name="Compare").click()
+        expect(dialog(page).get_by_role("alert")).to_contain_text("reconciliation.no-target")
+    with window(browser, house, "ttech") as page:
+        show(page, "Reconciliation")
+        button = page.get_by_role("button", name="Do what was decided")
+        expect(button).to_have_accessible_description("Needs the role PACS administrator.")
+
+
 CONTRAST = """() => {
   const numbers = (colour) => (colour.match(/[\\d.]+/g) ?? []).map(Number);
   const part = (value) => { const v = value / 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
@@ -332,7 +403,7 @@ CONTRAST = """() => {
 @pytest.mark.parametrize("appearance", ["light", "dark"])
 def test_every_word_has_the_contrast_of_wcag_aa(browser: Browser, house: PagesHouse, appearance: str) -> None:
     with window(browser, house, "vview", color_scheme=appearance) as page:
-        for name in ("Board", "Worklist", "Reads and calls", "Find"):
+        for name in PAGES:
             show(page, name)
             expect(page.locator(".rows, .exam-list").first).to_be_visible()
             assert page.evaluate(CONTRAST) == [], name
@@ -354,7 +425,7 @@ def test_who_chose_an_appearance_has_it_whatever_the_system_says(
 
 def test_on_a_telephone_nothing_is_wider_than_the_screen(browser: Browser, house: PagesHouse) -> None:
     with window(browser, house, "ttech", viewport=PHONE) as page:
-        for name in ("Board", "Worklist", "Reads and calls", "Find"):
+        for name in PAGES:
             show(page, name)
             expect(page.locator(".rows, .exam-list").first).to_be_visible()
             assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], name
@@ -378,7 +449,7 @@ def test_an_open_home_says_so_on_every_page(browser: Browser, tmp_path_factory: 
         house.init()
         house.start()
         with window(browser, house) as page:
-            for name in ("Board", "Worklist", "Reads and calls", "Find"):
+            for name in PAGES:
                 show(page, name)
                 expect(page.get_by_role("note")).to_contain_text("Open home: nobody logs in")
             show(page, "Board")

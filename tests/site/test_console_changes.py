@@ -58,7 +58,7 @@ def test_no_document_changes_in_silence(tmp_path: Path) -> None:
     file = tmp_path / "extract.csv"
     file.write_text(f"{HEAD}P1,Berg^Ana,A1,CT,{datetime.now().astimezone():%Y-%m-%d},23:58\n")
     with console_house(tmp_path) as house:
-        browser, ledger = house.browser("technologist"), StepLedger(house.site)
+        browser, ledger = house.browser("pacs-administrator"), StepLedger(house.site)
         studies = WebHouse(house.site, house.port)
         extract = {"file": str(file), "source": "nightly"}
         happenings: tuple[tuple[str, Callable[[], object]], ...] = (

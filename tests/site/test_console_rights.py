@@ -14,6 +14,7 @@ from support.console_house import Browser, ConsoleHouse, console_house
 PAGE = (Path(__file__).parents[2] / "docs/console-api.md").read_text()
 READ = {**{one.name: one.right for one in (*DOCUMENTS, *SHEETS)}, "events": Right.LOOK}
 DONE = {one.name: one.right for one in DEEDS}
+NEEDS = {one.name: one.fields for one in DEEDS}
 VISITORS = (*(role.value for role in Role), "board", "nobody")
 
 
@@ -68,8 +69,9 @@ def test_who_may_read(browsers: dict[str, Browser], visitor: str, name: str) -> 
     if visitor == "nobody":
         assert (answered.status, answered.code) == (401, "console.login-needed")
     elif READ[name] in rights_of(visitor):
-        # No probes are named, and nothing to print: both are asked for in vain.
-        in_vain = {"downtime/advise": "downtime.no-probes", **{one.name: "console.bad-request" for one in SHEETS}}
+        # No probes are named, and nobody says which difference, or what to print: they are asked for in vain.
+        unsaid = {one.name for one in (*DOCUMENTS, *SHEETS) if any(field.needed for field in one.fields)}
+        in_vain = {"downtime/advise": "downtime.no-probes", **dict.fromkeys(unsaid, "console.bad-request")}
         expected = in_vain.get(name)
         assert answered.status == 200 if expected is None else answered.code == expected
     else:
@@ -83,7 +85,9 @@ def test_who_may_do(browsers: dict[str, Browser], visitor: str, name: str) -> No
     if visitor == "nobody":
         assert (answered.status, answered.code) == (401, "console.login-needed")
     elif DONE[name] in rights_of(visitor):
-        assert (answered.status, answered.code) == (400, "console.bad-request")
+        # What needs no word of its visitor finds that nobody said which PACS to ask.
+        expected = "console.bad-request" if any(field.needed for field in NEEDS[name]) else "reconciliation.no-target"
+        assert (answered.status, answered.code) == (400, expected)
     else:
         assert (answered.status, answered.code) == (403, "console.not-your-role")
 

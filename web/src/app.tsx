@@ -8,6 +8,7 @@ import { Board } from './board/board';
 import { Find } from './find/find';
 import { LoginDialog, LoginPage } from './login/login';
 import { Notice } from './parts/notice';
+import { Reconciliation } from './reconciliation/reconciliation';
 import { Reads } from './reads/reads';
 import { Link, usePath } from './route';
 import { SessionContext, type Session } from './session';
@@ -92,6 +93,8 @@ function Page() {
       return <Worklist />;
     case '/reads':
       return <Reads />;
+    case '/reconciliation':
+      return <Reconciliation />;
     case '/find':
       return <Find />;
     default:

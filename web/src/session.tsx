@@ -25,6 +25,7 @@ const NEEDED: Readonly<Record<Right, string>> = {
   declare: 'Needs the role technologist or PACS administrator.',
   store: 'Needs the role technologist or PACS administrator.',
   conclude: 'Needs the role PACS administrator.',
+  reconcile: 'Needs the role PACS administrator.',
 };
 
 /** Why something cannot be done by whoever is here, or nothing. */

@@ -17,6 +17,7 @@ const PAGES = [
   ['/worklist', 'Worklist'],
   ['/reads', 'Reads and calls'],
   ['/find', 'Find'],
+  ['/reconciliation', 'Reconciliation'],
 ] as const;
 
 export function Shell({ children }: { children: ReactNode }) {

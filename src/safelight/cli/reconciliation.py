@@ -47,9 +47,7 @@ def list_differences(home_directory: Path, kind: str | None, outages: tuple[int,
     from safelight.site.home import Home
     from safelight.site.reconciliation_view import differences_document
 
-    document = differences_document(Home.at(home_directory), outages)
-    if kind is not None:
-        document["differences"] = [one for one in document["differences"] if one["kind"] == kind]
+    document = differences_document(Home.at(home_directory), outages, kind)
     _show_differences(document, as_json=as_json)
 
 
@@ -60,10 +58,9 @@ def list_differences(home_directory: Path, kind: str | None, outages: tuple[int,
 def status(home_directory: Path, outages: tuple[int, ...], as_json: bool) -> int:
     """Show how much is open, by kind and by what it waits for. Exit 1 while anything is."""
     from safelight.site.home import Home
-    from safelight.site.reconciliation_view import differences_document
+    from safelight.site.reconciliation_view import counts_document
 
-    document = differences_document(Home.at(home_directory), outages)
-    del document["differences"]
+    document = counts_document(Home.at(home_directory), outages)
     if as_json:
         print_json(document)
     else:
@@ -97,6 +94,55 @@ def show(difference: str, home_directory: Path, outages: tuple[int, ...], as_jso
         click.echo(f"      for: {', '.join(one['for']) or '-'}; against: {', '.join(one['against']) or '-'}")
     for text in document["advice"]:
         click.echo(f"  {text}")
+
+
+@reconciliation.command()
+@outage_option
+@home_option
+@json_option
+def report(home_directory: Path, outages: tuple[int, ...], as_json: bool) -> int:
+    """Show what was done in the outage, exam by exam: whose it is, and what is open. Exit 1 while anything is."""
+    from safelight.site.home import Home
+    from safelight.site.reconciliation_report import report_document
+
+    document = report_document(Home.at(home_directory), outages)
+    if as_json:
+        print_json(document)
+    else:
+        for one in document["exams"]:
+            _show_exam(one)
+        for one in document["others"]:
+            _show_difference(one)
+        _show_total(document)
+    return EXIT_OBJECTIVE_NOT_MET if document["open"] else 0
+
+
+@reconciliation.command()
+@click.argument("name", metavar="EXAM")
+@outage_option
+@home_option
+@json_option
+def exam(name: str, home_directory: Path, outages: tuple[int, ...], as_json: bool) -> None:
+    """Show one exam as every side has it, side by side; EXAM is its downtime number or its Study Instance UID."""
+    from safelight.site.home import Home
+    from safelight.site.reconciliation_report import FIELDS, exam_document
+
+    document = exam_document(Home.at(home_directory), name, outages)
+    if as_json:
+        print_json(document)
+        return
+    _show_exam(document)
+    columns = [(one["side"], one) for one in document["sides"]]
+    columns += [(f"order {one['order']}", one["ordered"]) for one in document["proposals"]]
+    for side, one in columns:
+        click.secho(side, bold=True)
+        for field in FIELDS:
+            text = "/".join(one[field]) if field == "modalities" else one[field]
+            if text:
+                is_other = field in one["differs"]
+                lent = " (given out for the outage)" if field in one["temporary"] else ""
+                told = f"  {field.replace('_', ' '):<12} {text}{lent}{'   <- differs' if is_other else ''}"
+                click.secho(told, fg="red" if is_other else None)
 
 
 @reconciliation.command()
@@ -225,6 +271,16 @@ def _show_total(document: Mapping[str, Any]) -> None:
 def _show_difference(one: Mapping[str, Any]) -> None:
     who = one["exam"] or one["order"] or one["study"]
     click.echo(f"{one['id']}  {one['kind']:<20} {who:<20} waits for {one['waits_for']:<9} {one['told']}")
+
+
+def _show_exam(one: Mapping[str, Any]) -> None:
+    decision, open_count = one["decision"], len(one["differences"])
+    state = f"{open_count} open" if open_count else "settled"
+    whose = f"{decision['verdict']} by {decision['by']}" if decision else "nobody decided whose it is"
+    what = f"{'/'.join(one['modalities'])} {one['procedure']}"
+    click.echo(f"{one['exam']:<24.24} {what:<28.28} {one['instances']:>6} inst  {state:<8} {whose}")
+    for difference in one["differences"]:
+        click.echo(f"  {difference['id']}  waits for {difference['waits_for']:<10} {difference['told']}")
 
 
 def _show_decisions(document: Mapping[str, Any], *, as_json: bool) -> None:

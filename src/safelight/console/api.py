@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from safelight.console.api_table import DEEDS, DOCUMENTS, SHEETS, Deed, Document
 from safelight.console.desk import Desk
-from safelight.console.events import Events, stream
+from safelight.console.events import Events, EventStream, stream
 from safelight.console.faults import BadRequest, LoginNeeded, NoSuchAddress, NoSuchMethod, told
 from safelight.console.fields import read_body, read_query
 from safelight.console.guard import COOKIE, Guard, judge_origin
@@ -111,6 +112,8 @@ class Api:
         return answer
 
     def _done(self, deed: Deed) -> Answer:
+        desk = self._slow_desk if deed.is_slow else self._desk
+
         async def answer(request: Request) -> Response:
             judge_origin(request.headers)
             visitor = self.login.visitor(request)
@@ -129,10 +132,10 @@ class Api:
                 return dict(self._house.act(deed.act, told))
 
             if not key:
-                return JSONResponse(await self._desk.do(work))
+                return JSONResponse(await desk.do(work))
             who = visitor.account.account if visitor.account else ""
             what = hashlib.sha256(json.dumps([deed.name, told], sort_keys=True).encode()).hexdigest()
-            return JSONResponse(await self._desk.do(lambda: self._repeats.once(who, key, what, work)))
+            return JSONResponse(await desk.do(lambda: self._repeats.once(who, key, what, work)))
 
         return answer
 
@@ -141,8 +144,16 @@ class Api:
         visitor = self._guard.visitor(token, is_use=False)
         visitor.demand(Right.LOOK)
         account = visitor.account.account if visitor.account else ""
-        self._events.make_sure_of_room(account)
+        listener = self._events.listen(account)
+        leave = partial(self._events.leave, listener)
         known = request.headers.get("last-event-id") or request.query_params.get("last_event_id") or ""
+        try:
+            # We listen already: what changes from here on is told, if twice.
+            mark = await self._desk.do(self._house.mark)
+            missed = list(await self._desk.do(lambda: self._house.changed_since(known))) if known else None
+        except BaseException:
+            leave()
+            raise
 
         def is_welcome() -> bool:
             try:
@@ -151,12 +162,4 @@ class Api:
                 return False
             return True
 
-        async def told() -> AsyncIterator[bytes]:
-            with self._events.listening(account) as listener:
-                # We listen already: what changes from here on is told, if twice.
-                mark = await self._desk.do(self._house.mark)
-                missed = list(await self._desk.do(lambda: self._house.changed_since(known))) if known else None
-                async for piece in stream(listener, mark, missed, is_welcome):
-                    yield piece
-
-        return StreamingResponse(told(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        return EventStream(stream(listener, mark, missed, is_welcome), leave)

@@ -11,8 +11,11 @@ from safelight.downtime.device import Item
 from safelight.downtime.exam import Way
 from safelight.downtime.number import NumberFor
 from safelight.downtime.outage import Event, Scope
+from safelight.reconciliation.difference import Kind as DifferenceKind
+from safelight.reconciliation.facts import Verdict
 
 LIMIT_MAX: Final = 500
+FREE_VERDICTS: Final = [one for one in Verdict if one is not Verdict.MATCHED]
 OFFSET_MAX: Final = 9_000
 """Who leafs further shall narrow the question."""
 
@@ -39,6 +42,8 @@ class Deed:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     special: Callable[[dict[str, Any]], tuple[Right, dict[str, Any]]] | None = None
     """Looks at what is told: it may need another right, or go in other words."""
+    is_slow: bool = False
+    """It waits for other systems."""
 
 
 def _paged(otherwise: int) -> tuple[Field, ...]:
@@ -48,6 +53,7 @@ def _paged(otherwise: int) -> tuple[Field, ...]:
     )
 
 
+_OUTAGE: Final = Field("outage", Kind.NUMBER, lowest=1, highest=1_000_000)
 _DATES: Final = (Field("date_from"), Field("date_to"))
 DOCUMENTS: Final = (
     Document("status", Right.LOOK),
@@ -57,6 +63,16 @@ DOCUMENTS: Final = (
     Document("downtime/advise", Right.PREPARE, is_slow=True),
     Document("downtime/device/list", Right.PREPARE),
     Document("downtime/numbers/list", Right.PREPARE),
+    Document("reconciliation/status", Right.LOOK, (_OUTAGE,)),
+    Document(
+        "reconciliation/list",
+        Right.LOOK,
+        (Field("kind", choices=[one.value for one in DifferenceKind]), _OUTAGE),
+    ),
+    Document("reconciliation/show", Right.LOOK, (Field("difference", needed=True), _OUTAGE)),
+    Document("reconciliation/report", Right.FIND, (_OUTAGE,)),
+    Document("reconciliation/exam", Right.FIND, (Field("exam", needed=True), _OUTAGE)),
+    Document("reconciliation/log", Right.FIND),
     Document(
         "catalog/worklist",
         Right.LOOK,
@@ -132,6 +148,21 @@ def _step(name: str, step: str, *more: Field) -> Deed:
     fields = (_ACCESSION, _AT, _BY, _DRY, *more)
     return Deed(f"downtime/exam/{name}", Right.EXAMINE, "downtime.exam.step", fields, {"step": step})
 
+
+def _listed(told: dict[str, Any]) -> tuple[Right, dict[str, Any]]:
+    """Let what is one thing here be the list that the command takes."""
+    for one, several in (("outage", "outages"), ("exam", "differences")):
+        if one in told:
+            told[several] = [told.pop(one)]
+    return Right.RECONCILE, told
+
+
+def _reconcile(name: str, *fields: Field, act: str = "", is_slow: bool = False, **fixed: str) -> Deed:
+    act = act or f"reconciliation.{name}"
+    return Deed(f"reconciliation/{name}", Right.RECONCILE, act, (*fields, _BY), fixed, _listed, is_slow)
+
+
+_VERDICT: Final = Field("as", needed=True, choices=[one.value for one in FREE_VERDICTS], goes_as="verdict")
 
 DEEDS: Final = (
     _say("downtime/declare", Event.DECLARED, _SINCE, Field("planned_start")),
@@ -210,4 +241,19 @@ DEEDS: Final = (
             _DRY,
         ),
     ),
+    _reconcile("compare", Field("target"), Field("deep", Kind.FLAG, otherwise=False), _OUTAGE, is_slow=True),
+    _reconcile(
+        "match",
+        Field("exam", needed=True),
+        Field("order"),
+        Field("also", Kind.FLAG, otherwise=False),
+        _OUTAGE,
+        _REASON,
+        _DRY,
+        act="reconciliation.decide",
+        verdict=Verdict.MATCHED.value,
+    ),
+    _reconcile("decide", Field("differences", Kind.TEXTS, needed=True), _VERDICT, _OUTAGE, _REASON, _DRY),
+    _reconcile("undo", Field("decision", Kind.NUMBER, needed=True, lowest=1), _REASON, _DRY),
+    _reconcile("send", Field("target"), _OUTAGE, _DRY, is_slow=True),
 )

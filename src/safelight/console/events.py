@@ -6,10 +6,12 @@ Source: WHATWG HTML, server-sent events.
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from typing import Any, Final
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from safelight.console.faults import TooBusy
 
@@ -68,24 +70,38 @@ class Events:
         for listener in tuple(self._listeners):
             _call(listener, listener.stop)
 
-    def make_sure_of_room(self, account: str) -> None:
-        """Go on only when one more may listen.
+    def listen(self, account: str) -> Listener:
+        """Begin to listen, in the event loop; the place is taken from here on, and is given back by `leave`.
+
+        To count, and to take the place later, would let a hundred screens in that come back in the same moment.
 
         Raises:
-            TooBusy: too many do.
+            TooBusy: too many listen.
         """
         if len(self._listeners) >= STREAMS_MAX or Counter(self._listeners.values())[account] >= OF_ACCOUNT_MAX:
             raise TooBusy(streams=len(self._listeners))
-
-    @contextmanager
-    def listening(self, account: str) -> Iterator[Listener]:
-        """Listen for as long as this lasts."""
         listener = Listener(asyncio.get_running_loop())
         self._listeners[listener] = account
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """Listen no more; to leave twice is harmless."""
+        self._listeners.pop(listener, None)
+
+
+class EventStream(StreamingResponse):
+    """The answer to a screen that listens. However it ends, and if it never begins to be sent, its place is free."""
+
+    def __init__(self, pieces: AsyncIterator[bytes], leave: Callable[[], None]) -> None:
+        super().__init__(pieces, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        self._leave = leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it until the screen goes, or is told to."""
         try:
-            yield listener
+            await super().__call__(scope, receive, send)
         finally:
-            del self._listeners[listener]
+            self._leave()
 
 
 async def stream(

@@ -30,11 +30,13 @@ class Right(StrEnum):
     """Store instances by STOW-RS."""
     CONCLUDE = "conclude"
     """Plan an outage, take one back, end and close it; reserve numbers."""
+    RECONCILE = "reconcile"
+    """Decide after an outage which order an exam fulfils and whose it is, and have done what follows."""
 
 
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     Role.VIEWER: frozenset({Right.LOOK, Right.FIND}),
-    Role.TECHNOLOGIST: frozenset(set(Right) - {Right.CONCLUDE}),
+    Role.TECHNOLOGIST: frozenset(set(Right) - {Right.CONCLUDE, Right.RECONCILE}),
     Role.PACS_ADMINISTRATOR: frozenset(Right),
 }
 BOARD_RIGHTS: Final = frozenset({Right.LOOK})

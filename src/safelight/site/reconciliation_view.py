@@ -1,7 +1,8 @@
 """What a reconciliation looks like now: everything that is compared, what differs, and the same as JSON."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -69,8 +70,13 @@ def picture_of(site: "Site", outages: Sequence[int] = (), target: str | None = N
     return _picture(site.catalog, journal, index, site.settings, site.node, now, outages, target)
 
 
-def differences_document(home: Home, outages: Sequence[int] = ()) -> dict[str, Any]:
-    """Return what `safelight reconciliation list --json` prints."""
+@contextmanager
+def picture_looked_at(home: Home, outages: Sequence[int] = ()) -> Iterator[Picture | None]:
+    """Give the picture of a home that somebody else may serve; None where no outage is open.
+
+    Raises:
+        NoOutageToReconcile: an outage was named, and there is none of this number.
+    """
     with looked_at(home) as (catalog, journal), messages_looked_at(home) as index:
         node = load_public_keys(home.keys).signing.key_id
         try:
@@ -78,16 +84,24 @@ def differences_document(home: Home, outages: Sequence[int] = ()) -> dict[str, A
         except NoOutageToReconcile:
             if outages:
                 raise
-            return {
-                "outages": [],
-                "since": None,
-                "until": None,
-                "target": None,
-                "compared_at": None,
-                "cut_short": [],
-                **_counted([]),
-            }
-        return picture_document(picture)
+            picture = None
+        yield picture
+
+
+def differences_document(home: Home, outages: Sequence[int] = (), kind: str | None = None) -> dict[str, Any]:
+    """Return what `safelight reconciliation list --json` prints."""
+    with picture_looked_at(home, outages) as picture:
+        document = picture_document(picture)
+    if kind is not None:
+        document["differences"] = [one for one in document["differences"] if one["kind"] == kind]
+    return document
+
+
+def counts_document(home: Home, outages: Sequence[int] = ()) -> dict[str, Any]:
+    """Return what `safelight reconciliation status --json` prints: how much is open, and not what."""
+    document = differences_document(home, outages)
+    del document["differences"]
+    return document
 
 
 def difference_named(home: Home, name: str, outages: Sequence[int] = ()) -> dict[str, Any]:
@@ -110,17 +124,17 @@ def decisions_document(home: Home) -> dict[str, Any]:
         return {"decisions": [decision_document(one) for one in state_of(journal).decisions.values()]}
 
 
-def picture_document(picture: Picture) -> dict[str, Any]:
-    """Return a picture as JSON."""
-    window, look = picture.window, picture.sides.target
+def picture_document(picture: Picture | None) -> dict[str, Any]:
+    """Return a picture as JSON; without one, that nothing is open."""
+    window, look = (picture.window, picture.sides.target) if picture is not None else (None, None)
     return {
-        "outages": list(window.outages),
-        "since": to_text(window.since),
-        "until": to_text(window.until) if window.until else None,
+        "outages": list(window.outages) if window else [],
+        "since": to_text(window.since) if window else None,
+        "until": to_text(window.until) if window and window.until else None,
         "target": look.target if look else None,
         "compared_at": to_text(look.at) if look else None,
         "cut_short": list(look.cut_short) if look else [],
-        **_counted(picture.differences),
+        **_counted(picture.differences if picture is not None else []),
     }
 
 
@@ -135,7 +149,7 @@ def difference_document(one: Difference) -> dict[str, Any]:
         "exam": one.exam,
         "study": one.study,
         "order": one.order,
-        "proposals": [_proposal(proposal) for proposal in one.proposals],
+        "proposals": [proposal_document(proposal) for proposal in one.proposals],
     }
 
 
@@ -177,7 +191,8 @@ def _counted(differences: Sequence[Difference]) -> dict[str, Any]:
     }
 
 
-def _proposal(proposal: Proposal) -> dict[str, Any]:
+def proposal_document(proposal: Proposal) -> dict[str, Any]:
+    """Return an order that an exam may fulfil, and why, as JSON; it names nobody."""
     order, reasons = proposal.order, proposal.score.reasons
     return {
         "order": order.name,

@@ -12,6 +12,7 @@ from safelight.downtime.exam import EXAM_KINDS, Registered
 from safelight.downtime.number import NUMBER_KINDS
 from safelight.downtime.outage import OUTAGE_KINDS, Scope
 from safelight.journal.kinds import FactKind
+from safelight.reconciliation.facts import KINDS as RECONCILIATION_KINDS
 from safelight.site.outages import REFILL_KINDS, downtime_state
 from safelight.site.performed_steps import KINDS as PROCEDURE_STEP_KINDS
 
@@ -28,21 +29,38 @@ FAR_BEHIND: Final = 100_000
 STATUS, OUTAGES, OUTAGE_LOG = "status", "downtime/status", "downtime/log"
 EXAMS, NUMBERS, DEVICES = "downtime/exam/list", "downtime/numbers/list", "downtime/device/list"
 WORKLIST, STUDIES, REPORTS = "catalog/worklist", "catalog/find", "catalog/reports"
-EVERYTHING: Final = (STATUS, OUTAGES, OUTAGE_LOG, EXAMS, NUMBERS, DEVICES, WORKLIST, STUDIES, REPORTS)
+DECISIONS: Final = "reconciliation/log"
+RECONCILIATION: Final = ("reconciliation/status", "reconciliation/list", "reconciliation/report")
+EVERYTHING: Final = (
+    *(STATUS, OUTAGES, OUTAGE_LOG, EXAMS, NUMBERS, DEVICES, WORKLIST, STUDIES, REPORTS),
+    *(*RECONCILIATION, DECISIONS),
+)
+TOLD_KINDS: Final = (
+    FactKind.RECONCILIATION_COMPARED,
+    FactKind.PROCEDURE_STEP_FORWARDED,
+    FactKind.HL7_DELIVERED,
+    FactKind.HL7_REFUSED,
+    FactKind.HL7_SKIPPED,
+    FactKind.HL7_REPLAYED,
+)
+"""That another system was told, or asked, what it had to be of an outage."""
 
 CHANGED_BY: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys(map(str, OUTAGE_KINDS), (STATUS, OUTAGES, OUTAGE_LOG, WORKLIST)),
+    **dict.fromkeys(map(str, OUTAGE_KINDS), (STATUS, OUTAGES, OUTAGE_LOG, WORKLIST, *RECONCILIATION)),
     **dict.fromkeys(map(str, REFILL_KINDS), (STATUS, OUTAGES)),
-    **dict.fromkeys(map(str, EXAM_KINDS), (EXAMS, WORKLIST)),
-    Registered.kind: (EXAMS, WORKLIST, NUMBERS),
-    **dict.fromkeys(map(str, NUMBER_KINDS), (NUMBERS,)),
+    **dict.fromkeys(map(str, EXAM_KINDS), (EXAMS, WORKLIST, *RECONCILIATION)),
+    Registered.kind: (EXAMS, WORKLIST, NUMBERS, *RECONCILIATION),
+    **dict.fromkeys(map(str, NUMBER_KINDS), (NUMBERS, *RECONCILIATION)),
     FactKind.DOWNTIME_DEVICE_CHECKED.value: (DEVICES,),
-    **dict.fromkeys(map(str, (*LISTING_KINDS, *PROCEDURE_STEP_KINDS)), (WORKLIST,)),
+    **dict.fromkeys(map(str, LISTING_KINDS), (WORKLIST,)),
+    **dict.fromkeys(map(str, PROCEDURE_STEP_KINDS), (WORKLIST, *RECONCILIATION)),
+    **dict.fromkeys(map(str, RECONCILIATION_KINDS), (*RECONCILIATION, DECISIONS)),
+    **dict.fromkeys(map(str, TOLD_KINDS), RECONCILIATION),
     # The worklist says of a list whether it stands still: that is a finding.
-    FactKind.FINDING_OPENED.value: (STATUS, WORKLIST),
-    FactKind.FINDING_CLOSED.value: (STATUS, WORKLIST),
-    FactKind.VERSION_CHOSEN.value: (STUDIES, REPORTS),
-    FactKind.REJECTION_NOTED.value: (STUDIES, REPORTS),
+    FactKind.FINDING_OPENED.value: (STATUS, WORKLIST, *RECONCILIATION),
+    FactKind.FINDING_CLOSED.value: (STATUS, WORKLIST, *RECONCILIATION),
+    FactKind.VERSION_CHOSEN.value: (STUDIES, REPORTS, *RECONCILIATION),
+    FactKind.REJECTION_NOTED.value: (STUDIES, REPORTS, *RECONCILIATION),
 }
 """Which documents a fact of the journal changes."""
 
@@ -113,9 +131,9 @@ class Changes:
             kinds = self._site.records.journal.kinds_after(known.journal)
             changed.update(*(CHANGED_BY.get(kind, ()) for kind in kinds))
         if now.folded != known.folded:
-            changed |= {WORKLIST, REPORTS}
+            changed |= {WORKLIST, REPORTS, *RECONCILIATION}
         if now.held != known.held:
-            changed |= {STUDIES, REPORTS, STATUS}
+            changed |= {STUDIES, REPORTS, STATUS, *RECONCILIATION}
         return sorted(changed)
 
     def _repeat(self) -> None:
@@ -139,7 +157,7 @@ class Changes:
             phases = self._phases_now()
             if phases != self._phases:
                 self._phases = phases
-                changed |= {STATUS, OUTAGES}
+                changed |= {STATUS, OUTAGES, *RECONCILIATION}
         self._told = now
         if changed:
             self._events.tell(str(now), sorted(changed))

@@ -27,6 +27,13 @@ from safelight.site.exams import exams_of
 from safelight.site.finding_studies import find_studies
 from safelight.site.hl7_worklist import reports_document
 from safelight.site.probing import advice_document
+from safelight.site.reconciliation_report import exam_document, report_document
+from safelight.site.reconciliation_view import (
+    counts_document,
+    decisions_document,
+    difference_named,
+    differences_document,
+)
 from safelight.site.settled import SETTLE
 from safelight.site.status import status_document
 from safelight.site.web_changes import Changes, Mark
@@ -38,7 +45,10 @@ if TYPE_CHECKING:
 
 ROWS_MAX: Final = 1000
 ADVICE_KEPT: Final = timedelta(seconds=10)
-WITH_ARRIVALS: Final = frozenset({"catalog/worklist", "catalog/find", "catalog/reports"})
+WITH_ARRIVALS: Final = frozenset(
+    {"catalog/worklist", "catalog/find", "catalog/reports"}
+    | {f"reconciliation/{one}" for one in ("status", "list", "show", "report", "exam")}
+)
 """Documents that change with what comes in; the others with the facts of the journal alone."""
 PRINTING_SECONDS_MAX: Final = 120
 NO_IMAGES: Final = frozenset(
@@ -75,6 +85,16 @@ class ServedHouse:
             "downtime/advise": lambda _: self._advised(),
             "downtime/device/list": lambda _: newest(devices_document(home), "devices"),
             "downtime/numbers/list": lambda _: newest(numbers_document(home), "blocks"),
+            "reconciliation/status": lambda asked: counts_document(home, _outages(asked)),
+            "reconciliation/list": lambda asked: first(
+                differences_document(home, _outages(asked), asked.get("kind")), "differences"
+            ),
+            "reconciliation/show": lambda asked: difference_named(home, asked["difference"], _outages(asked)),
+            "reconciliation/report": lambda asked: first(
+                first(report_document(home, _outages(asked)), "exams", is_open), "others"
+            ),
+            "reconciliation/exam": lambda asked: exam_document(home, asked["exam"], _outages(asked)),
+            "reconciliation/log": lambda _: newest(decisions_document(home), "decisions"),
             "catalog/worklist": lambda asked: merged_worklist(home, asked),
             "catalog/find": self._found,
             "catalog/reports": lambda asked: reports_document(
@@ -176,6 +196,24 @@ def newest(document: dict[str, Any], of: str) -> dict[str, Any]:
     """Return a document with no more rows than a page can show: the last ones, and whether there are more."""
     rows = document[of]
     return {**document, of: rows[-ROWS_MAX:], "is_more": len(rows) > ROWS_MAX}
+
+
+def first(
+    document: dict[str, Any], of: str, goes_before: Callable[[Mapping[str, Any]], bool] = lambda _: False
+) -> dict[str, Any]:
+    """Return a document with no more rows than a page can show: what waits for somebody, then the first of the rest."""
+    rows = sorted(document[of], key=lambda row: not goes_before(row))
+    is_more = document.get("is_more", False) or len(rows) > ROWS_MAX
+    return {**document, of: rows[:ROWS_MAX], "is_more": is_more}
+
+
+def is_open(exam: Mapping[str, Any]) -> bool:
+    """Say whether anything of an exam of an outage is open."""
+    return bool(exam["differences"])
+
+
+def _outages(asked: Mapping[str, Any]) -> Sequence[int]:
+    return [asked["outage"]] if "outage" in asked else []
 
 
 def viewer_link(study: str, modalities: Sequence[str]) -> str | None:

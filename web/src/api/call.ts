@@ -47,10 +47,10 @@ export async function get<T>(path: string, query: Query = {}, automatic = false)
 }
 
 /** Do an act. The same key makes a repetition harmless after the network failed. */
-export async function post<T>(path: string, body: Readonly<Record<string, unknown>>, key?: string): Promise<T> {
+export async function post<T>(path: string, body: Readonly<Record<string, unknown>>, key?: string, milliseconds?: number): Promise<T> {
   const headers: Record<string, string> = { 'Content-Type': 'application/json' };
   if (key) headers['Idempotency-Key'] = key;
-  return answered<T>(address(path), { method: 'POST', headers, body: JSON.stringify(body) });
+  return answered<T>(address(path), { method: 'POST', headers, body: JSON.stringify(body) }, milliseconds);
 }
 
 /** A key for one press of a button; `crypto.randomUUID` is not there over plain HTTP. */
@@ -58,11 +58,11 @@ export function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-async function answered<T>(url: string, init: RequestInit): Promise<T> {
+async function answered<T>(url: string, init: RequestInit, milliseconds = ANSWER_MILLISECONDS): Promise<T> {
   let response: Response;
   let told: unknown;
   try {
-    response = await fetch(url, { ...init, cache: 'no-store', signal: AbortSignal.timeout(ANSWER_MILLISECONDS) });
+    response = await fetch(url, { ...init, cache: 'no-store', signal: AbortSignal.timeout(milliseconds) });
     told = await response.json();
   } catch (error) {
     if (error instanceof SyntaxError) {

@@ -10,7 +10,7 @@ export interface Site {
   readonly viewer: boolean;
 }
 
-export type Right = 'look' | 'find' | 'prepare' | 'examine' | 'declare' | 'store' | 'conclude';
+export type Right = 'look' | 'find' | 'prepare' | 'examine' | 'declare' | 'store' | 'conclude' | 'reconcile';
 
 export interface Me {
   readonly login: Login;
@@ -141,4 +141,105 @@ export interface Status {
   readonly site: string;
   readonly exposure_seconds: number | null;
   readonly studies: number;
+}
+
+/** What one side says of an exam. */
+export interface Told {
+  readonly patient_id: string;
+  readonly name: string;
+  readonly birth_date: string;
+  readonly sex: string;
+  readonly accession: string;
+  readonly modalities: readonly string[];
+  readonly procedure: string;
+  readonly started: string;
+}
+
+export interface Side extends Told {
+  readonly side: 'registered' | 'identified' | 'images' | 'decided' | 'target';
+  readonly differs: readonly string[];
+  readonly temporary: readonly string[];
+}
+
+export interface Ordered extends Told {
+  readonly placer: string;
+  readonly filler: string;
+  readonly is_cancelled: boolean;
+  readonly differs?: readonly string[];
+  readonly temporary?: readonly string[];
+}
+
+export interface Difference {
+  readonly id: string;
+  readonly kind: string;
+  readonly subject: string;
+  readonly told: string;
+  readonly waits_for: string;
+  readonly exam: string;
+  readonly study: string;
+  readonly order: string;
+}
+
+export interface OtherDifference extends Difference {
+  readonly ordered: Ordered | null;
+}
+
+export interface Decision {
+  readonly decision: number;
+  readonly verdict: string;
+  readonly subject: string;
+  readonly at: string;
+  readonly reason: string;
+  readonly by: string;
+  readonly identity: (Omit<Told, 'modalities' | 'started'>) | null;
+  readonly state: 'in-force' | 'undone';
+  readonly done: readonly { readonly what: string; readonly at: string }[];
+  readonly undone: { readonly at: string; readonly reason: string; readonly by: string } | null;
+}
+
+export interface ReconciledExam extends Told {
+  readonly exam: string;
+  readonly registered: boolean;
+  readonly at: string | null;
+  readonly is_cancelled: boolean;
+  readonly is_identified: boolean;
+  readonly device: string;
+  readonly studies: readonly string[];
+  readonly instances: number;
+  readonly differences: readonly Difference[];
+  readonly decision: Decision | null;
+}
+
+export interface Proposal {
+  readonly order: string;
+  readonly key: number;
+  readonly procedure: string;
+  readonly points: number;
+  readonly certain: boolean;
+  readonly but: string;
+  readonly for: readonly string[];
+  readonly against: readonly string[];
+  readonly ordered: Ordered;
+}
+
+export interface ExamOnAllSides extends ReconciledExam {
+  readonly sides: readonly Side[];
+  readonly proposals: readonly Proposal[];
+  readonly reads: readonly { readonly read: number; readonly by: string; readonly at: string; readonly urgent: boolean; readonly read_back: boolean }[];
+}
+
+export interface Reconciliation {
+  readonly outages: readonly number[];
+  readonly target: string | null;
+  readonly compared_at: string | null;
+  readonly cut_short: readonly string[];
+  readonly open: number;
+  readonly by_wait: Readonly<Record<string, number>>;
+  readonly exams: readonly ReconciledExam[];
+  readonly others: readonly OtherDifference[];
+  readonly is_more: boolean;
+}
+
+export interface Decisions {
+  readonly decisions: readonly Decision[];
 }

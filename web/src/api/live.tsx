@@ -67,8 +67,8 @@ export interface Shown<T> {
   reload(): void;
 }
 
-/** Show one document, and keep it as it is at `serve`. Null as path shows nothing. */
-export function useDocument<T>(path: string | null, query: Query = {}, everyMilliseconds = 0): Shown<T> {
+/** Show one document, and keep it as it is at `serve`. Null as path shows nothing. One that is not told of by itself changes with another. */
+export function useDocument<T>(path: string | null, query: Query = {}, everyMilliseconds = 0, changesWith = path): Shown<T> {
   const { watch, heard, sessionEnded } = useLive();
   const asked = JSON.stringify([path, query]);
   const [shown, setShown] = useState<{ asked: string; document: T | null; error: Error | null }>({ asked, document: null, error: null });
@@ -105,10 +105,10 @@ export function useDocument<T>(path: string | null, query: Query = {}, everyMill
   }, [fetchIt]);
 
   useEffect(
-    () => watch((documents) => void ((documents === null || (path !== null && documents.includes(path))) && fetchIt(true))),
+    () => watch((documents) => void ((documents === null || (changesWith !== null && documents.includes(changesWith))) && fetchIt(true))),
     // `watch` is another function at each render, and does the same.
     // eslint-disable-next-line
-    [fetchIt, path],
+    [fetchIt, changesWith],
   );
 
   useEffect(() => {

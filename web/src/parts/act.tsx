@@ -48,9 +48,11 @@ interface ActDialog {
   readonly onClose: () => void;
   readonly children?: ReactNode;
   readonly needsReason?: boolean;
+  /** How long the answer may take, where other systems are asked. */
+  readonly milliseconds?: number;
 }
 
-export function ActDialog({ title, path, body, submit, danger, onDone, onClose, children, needsReason }: ActDialog) {
+export function ActDialog({ title, path, body, submit, danger, onDone, onClose, children, needsReason, milliseconds }: ActDialog) {
   const [by, setBy] = useState(lastName);
   const [reason, setReason] = useState('');
   const [error, setError] = useState<Error | null>(null);
@@ -66,7 +68,7 @@ export function ActDialog({ title, path, body, submit, danger, onDone, onClose, 
     setError(null);
     const told = { ...body(), ...(asksForName ? { by } : {}), ...(needsReason ? { reason } : {}) };
     try {
-      const answer = await post(path, told, key.current);
+      const answer = await post(path, told, key.current, milliseconds);
       lastName = by;
       onDone(answer);
     } catch (failure) {
