@@ -13,14 +13,14 @@ from safelight.core.errors import UsageError
 from safelight.findings.facts import Surge, SurgeImpact
 from safelight.impact.department import Department
 from safelight.impact.document import read_department, read_scenario, utilisation
+from safelight.impact.draws import check_size
 from safelight.impact.measures import Plan as Runs
 from safelight.impact.scenario import Scenario, Scope
-from safelight.impact.tolerance import EXAMS_MIN
+from safelight.impact.tolerance import EXAMS_MIN, add, count_late
 from safelight.plan.model import Plan
 from safelight.plan.objectives import Service
 from safelight.plan.words import ServiceKind
 from safelight.site.impact_file import department_document
-from safelight.site.impact_runs import late_by_length
 
 DEPARTMENT: Final = Path("impact") / "department.yaml"
 """Beside the plan, in its folder."""
@@ -63,7 +63,8 @@ def _simulated(department: Department, plan: Plan, surge: Mapping[str, float]) -
         delivery_factor=1.0,
         surge=surge,
     )
-    counts = late_by_length(department, away, RUNS, (HOURS,), SEEDS, workers=1)
+    check_size(department, RUNS.weeks)
+    counts = add(count_late(department, away, RUNS, (HOURS,), seed) for seed in range(SEEDS))
     ours = _services(department, plan)
     return Surge(
         {
