@@ -60,6 +60,7 @@ WORSE: list[tuple[str, Callable[[Sections], Any]]] = [
     ("R04", setting("assumptions", "it-copy", expires_on=LONG_AGO)),
     ("R05", setting("systems", "pacs", it_owner=None)),
     ("R05", setting("systems", "pacs", it_owner="paula")),
+    ("R05", setting("systems", "pacs", staffed_by=None)),
     ("R06", every("reviews", attended=("ines",))),
     ("R06", every("people", on_committee=False)),
     ("R08", setting("roles", "pacs-administrator", deputy=None)),
@@ -130,6 +131,8 @@ WORSE: list[tuple[str, Callable[[Sections], Any]]] = [
     ("R40", setting("priors", "safelight-viewer", age=48 * HOUR)),
     ("R40", setting("priors", "safelight-viewer", marked=False)),
     ("R41", setting("exports", "schedule", every=24 * HOUR)),
+    ("R41", setting("exports", "schedule", opened_offline_on=TODAY - timedelta(days=91))),
+    ("R41", setting("exports", "justification", opened_offline_on=None)),
     ("R42", every("copies", holds=("images",))),
     ("R43", setting("supplies", "labels", lasts=HOUR)),
     ("R44", setting("systems", "ct-1", emergency_account_tested_on=None)),
@@ -148,6 +151,12 @@ def changed(worse: Callable[[Sections], Any]) -> Facts:
     sections = deepcopy(dict(SOUND.sections))
     worse(sections)
     return replace(SOUND, sections=sections)
+
+
+def test_a_system_missing_in_its_plan_is_told_with_who_bought_and_runs_it() -> None:
+    worse = setting("systems", "pacs", in_it_plan=False, bought_by="radiology", staffed_by="radiology")
+    (hit,) = RULES["R01"].check(changed(worse))
+    assert hit.what == "PACS is not in IT's disaster-recovery plan: radiology bought and staffs it."
 
 
 def test_there_are_fifty_rules_with_words_for_both_sides() -> None:

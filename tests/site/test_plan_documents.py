@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from playwright.sync_api import sync_playwright
 
 from safelight.cli.main import program
+from safelight.downtime.number import RangeUsedUp
 from safelight.findings.rules_downtime import r36
 from safelight.plan.practice import Pack
 from safelight.plan.signature import agreement
@@ -83,6 +84,8 @@ IN_PACK = (
     "Form: log of exams",
     "Form: reading, and call with read-back",
     "Form: outage assessment",
+    "Form: custody of a medium",
+    "Form: log of exported images",
 )
 
 
@@ -135,6 +138,7 @@ def test_a_pack_says_its_serial_on_every_page_and_is_registered_unsigns_nothing_
     assert_stands_alone(tmp_path / "usb/downtime-pack.pdf", tmp_path / "usb/downtime-pack.html", IN_PACK)
     for page in pages(tmp_path / "usb/downtime-pack.pdf"):
         assert "Pack P-003 · made 2026-11-24 · plan version 1.0" in page
+    assert "Form: log of exported images" in pages(tmp_path / "usb/downtime-pack.pdf")[-1], "a form is one sheet"
     plan = folder.read().plan
     known = {one.id: one for one in plan.packs}
     form, made_on = PackForm.PRINTED, NOW.date()
@@ -192,6 +196,49 @@ def test_a_pack_from_a_home_has_its_labels_and_all_of_today_and_says_so_at_the_c
     assert "10 more in this block: up to DT070" in text
     assert all(f"A{n:03}" in text for n in range(210))
     assert "Berg" not in json.dumps(told)
+
+
+def test_a_pack_with_numbers_of_its_own_shares_none_with_another_and_the_register_names_them(
+    folder: PlanFolder, tmp_path: Path
+) -> None:
+    home = str(make_home(tmp_path).directory)
+    who = ("--reason", "test", "--by", "A. Admin", "--home", home)
+    packed = ("plan", "pack", str(folder.path), "--home", home, "--labels", "30", "--by", "A. Admin")
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(program, [*words, "--json"])
+
+    def reserve(of: str, prefix: str) -> None:
+        reserved = run(
+            "downtime", "numbers", "reserve", "--for", of, "--prefix", prefix, "--first", "1", "--last", "99", *who
+        )
+        assert reserved.exit_code == 0
+
+    reserve("accession", "DA")
+    # Nothing is allotted, written or registered when one of the two kinds is not reserved.
+    refused = run(*packed, "--to", str(tmp_path / "none"))
+    assert isinstance(refused.exception, RangeUsedUp)
+    assert not (tmp_path / "none").exists()
+    reserve("patient", "DP")
+    tried = json.loads(run(*packed, "--to", str(tmp_path / "none"), "--dry-run").stdout)
+    assert (tried["numbers"], tried["files"]) == (60, [])
+    # Cut off after the numbers were allotted: nothing is registered, and nobody gets those numbers again.
+    (tmp_path / "taken").touch()
+    assert run(*packed, "--to", str(tmp_path / "taken" / "usb")).exception is not None
+    assert "P-003" not in {one.id for one in folder.read().plan.packs}
+    seen: list[set[str]] = []
+    for number, first in ((3, "31"), (4, "61")):
+        to = tmp_path / f"usb{number}"
+        told = json.loads(run(*packed, "--to", str(to)).stdout)
+        assert (told["serial"], told["numbers"]) == (f"P-00{number}", 60)
+        text = "\n".join(pages(to / "downtime-pack.pdf"))
+        seen.append(set(re.findall(r"D[AP]\d\d", text)))
+        assert f"DA{first}" in text and "allotted to this pack alone" in text
+    assert len(seen[0]) == len(seen[1]) == 60
+    assert not seen[0] & seen[1]
+    known = {one.id: one.numbers for one in folder.read().plan.packs}
+    assert set(known["P-003"]) == {"DP31 to DP60", "DA31 to DA60"}
+    assert run("plan", "pack", str(folder.path), "--to", str(tmp_path / "x"), "--labels", "5").exit_code == 2
 
 
 @pytest.mark.peer

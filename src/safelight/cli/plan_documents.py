@@ -2,11 +2,15 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from safelight.cli.options import DIRECTORY, json_option, print_json
+from safelight.cli.options import DIRECTORY, json_option, print_json, run_act
 from safelight.plan.words import PackForm
+
+if TYPE_CHECKING:
+    from safelight.site.plan_documents import Allot
 
 folder_argument = click.argument("folder", type=DIRECTORY)
 to_option = click.option("--to", "to", type=DIRECTORY, required=True, help="The folder to write both files to.")
@@ -44,7 +48,13 @@ def plan_print(folder: Path, to: Path, home_directory: Path | None, as_json: boo
     show_default=True,
     help="In which form it will lie there.",
 )
-@click.option("--dry-run", is_flag=True, help="Only show what would be written and registered.")
+@click.option(
+    "--labels",
+    type=click.IntRange(1, 1000),
+    help="Allot so many patient and accession numbers to this pack alone, with bar codes; needs --home and --by.",
+)
+@click.option("--by", help="Who allots the numbers: a person's name.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be written, allotted and registered.")
 @json_option
 def plan_pack(
     folder: Path,
@@ -53,6 +63,8 @@ def plan_pack(
     site: str | None,
     holder: str | None,
     form: str,
+    labels: int | None,
+    by: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -65,7 +77,12 @@ def plan_pack(
     from safelight.site.plan_folder import PlanFolder
 
     home = Home.at(home_directory) if home_directory else None
-    asked = PackAsked(site, holder, PackForm(form), home)
+    allot = None
+    if labels is not None:
+        if home_directory is None or not by:
+            raise click.UsageError("--labels needs --home, where numbers are reserved, and --by, who allots them.")
+        allot = _allotting(home_directory, labels, by)
+    asked = PackAsked(site, holder, PackForm(form), home, allot)
     told = make_pack(PlanFolder(folder), to, datetime.now().astimezone(), asked, dry_run=dry_run)
     if as_json:
         print_json(told)
@@ -75,3 +92,20 @@ def plan_pack(
     click.echo(
         "Nothing was written." if dry_run else f"  {', '.join(told['files'])}; registered: {told['registered_in']}"
     )
+
+
+def _allotting(home: Path, count: int, by: str) -> "Allot":
+    from safelight.downtime.number import NumberFor
+
+    def allot(serial: str, site: str, dry_run: bool) -> list[dict[str, Any]]:
+        asked = {"count": count, "site": site, "device": serial, "reason": f"downtime pack {serial}", "by": by}
+
+        def ask(of: NumberFor, *, only_try: bool) -> dict[str, Any]:
+            told = {**asked, "of": of.value, "dry_run": only_try}
+            return run_act(home, "downtime.numbers.allot", told, as_json=True)
+
+        # Tried first: a range that is used up must not leave a block of the other kind behind.
+        tried = [ask(of, only_try=True) for of in NumberFor]
+        return tried if dry_run else [ask(of, only_try=False) for of in NumberFor]
+
+    return allot

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from safelight.core.span import span_text
-from safelight.findings.facts import Facts, Hit, Hits
+from safelight.findings.facts import Facts, Hit, Hits, Thing
 
 IMAGING: Final = ("pacs", "ris", "worklist", "vna", "viewer", "dictation", "media-import", "dose", "ai-router")
 ARCHIVES: Final = ("pacs", "vna")
@@ -19,7 +19,18 @@ def r01(facts: Facts) -> Hits:
     """An imaging system that IT's own plan does not have."""
     for one in facts.each("systems", *IMAGING):
         if not one["in_it_plan"]:
-            yield Hit(f"systems/{one.id}", f"{one['name']} is not in IT's disaster-recovery plan.", used(facts, one.id))
+            what = f"{one['name']} is not in IT's disaster-recovery plan{_whose(one)}."
+            yield Hit(f"systems/{one.id}", what, used(facts, one.id))
+
+
+def _whose(system: Thing) -> str:
+    """Say who paid for a system and runs it: where that is radiology, IT may never have heard of it."""
+    acts: dict[str, list[str]] = {side: [] for side in SPOKEN}
+    for field, act in (("bought_by", "bought"), ("staffed_by", "staffs")):
+        if system[field] is not None:
+            acts[str(system[field])].append(act)
+    told = [f"{SPOKEN[side]} {' and '.join(done)} it" for side, done in acts.items() if done]
+    return f": {', '.join(told)}" if told else ""
 
 
 def r02(facts: Facts) -> Hits:
@@ -62,8 +73,11 @@ def r04(facts: Facts) -> Hits:
 
 
 def r05(facts: Facts) -> Hits:
-    """A system that one side does not own, or that each side gives to the other."""
+    """A system that one side does not own, that each side gives to the other, or that nobody says who runs."""
     for one in facts.each("systems"):
+        if one.kind in IMAGING and not one.has("staffed_by"):
+            what = f"Nobody says whose people run {one['name']} (`staffed_by`)."
+            yield Hit(f"systems/{one.id}", what, used(facts, one.id))
         for field, side in (("it_owner", "it"), ("radiology_owner", "radiology")):
             if one.kind == "business" or (side == "radiology" and one.kind not in (*IMAGING, "modality")):
                 continue

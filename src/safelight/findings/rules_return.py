@@ -9,6 +9,7 @@ from safelight.findings.facts import Facts, Hit, Hits
 from safelight.findings.rules_ownership import ARCHIVES
 
 SHIFT: Final = timedelta(hours=8)
+OPENED_DAYS: Final = 90
 LATE_SHARE: Final = 0.05
 """One exam in twenty: the confidence with which services are asked to keep their limits."""
 
@@ -55,11 +56,14 @@ def r40(facts: Facts) -> Hits:
 
 
 def r41(facts: Facts) -> Hits:
-    """The schedule is only in the system that is away."""
+    """The schedule is only in the system that is away, or nobody knows whether its export opens without it."""
     for what in ("schedule", "justification"):
         found = [one for one in facts.each("exports") if one["what"] == what]
         if not any(one["every"] <= one["rpo"] for one in found):
             yield Hit(f"exports:{what}", f"The {what} is not exported as often as it must be.")
+        for one in found:
+            if facts.older(one["opened_offline_on"], OPENED_DAYS):
+                yield Hit(f"exports/{one.id}", f"Nobody opened {one.id} with the network off for {OPENED_DAYS} days.")
 
 
 def r42(facts: Facts) -> Hits:

@@ -110,6 +110,7 @@ def _systems(told: Mapping[str, str]) -> str:
     in_it_plan: {told["in_it_plan"]}
     tier: {told["tier"]}
     bought_by: {told["bought_by"]}
+    staffed_by: {told["pacs_side"]}
     needs: [directory, engine]
     capabilities:
       - {{disruption: hardware, rto: {told["rto"]}, rpo: {told["rpo"]}}}

@@ -130,6 +130,7 @@ class Pack:
     version: str = told("Of which version of the plan.")
     holder: str | None = told("Who has it.", None, ref="people")
     made_on: date | None = told("When it was made.", None)
+    numbers: tuple[str, ...] = told("Which reserved numbers it alone gives out, first and last.", ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,8 @@ def _there_is(plan: Plan) -> dict[str, Lines]:
                 people[one.it_owner],
                 people[one.radiology_owner],
                 _yes(one.in_it_plan),
+                SIDES[one.bought_by] if one.bought_by else "",
+                SIDES[one.staffed_by] if one.staffed_by else "",
             )
             for one in plan.systems
         ],
@@ -82,6 +84,11 @@ def _there_is(plan: Plan) -> dict[str, Lines]:
             (systems[one.of], sites[one.site], one.medium, _text(one.acquire), one.courier or "")
             for one in plan.copies
             if one.site != at[one.of]
+        ],
+        "couriered": [
+            (systems[one.of], sites[one.site], one.medium, _text(one.acquire), one.courier or "")
+            for one in plan.copies
+            if one.courier or (one.offline and one.site != at[one.of])
         ],
         "roles": [
             (

@@ -1,7 +1,7 @@
 """The plan and the downtime pack as files: PDF, and one HTML file that needs nothing from elsewhere."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +39,10 @@ class ScheduleTooLong(StateError):
     hint: ClassVar[str] = "Make the pack without --home, and export the worklist: safelight catalog worklist --json"
 
 
+Allot = Callable[[str, str, bool], Sequence[Mapping[str, Any]]]
+"""Allots numbers to a device (here: a serial) at a site, or only tries to; returns what it tells of each block."""
+
+
 @dataclass(frozen=True, slots=True)
 class PackAsked:
     """Where a pack will lie, with whom, and from which home its numbers and schedule come."""
@@ -47,6 +51,8 @@ class PackAsked:
     holder: str | None
     form: PackForm
     home: Home | None
+    allot: Allot | None = None
+    """Allots numbers to this pack alone; without it, the pack shows what the devices have."""
 
 
 def print_plan(folder: PlanFolder, to: Path, at: datetime, home: Home | None = None) -> dict[str, Any]:
@@ -72,19 +78,22 @@ def make_pack(folder: PlanFolder, to: Path, at: datetime, asked: PackAsked, *, d
     if site not in sites or (asked.holder is not None and asked.holder not in people):
         raise NoSuchPlace(site=site, holder=asked.holder or "")
     serial = next_serial(plan)
-    text = _register_line(plan, serial, site, asked, at)
-    folder.check_with(text)
+    folder.check_with(_register_line(plan, serial, site, asked, at, ()))
+    # Allotted before anybody is told: a pack that is cut off here leaves numbers that nobody uses.
+    own = asked.allot(serial, site, dry_run) if asked.allot else None
+    text = _register_line(plan, serial, site, asked, at, own or ())
     facts = PackFacts(
         serial,
         sites[site],
         people.get(asked.holder or "", "nobody"),
-        _blocks(asked.home) if asked.home else (),
+        _blocks(asked.home, own) if asked.home and not dry_run else (),
         _schedule(asked.home, at) if asked.home else None,
     )
     known = on_record(asked.home) if asked.home else NOTHING
     html = pack_html(plan, folder.signatures(), objectives_document(plan, known), at, facts)
     told: dict[str, Any] = {"serial": serial, "site": site, "holder": asked.holder, "form": str(asked.form)}
-    told |= {"version": plan.plan.version, "numbers": sum(len(one["labels"]) for one in facts.blocks)}
+    shown = sum(len(one["labels"]) for one in facts.blocks)
+    told |= {"version": plan.plan.version, "numbers": sum(one["numbers"] for one in own) if own else shown}
     told |= {"exams": len(facts.schedule or ()), "dry_run": dry_run}
     if dry_run:
         return {**told, "files": [], "registered_in": None}
@@ -107,14 +116,19 @@ def stale_packs(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def _register_line(plan: Plan, serial: str, site: str, asked: PackAsked, at: datetime) -> str:
+def _register_line(
+    plan: Plan, serial: str, site: str, asked: PackAsked, at: datetime, own: Sequence[Mapping[str, Any]]
+) -> str:
     told = {"id": serial, "site": site, "form": str(asked.form), "version": plan.plan.version}
     told |= {"holder": asked.holder} if asked.holder else {}
     cells = ", ".join(f"{name}: {quoted(value)}" for name, value in told.items())
+    numbers = ", ".join(quoted(f"{one['first']} to {one['last']}") for one in own)
+    cells += f", numbers: [{numbers}]" if numbers else ""
     return f"packs:\n  - {{{cells}, made_on: {at.date().isoformat()}}}\n"
 
 
-def _blocks(home: Home) -> list[dict[str, Any]]:
+def _blocks(home: Home, own: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """Return the labels of blocks: a pack's own ones whole, or the first of what each device has."""
     from safelight.downtime.code128 import code128_svg
     from safelight.downtime.labels import WORDS
     from safelight.site.exams import exams_of, numbers_of
@@ -126,12 +140,15 @@ def _blocks(home: Home) -> list[dict[str, Any]]:
     taken = {one.registered.accession for one in exams} | {one.registered.person.patient_id for one in exams}
     told = []
     for block in numbers.blocks.values():
+        if own is not None and block.number not in {one["block"] for one in own}:
+            continue
         free = [one for one in numbers.texts(block) if one not in taken]
-        shown = free[:LABELS_A_BLOCK_MAX]
+        shown = free[:LABELS_A_BLOCK_MAX] if own is None else free
         # Drawn by us: nothing of the text itself is in it.
         labels = [{"text": one, "bars": Markup(code128_svg(one))} for one in shown]  # noqa: S704
         what = WORDS[numbers.ranges[block.range].of]
-        more = {"labels": labels, "more": len(free) - len(shown), "last": free[-1] if free else ""}
+        more = {"labels": labels, "more": len(free) - len(shown)}
+        more |= {"last": free[-1] if free else "", "own": own is not None}
         told.append({"number": block.number, "site": block.site, "device": block.device, "what": what, **more})
     return told
 
