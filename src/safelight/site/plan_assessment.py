@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final
 
 from safelight.core.span import span_text
+from safelight.drill.state import DrillState
 from safelight.findings.assessment import Assessment, Finding, assess
 from safelight.findings.facts import Estimated, Facts, ServiceImpact
 from safelight.findings.rule import Rule, built_in
@@ -16,6 +17,9 @@ from safelight.plan.objectives import Service
 from safelight.plan.reading import Read
 from safelight.plan.signature import Signature, agreement
 from safelight.plan.words import Disruption, Side
+from safelight.site.drill_measured import with_drills
+
+NO_DRILLS: Final[Mapping[str, DrillState]] = {}
 
 
 def facts_of(
@@ -23,9 +27,12 @@ def facts_of(
     today: date,
     signatures: Iterable[Signature] = (),
     impact: Mapping[str, ServiceImpact] | None = None,
+    drills: Mapping[str, DrillState] = NO_DRILLS,
 ) -> Facts:
-    """Return a plan as rules see it."""
+    """Return a plan as rules see it, with what drills on record measured."""
+    # What was signed is the plan as it is written.
     agreed = agreement(plan, signatures)
+    plan = with_drills(plan, drills)
     told = []
     for disruption in {one.disruption for service in plan.services for one in service.tolerances}:
         found = estimates(plan, disruption)
@@ -42,9 +49,10 @@ def assessment_of(
     signatures: Iterable[Signature] = (),
     rules: Iterable[Rule] = (),
     impact: Mapping[str, ServiceImpact] | None = None,
+    drills: Mapping[str, DrillState] = NO_DRILLS,
 ) -> Assessment:
     """Ask all rules, ours and the site's."""
-    return assess(facts_of(read.plan, today, signatures, impact), (*built_in(), *rules))
+    return assess(facts_of(read.plan, today, signatures, impact, drills), (*built_in(), *rules))
 
 
 def assessment_document(told: Assessment, places: Mapping[str, Place]) -> dict[str, Any]:
@@ -114,7 +122,13 @@ def _four(
     over += ["rpo"] if _longer(rpo, tolerance.rpo) else []
     path = [{"system": one.system, "what": one.what, "takes": span_text(one.takes)} for one in estimate.path]
     spans = {name: span_text(one) if isinstance(one, timedelta) else one for name, one in told.items()}
-    return {**spans, "beyond_tolerance": over, "path": path, "unknown": list(estimate.unknown)}
+    drilled = [_drilled(name, measured[name]) for name in service.systems if name in measured]
+    return {**spans, "beyond_tolerance": over, "path": path, "unknown": list(estimate.unknown), "measured": drilled}
+
+
+def _drilled(system: str, one: Measured) -> dict[str, Any]:
+    rto, rpo = (None if span is None else span_text(span) for span in (one.rto, one.rpo))
+    return {"system": system, "rto": rto, "rpo": rpo, "on": one.on.isoformat(), "drill": one.drill}
 
 
 def _longer(span: Any, bound: timedelta | None) -> bool:
