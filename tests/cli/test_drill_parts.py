@@ -129,7 +129,7 @@ def test_the_recovery_key_alone_opens_a_pack_in_each_placement_and_is_recorded_n
     images.mkdir()
     shutil.copy(str(get_testdata_file("CT_small.dcm", download=False)), images)
     assert bench.program("protection", "seed", str(images), "--home", str(bench.home)).returncode == 0
-    key_file, words = bench.folder / "key.txt", " ".join(bench.founded["recovery_words"])
+    key_file, words = bench.folder / "key.txt", bench.founded["recovery_words"]
     key_file.write_text(words)
     status, told, screen = bench.drill("--type", "escrow-key", given=f"{bench.home}/keys/node.key\n{words}\n")
     assert "drill.not-the-recovery-key" in screen or "vault." in screen, "the node's own key proves nothing"
