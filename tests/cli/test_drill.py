@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -48,15 +50,37 @@ def test_a_table_top_is_played_from_the_terminal_cut_off_gone_on_with_and_ages(h
     done = run(home, "run", "--resume", "1", "--answers", str(answers), *WHO, "--json")
     told = json.loads(done.stdout)
     assert (done.returncode, told["state"], told["succeeded"]) == (0, "done", True)
-    assert told["open_items"] == [{"what": "Try the pager", "owner": "omar", "inject": "one"}]
+    (item,) = told["open_items"]
+    assert (item["item"], item["what"], item["owner"], item["inject"]) == ("1.1", "Try the pager", "omar", "one")
     assert [one["it"] for one in told["injects"]] == ["Omar", "Restore"]
     assert "Try the pager" in run(home, "report").stdout
+    _check_bundle(home, tmp_path)
+    assert "1.1" in run(home, "item", "list").stdout
+    assert run(home, "item", "close", "1.1", "--reason", "tried; it works", "--by", "Omar").returncode == 0
+    assert json.loads(run(home, "item", "list", "--json").stdout) == {"items": [], "open": 0}
+    assert _code(run(home, "item", "close", "1.1", *WHO, "--json")) == "drill.out-of-turn"
+    assert _code(run(home, "item", "close", "1.7", *WHO, "--json")) == "drill.out-of-turn"
 
     colours = _colours(run(home, "list", "--plan", str(plan), "--json"))
     assert colours == {"tier-restore": "red", "table-top": "green"}
     systems = plan / "systems.yaml"
     systems.write_text(systems.read_text().replace("name: PACS\n", "name: The new PACS\n"))
     assert _colours(run(home, "list", "--plan", str(plan), "--json"))["table-top"] == "red"
+
+
+def _check_bundle(home: Path, folder: Path) -> None:
+    """Check a drill's bundle as an auditor does: with the script in it, isolated from us, and with a bit turned."""
+    bundle, script = home / "evidence/drill-1.zip", folder / "verify_bundle.py"
+    with zipfile.ZipFile(bundle) as members:
+        script.write_bytes(members.read("verify_bundle.py"))
+    check = [sys.executable, "-I", "-S", str(script)]
+    key = ["--public-key", str(home / "keys/signing.pub")]
+    done = subprocess.run([*check, str(bundle), *key], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    data = bytearray(bundle.read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "bent.zip").write_bytes(data)
+    assert subprocess.run([*check, str(folder / "bent.zip"), *key], capture_output=True, check=False).returncode == 1
 
 
 def _colours(done: subprocess.CompletedProcess[str]) -> dict[str, str]:

@@ -71,7 +71,7 @@ def test_every_pair_is_a_row_or_a_refusal(phase: Phase, event: Event) -> None:
 
 @pytest.mark.parametrize(
     ("count", "command"),
-    [(1, Restore()), (2, GoOn("7")), (3, Measure("7")), (4, Seal("7")), (5, Finish()), (6, None)],
+    [(1, Restore()), (2, GoOn("7")), (3, Measure("7")), (4, Seal()), (5, Finish()), (6, None)],
 )
 def test_a_restore_cut_off_after_any_fact_goes_on_with_the_next_step(count: int, command: object) -> None:
     assert decide(folded(*RESTORE[:count])) == command
@@ -81,7 +81,7 @@ def test_a_restore_cut_off_after_any_fact_goes_on_with_the_next_step(count: int,
 
 
 def test_a_table_top_asks_what_is_not_answered_yet_and_ends_with_the_last_answer() -> None:
-    facts: list[Fact] = [started(type="table-top", injects=INJECTS)]
+    facts: list[Fact] = [started(type="table-top", target="", injects=INJECTS)]
     assert decide(folded(*facts)) == Ask(INJECTS[0], 1, 2)
     facts.append(Asked("1", NOW, "a"))
     assert decide(folded(*facts)) == Ask(INJECTS[0], 1, 2), "shown and not answered when the lights went out"
@@ -90,6 +90,8 @@ def test_a_table_top_asks_what_is_not_answered_yet_and_ends_with_the_last_answer
     with pytest.raises(OutOfTurn):
         folded(*facts, Answered("1", NOW, "a", "other", "other"))
     facts.append(Answered("1", NOW, "b", "x", "y"))
+    assert decide(folded(*facts)) == Seal()
+    facts.append(Sealed("1", NOW, "abc"))
     assert decide(folded(*facts)) == Finish()
 
 

@@ -1,7 +1,9 @@
 import pytest
 
+from safelight.drill.answers import left_open, read_answers
 from safelight.drill.facts import OpenItem
-from safelight.drill.tabletop import SHIPPED, BadScript, left_open, read_answers, read_script, shipped_script
+from safelight.drill.sheet import BadScript
+from safelight.drill.tabletop import SHIPPED, read_script, shipped_script
 from safelight.plan.errors import BadPlan
 
 
@@ -42,5 +44,20 @@ def test_a_script_has_no_tags() -> None:
 
 def test_a_side_without_an_answer_leaves_an_item_that_nobody_owns() -> None:
     text = 'answers: [{inject: a, it: " ", radiology: Ann, open: [{what: w, owner: omar}]}]'
-    given = read_answers("a.yaml", text)["a"]
+    given = read_answers("a.yaml", text).injects["a"]
     assert left_open(given) == (OpenItem("w", "omar"), OpenItem("IT had no answer", ""))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "calls: [{person: omar, called_at: '2026-03-02T03:00:00'}]",
+        "calls: [{person: omar, called_at: soon}]",
+        "steps: [{step: worklist, executed: perhaps}]",
+        "steps: [{step: worklist}]",
+        "more: []",
+    ],
+)
+def test_answers_that_are_not_as_they_must_be_are_refused(text: str) -> None:
+    with pytest.raises(BadScript):
+        read_answers("a.yaml", text)

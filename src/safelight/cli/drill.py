@@ -1,6 +1,6 @@
 """Rehearse a recovery: what is due, run it, read what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -10,13 +10,23 @@ import click
 from safelight.cli.options import DIRECTORY, act_options, home_option, json_option, print_json, run_act
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 
+KINDS: Final = (
+    "table-top",
+    "notification",
+    "restore-sample",
+    "restore-tier",
+    "escrow-key",
+    "downtime-shift",
+    "full",
+)
+CLOSES_SHOWN: Final = 5
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 plan_option = click.option("--plan", "plan_folder", type=DIRECTORY, help="The folder of the plan.")
 
 
 @click.group()
 def drill() -> None:
-    """Rehearse a recovery: restore a tier into a scratch PACS, or sit at a table; measure, and seal it."""
+    """Rehearse a recovery: call people, fetch the key, restore, work a shift, sit at a table; measure, and seal it."""
 
 
 @drill.command("list")
@@ -24,7 +34,7 @@ def drill() -> None:
 @home_option
 @json_option
 def drill_list(plan_folder: Path | None, home_directory: Path, as_json: bool) -> int:
-    """Show which drills the plan asks for, which are overdue or stale, and what was run. Exit 1 while one is red."""
+    """Show which drills the plan asks for, what is due first and which findings it closes. Exit 1 if one is red."""
     from safelight.site.drill_report import list_document
     from safelight.site.home import Home
 
@@ -36,6 +46,10 @@ def drill_list(plan_folder: Path | None, home_directory: Path, as_json: bool) ->
             due = f"due {one['due_on']}" if one["due_on"] else "due now"
             line = f"{one['colour']:<6} {one['rehearsal']:<20} {one['type']:<14} {one['state']:<8} {due}  {one['why']}"
             click.secho(line.rstrip(), fg=one["colour"])
+            _show_closes(one["closes"])
+        for one in document["not_rehearsed"]:
+            click.secho(f"no rehearsal of the type {one['type']}", fg="yellow")
+            _show_closes(one["closes"])
         for one in document["drills"]:
             click.echo(f"drill {one['number']:<4} {one['type']:<14} {one['state']:<10} {one['started_at']}")
         for one in document["written_in_the_plan"]:
@@ -45,16 +59,24 @@ def drill_list(plan_folder: Path | None, home_directory: Path, as_json: bool) ->
     return EXIT_OBJECTIVE_NOT_MET if document["red"] else 0
 
 
+def _show_closes(closes: list[dict[str, Any]]) -> None:
+    for one in closes[:CLOSES_SHOWN]:
+        click.echo(f"       would close {one['rule']} {one['severity']}: {one['what']}")
+    if len(closes) > CLOSES_SHOWN:
+        click.echo(f"       and {len(closes) - CLOSES_SHOWN} more")
+
+
 @drill.command("run")
 @plan_option
 @click.option("--rehearsal", help="Which rehearsal of the plan; it says type, target and limit.")
-@click.option("--type", "kind", type=click.Choice(["restore-tier", "table-top"]), help="Without a rehearsal: its type.")
+@click.option("--type", "kind", type=click.Choice(KINDS), help="Without a rehearsal: its type.")
 @click.option("--disruption", help="What is played, such as hardware or ransomware.")
 @click.option("--rehearsal-target", help="AET@HOST:PORT or a named peer: a PACS that nobody works with.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many studies; without it, the whole first tier.")
 @click.option("--patients", type=DIRECTORY, help="CSV of current patients and schedule, as for a recovery.")
 @click.option("--script", type=FILE, help="A table-top's script, YAML.")
-@click.option("--answers", type=FILE, help="Answers in a file, YAML, instead of asking in the terminal.")
+@click.option("--answers", type=FILE, help="Answers, calls and steps in a file, YAML, instead of asking.")
+@click.option("--recovery-key", type=FILE, help="A file with the recovery key or its 24 words, instead of asking.")
 @click.option("--evidence", type=DIRECTORY, help="Where the bundle goes. Default: evidence/drill-N.zip in the home.")
 @click.option("--resume", help="Go on with the drill of this number.")
 @click.option("--abandon", help="Give up the drill of this number.")
@@ -65,8 +87,8 @@ def drill_list(plan_folder: Path | None, home_directory: Path, as_json: bool) ->
 def drill_run(home_directory: Path, as_json: bool, **told: Any) -> int:
     """Run a drill, or go on with one that was cut off. Exit 1 when an objective is not met or an item has no owner.
 
-    A restore goes into the rehearsal target and nowhere else; a table-top shows one inject after the other. Write no
-    patient's name into an answer: answers stand in the journal for good.
+    A restore goes into the rehearsal target and nowhere else. People are asked in the terminal; a call is made by a
+    person, and Safelight sends nothing. Write no patient's name into an answer: answers stand in the journal for good.
     """
     if told["abandon"]:
         said = {"what": "abandon", "number": told["abandon"], "reason": told["reason"], "by": told["by"]}
@@ -82,30 +104,86 @@ def drill_run(home_directory: Path, as_json: bool, **told: Any) -> int:
 
 @drill.command("report")
 @click.argument("number", required=False)
+@click.option("--write", "plan_folder", type=DIRECTORY, help="Write what was measured under `drills` of this plan.")
+@click.option("--dry-run", is_flag=True, help="With --write: only show what would be written.")
 @home_option
 @json_option
-def drill_report(number: str | None, home_directory: Path, as_json: bool) -> None:
+def drill_report(
+    number: str | None, plan_folder: Path | None, dry_run: bool, home_directory: Path, as_json: bool
+) -> None:
     """Show what drill NUMBER measured, what it left out, and what is open with whom. Default: the last one."""
     from safelight.site.drill_report import report_document
     from safelight.site.home import Home
 
-    document = report_document(Home.at(home_directory), number)
+    home = Home.at(home_directory)
+    document = report_document(home, number)
+    if plan_folder is not None:
+        from safelight.site.drill_measured import write_drill
+
+        document["written"] = write_drill(home, document["number"], plan_folder, dry_run=dry_run)
     if as_json:
         print_json(document)
     else:
         _show(document)
+        if plan_folder is not None:
+            written = document["written"]
+            click.echo(f"  written to {written['file']}: both sides sign it there" if written["file"] else "")
+            click.echo(written["text"].rstrip())
+
+
+@drill.group()
+def item() -> None:
+    """What drills left open, with whom, until somebody closes it."""
+
+
+@item.command("list")
+@click.option("--all", "everything", is_flag=True, help="Also what was closed.")
+@home_option
+@json_option
+def item_list(everything: bool, home_directory: Path, as_json: bool) -> None:
+    """Show what is open after drills, and who brings the answer."""
+    from safelight.site.drill_report import items_document
+    from safelight.site.home import Home
+
+    document = items_document(Home.at(home_directory), everything=everything)
+    if as_json:
+        print_json(document)
+        return
+    for one in document["items"]:
+        closed = f"  closed by {one['closed_by']}: {one['closed_because']}" if one["closed_at"] else ""
+        line = f"{one['item']:<8} {one['what']}, owner: {one['owner'] or 'NOBODY'}{closed}"
+        click.secho(line, fg=None if one["closed_at"] else "yellow")
+    click.echo(f"{document['open']} open")
+
+
+@item.command("close")
+@click.argument("name", metavar="ITEM")
+@click.option("--dry-run", is_flag=True, help="Only look whether it can be closed.")
+@act_options
+@home_option
+@json_option
+def item_close(name: str, dry_run: bool, reason: str, by: str, home_directory: Path, as_json: bool) -> None:
+    """Say that ITEM, such as 3.2, is done, and how (--reason)."""
+    number, _, place = name.partition(".")
+    if not place.isdecimal():
+        raise click.UsageError("An item is named as `safelight drill item list` names it, such as 3.2.")
+    said = {"what": "close-item", "number": number, "item": int(place), "reason": reason, "by": by, "dry_run": dry_run}
+    document = run_act(home_directory, "drill.say", said, as_json=as_json)
+    if as_json:
+        print_json({"item": name, "dry_run": dry_run, "open_items": document["open_items"]})
+    else:
+        click.echo(f"{name} {'can be closed' if dry_run else 'is closed'}.")
 
 
 def _run(home_directory: Path, told: Mapping[str, Any], *, as_json: bool) -> dict[str, Any]:
-    from safelight.drill.tabletop import read_answers
+    from safelight.cli.drill_asking import Asking
 
     if not (told["resume"] or told["rehearsal"] or told["kind"]):
         raise click.UsageError("Give --rehearsal with --plan, or --type, or --resume.")
     if told["rehearsal"] and not told["plan_folder"]:
         raise click.UsageError("--rehearsal names one of the plan: give --plan FOLDER too.")
-    # Read before anything begins: a mistake in the file must not leave a drill half done.
-    file = told["answers"]
-    answers = read_answers(file.name, file.read_text("utf-8")) if file else None
+    # Read before anything begins: a mistake in a file must not leave a drill half done.
+    asking = Asking.of(home_directory, told["plan_folder"], told["answers"], told["recovery_key"])
     names = ("rehearsal", "disruption", "rehearsal_target", "limit", "resume", "dry_run", "reason", "by")
     act = {name: told[name] for name in names if told[name]}
     for name, key in (("plan_folder", "plan"), ("patients", "patients"), ("evidence", "evidence")):
@@ -114,47 +192,17 @@ def _run(home_directory: Path, told: Mapping[str, Any], *, as_json: bool) -> dic
     act |= {"type": told["kind"]} if told["kind"] else {}
     act |= {"script": told["script"].read_text("utf-8")} if told["script"] else {}
     document = run_act(home_directory, "drill.run", act, as_json=as_json)
-    for inject in _waiting(document) if not told["dry_run"] else ():
-        said = {"number": document["number"], "inject": inject["id"]}
-        run_act(home_directory, "drill.say", {**said, "what": "shown"}, as_json=as_json)
-        answer = _given(answers, inject["id"]) if answers is not None else _asked(document, inject)
-        document = run_act(home_directory, "drill.say", {**said, "what": "answered", **answer}, as_json=as_json)
+    while not told["dry_run"] and (waiting := document["waits_for"]) is not None:
+        if waiting["what"] == "itself":
+            if document["recovery"] and not document["tiers"]:
+                # The restore was stopped from elsewhere: --resume goes on with it.
+                break
+            again = {**act, "resume": document["number"], "same_sitting": True}
+            document = run_act(home_directory, "drill.run", again, as_json=as_json)
+            continue
+        for said in asking.said(document, waiting):
+            document = run_act(home_directory, "drill.say", {"number": document["number"], **said}, as_json=as_json)
     return document
-
-
-def _waiting(document: dict[str, Any]) -> list[dict[str, Any]]:
-    return [one for one in document["injects"] if one["answered_after_seconds"] is None]
-
-
-def _given(answers: Mapping[str, Any], inject: str) -> dict[str, Any]:
-    it, radiology, items = answers.get(inject, ("", "", ()))
-    opened = [{"what": one.what, "owner": one.owner} for one in items]
-    return {"it": it, "radiology": radiology, "open": opened}
-
-
-def _asked(document: dict[str, Any], inject: dict[str, Any]) -> dict[str, Any]:
-    """Show an inject as the facilitator sees it, and take what the table says."""
-    from rich.console import Console
-    from rich.panel import Panel
-    from rich.table import Table
-
-    from safelight.core.clock import SystemClock, from_text
-
-    console = Console(stderr=True)
-    elapsed = (SystemClock().now() - from_text(document["started_at"])).total_seconds()
-    ids = [one["id"] for one in document["injects"]]
-    body = Table.grid(padding=(1, 1))
-    body.add_row("", f"[bold]{inject['tells']}[/bold]")
-    body.add_row("Ask IT", inject["asks_it"])
-    body.add_row("Ask radiology", inject["asks_radiology"])
-    title = f"{document['script']} · {ids.index(inject['id']) + 1} of {len(ids)} · {elapsed / 60:.0f} min"
-    console.print(Panel(body, title=title, border_style="red", padding=(1, 2)))
-    it = click.prompt("IT answers", default="", show_default=False, err=True)
-    radiology = click.prompt("Radiology answers", default="", show_default=False, err=True)
-    opened = []
-    while what := click.prompt("Open item (empty: none)", default="", show_default=False, err=True):
-        opened.append({"what": what, "owner": click.prompt("  Owner", err=True)})
-    return {"it": it, "radiology": radiology, "open": opened}
 
 
 VERDICTS: Final = {"met": "green", "not-met": "red", "not-measured": "yellow", "no-objective": None}
@@ -179,8 +227,12 @@ def _show(document: dict[str, Any]) -> None:
         if one["answered_after_seconds"] is not None:
             click.secho(f"  {one['answered_after_seconds'] / 60:5.1f} min  {one['tells']}", bold=True)
             click.echo(f"             IT: {one['it'] or '-'}\n             Radiology: {one['radiology'] or '-'}")
+    for line, colour in _parts(document):
+        click.secho(line, fg=colour)
     for one in document["open_items"]:
-        click.secho(f"  open: {one['what']} ({one['inject']}), owner: {one['owner'] or 'NOBODY'}", fg="yellow")
+        state = f"closed by {one['closed_by']}" if one["closed_at"] else "open"
+        told = f"  {state}: {one['item']} {one['what']} ({one['inject']}), owner: {one['owner'] or 'NOBODY'}"
+        click.secho(told, fg=None if one["closed_at"] else "yellow")
     for one in document["not_executed"]:
         click.echo(f"  not executed: {one}")
     if document["evidence_sha256"]:
@@ -189,12 +241,34 @@ def _show(document: dict[str, Any]) -> None:
     click.secho(f"  {document['state']}: {ended}", fg="green" if document["succeeded"] else "yellow")
 
 
+def _parts(document: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
+    if (notification := document["notification"]) is not None:
+        for one in notification["roles"]:
+            told = f"{one['by']} after {one['after_seconds'] / 60:.1f} min" if one["by"] else "NOT REACHED"
+            yield f"  {one['role']:<24} {told}", None if one["by"] else "red"
+        whole = _seconds(notification["seconds_until_all"])
+        yield f"  every role reached: {'not' if whole == 'unknown' else f'within {whole}'}", None
+    for one in (document["escrow_key"] or {"copies": ()})["copies"]:
+        told = f"opened {_seconds(one['after_seconds'])} after asking" if one["opened"] else f"NOT: {one['trouble']}"
+        yield f"  recovery key, {one['placement']:<10} {told}", "green" if one["opened"] else "red"
+    for one in document["shift"]:
+        mark = "executed    " if one["executed"] else "NOT executed"
+        yield (
+            f"  {mark} {one['do']}{': ' if one['note'] else ''}{one['note'] or ''}",
+            None if one["executed"] else "red",
+        )
+
+
 def _ended(document: dict[str, Any]) -> str:
     if not document["succeeded"]:
         return "not a success"
-    if document["injects"]:
-        return "every open item has an owner"
-    return "every objective met" if document["objectives"] else "every study confirmed; held against no objective"
+    told = ["every open item has an owner"] if document["injects"] else []
+    told += ["every role reached"] if document["notification"] else []
+    told += ["every copy opened"] if document["escrow_key"] else []
+    told += ["every step executed"] if document["shift"] else []
+    if document["target"]:
+        told.append("every objective met" if document["objectives"] else "all confirmed; held against no objective")
+    return ", ".join(told)
 
 
 def _seconds(value: float | None) -> str:

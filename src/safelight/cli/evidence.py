@@ -16,17 +16,24 @@ def evidence() -> None:
 @evidence.command()
 @click.argument("number", required=False)
 @click.option("--to", "file", type=DIRECTORY, required=True, help="The bundle to write, a .zip file.")
+@click.option("--drill", help="The number of a drill, whose one bundle is written instead of a recovery's.")
 @click.option("--with-identity", is_flag=True, help="Study UIDs in the clear. Default: no patient identity at all.")
 @home_option
 @json_option
-def export(number: str | None, file: Path, with_identity: bool, home_directory: Path, as_json: bool) -> None:
-    """Write the evidence of recovery NUMBER (default: the last one)."""
-    told = {"number": number, "to": str(file.absolute()), "with_identity": with_identity}
-    document = run_act(home_directory, "evidence.export", told, as_json=as_json)
+def export(
+    number: str | None, file: Path, drill: str | None, with_identity: bool, home_directory: Path, as_json: bool
+) -> None:
+    """Write the evidence of recovery NUMBER (default: the last one), or of a drill."""
+    if number and drill:
+        raise click.UsageError("Give the NUMBER of a recovery, or --drill.")
+    told = {"number": number, "drill": drill, "to": str(file.absolute()), "with_identity": with_identity}
+    act = "evidence.export-drill" if drill else "evidence.export"
+    document = run_act(home_directory, act, told, as_json=as_json)
     if as_json:
         print_json(document)
     else:
-        click.echo(f"Evidence of recovery {document['number']} written to {file}")
+        of = f"drill {document['drill']}" if drill else f"recovery {document['number']}"
+        click.echo(f"Evidence of {of} written to {file}")
         click.echo(f"  public key {document['key_id']}; check it with: safelight evidence verify {file}")
         click.echo("  or, without Safelight: unzip it and run  python3 verify_bundle.py")
 

@@ -28,6 +28,18 @@ def home_option(command: Command) -> Command:
     )(command)
 
 
+def records_option(command: Command) -> Command:
+    """Give a command that speaks of a plan ``--home``: the home whose records are read beside it."""
+    return click.option(
+        "--home",
+        "home_directory",
+        type=DIRECTORY,
+        envvar="SAFELIGHT_HOME",
+        show_envvar=True,
+        help="The home whose drills count as measured, and whose sizes and rates the estimate takes.",
+    )(command)
+
+
 def json_option(command: Command) -> Command:
     """Give the command ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")(command)

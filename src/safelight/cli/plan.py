@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from safelight.cli.options import DIRECTORY, json_option, print_json
+from safelight.cli.options import DIRECTORY, json_option, print_json, records_option
 from safelight.cli.plan_documents import plan_pack, plan_print
 from safelight.cli.plan_impact import impact, impact_calibrate
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
@@ -17,6 +17,7 @@ from safelight.plan.words import EXAMPLES
 
 if TYPE_CHECKING:
     from safelight.plan.on_record import OnRecord
+    from safelight.site.home import Home
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 COLOURS: Final = {"critical": "red", "high": "yellow", "medium": "cyan", "low": None}
@@ -24,9 +25,6 @@ STANDINGS: Final = {"met": "green", "decided": None, "open": "red", "not checked
 EXIT_USAGE: Final = 2
 
 folder_argument = click.argument("folder", type=DIRECTORY)
-record_option = click.option(
-    "--home", "home_directory", type=DIRECTORY, help="Estimate with the sizes held and the rates measured in this home."
-)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would be written.")
 
 
@@ -90,27 +88,37 @@ def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
 
 @plan.command("lint")
 @folder_argument
+@records_option
 @json_option
-def plan_lint(folder: Path, as_json: bool) -> int:
-    """Check the files of a plan; say everything that is wrong, where, and how to mend it. Exit 2 if anything is."""
+def plan_lint(folder: Path, home_directory: Path | None, as_json: bool) -> int:
+    """Check the files of a plan; say everything that is wrong, where, and how to mend it. Exit 2 if anything is.
+
+    With a home, also which drills on record are not written into the plan, so that nobody signed them.
+    """
     from safelight.plan.errors import BadPlan, Trouble
     from safelight.plan.estimate import order
+    from safelight.site.drill_measured import drills_on_record, unwritten
     from safelight.site.plan_folder import PlanFolder
 
     troubles: tuple[Trouble, ...] = ()
+    waiting: list[str] = []
     try:
         read = PlanFolder(folder).read()
         order(read.plan.systems)
+        held = unwritten(read.plan, drills_on_record(_home(home_directory)))
+        waiting = [one.started.drill for one in held if one.started]
     except BadPlan as error:
         troubles = error.troubles
     if as_json:
         told = [{"where": str(one.place), "what": one.what, "mend": one.mend} for one in troubles]
-        print_json({"sound": not troubles, "troubles": told})
+        print_json({"sound": not troubles, "troubles": told, "drills_not_written": waiting})
     for one in () if as_json else troubles:
         click.secho(f"{one.place}: {one.what}", fg="red")
         click.echo(f"    {one.mend}")
     if not as_json and not troubles:
         click.echo(f"Sound: {len(read.plan.systems)} systems, {len(read.plan.services)} services.")
+    for number in () if as_json else waiting:
+        click.secho(f"Drill {number} is on record and in no file: safelight drill report {number} --write", fg="yellow")
     return EXIT_USAGE if troubles else 0
 
 
@@ -119,13 +127,14 @@ def plan_lint(folder: Path, as_json: bool) -> int:
 @click.option(
     "--path", "with_path", is_flag=True, help="Show of which parts each estimate is the sum, and who says so."
 )
-@record_option
+@records_option
 @json_option
 def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_json: bool) -> None:
     """Show the four values of every objective, and who has signed."""
     from safelight.findings.rules_ownership import SPOKEN
     from safelight.plan.signature import agreement
     from safelight.plan.words import Side
+    from safelight.site.drill_measured import drills_on_record, with_drills
     from safelight.site.plan_assessment import objectives_document
     from safelight.site.plan_documents import stale_packs
     from safelight.site.plan_folder import PlanFolder
@@ -134,7 +143,8 @@ def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_jso
     read = on_disk.read().plan
     stale = stale_packs(read)
     agreed = agreement(read, on_disk.signatures())
-    rows = objectives_document(read, _on_record(home_directory))
+    home = _home(home_directory)
+    rows = objectives_document(with_drills(read, drills_on_record(home)), _on_record(home))
     waiting = {str(side): list(agreed.missing(side)) for side in Side}
     if as_json:
         head = {"title": read.plan.title, "hospital": read.plan.hospital, "version": read.plan.version}
@@ -162,6 +172,9 @@ def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_jso
             click.echo(f"        {part['takes']:>10}  {what} [{part['source']}]")
         if with_path and one["complete"]:
             click.echo(f"        {one['complete']:>10}  until everything that is held is back")
+        for held in one["measured"]:
+            told = f"RTO {held['rto'] or 'unknown'}, RPO {held['rpo'] or 'unknown'}"
+            click.echo(f"        measured: {held['system']} {told}, on {held['on']} by {held['drill']}")
         for missing in one["unknown"]:
             click.echo(f"        estimate unknown: {missing}")
 
@@ -171,7 +184,7 @@ def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_jso
 @click.option("--all", "everything", is_flag=True, help="Also what was mitigated or accepted.")
 @click.option("--requirements", is_flag=True, help="Each requirement of laws and standards, not only how many are met.")
 @click.option("--impact", "impact_file", type=FILE, help="What `safelight plan impact --json` said, as a file.")
-@record_option
+@records_option
 @json_option
 def plan_assess(
     folder: Path,
@@ -185,6 +198,7 @@ def plan_assess(
 
     Exit 1 when anything critical is open.
     """
+    from safelight.site.drill_measured import drills_on_record
     from safelight.site.plan_assessment import assessment_document, assessment_of
     from safelight.site.plan_folder import PlanFolder
     from safelight.site.plan_simulation import impacts
@@ -192,7 +206,8 @@ def plan_assess(
     on_disk = PlanFolder(folder)
     read = on_disk.read()
     simulated = impacts(impact_file, read.plan) if impact_file else {}
-    told = assessment_of(on_disk, read.plan, _today(), simulated, _on_record(home_directory))
+    home = _home(home_directory)
+    told = assessment_of(on_disk, read.plan, _today(), simulated, _on_record(home), drills_on_record(home))
     document = assessment_document(told, read.places)
     if as_json:
         print_json(document)
@@ -365,15 +380,17 @@ def plan_review(
         click.secho("No PACS administrator took part: that is finding R06.", fg="red")
 
 
-def _on_record(home_directory: Path | None) -> "OnRecord":
-    from safelight.plan.on_record import NOTHING
-
-    if home_directory is None:
-        return NOTHING
+def _home(directory: Path | None) -> "Home | None":
     from safelight.site.home import Home
+
+    return Home.at(directory) if directory else None
+
+
+def _on_record(home: "Home | None") -> "OnRecord":
+    from safelight.plan.on_record import NOTHING
     from safelight.site.plan_records import on_record
 
-    return on_record(Home.at(home_directory))
+    return on_record(home) if home else NOTHING
 
 
 def _today() -> date:

@@ -1,11 +1,11 @@
 """The recorded facts of a drill. Nothing here has room for a patient's name, identifier or study."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, get_args
 
-from safelight.core.clock import from_text, to_text
+from safelight.core import fact_codec
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,42 @@ class OpenItem:
     what: str
     owner: str
     """Empty when nobody took it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A role of the plan that must be reached."""
+
+    role: str
+    side: str
+    person: str
+    """Who has it, by the plan's short name: numbers stay in the plan."""
+    deputy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that a shift on the downtime procedures does, or must find ready."""
+
+    id: str
+    do: str
+    side: str
+    who: str = ""
+    """Which role; empty for whoever is there."""
+    check: str = ""
+    """A word of `safelight.drill.shift.Check` where Safelight looks by itself; empty where a person says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTried:
+    """Whether the recovery key, alone, opened a pack where it lies."""
+
+    placement: str
+    pack: str
+    """Name of a pack chosen by lot; empty when there was none."""
+    opened_at: datetime | None
+    """When an instance out of it had been decoded and hashed to its digest; None when it did not come to that."""
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +119,10 @@ class Started:
     """In words, where that exposure came from."""
     not_executed: tuple[str, ...] = ()
     """What a recovery needs and this type of drill does not try."""
+    calls: tuple[Call, ...] = ()
+    placements: tuple[str, ...] = ()
+    """Where packs lie that the recovery key must open."""
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +157,66 @@ class Answered:
     it: str
     radiology: str
     open_items: tuple[OpenItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A person called a person."""
+
+    kind: ClassVar[str] = "drill-called"
+    drill: str
+    at: datetime
+    person: str
+    number: str
+    """Which of the plan's numbers it was last: ``office`` or ``mobile``; empty when there is none."""
+    called_at: datetime
+    answered_at: datetime | None
+    """None when nobody answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAsked:
+    """Somebody was sent for the recovery key."""
+
+    kind: ClassVar[str] = "drill-key-asked"
+    drill: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTried:
+    """The recovery key was tried at every placement, or did not come. The key itself is recorded nowhere."""
+
+    kind: ClassVar[str] = "drill-key-tried"
+    drill: str
+    at: datetime
+    copies: tuple[CopyTried, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepNoted:
+    """A step of the shift was executed, or was not."""
+
+    kind: ClassVar[str] = "drill-step-noted"
+    drill: str
+    at: datetime
+    step: str
+    executed: bool
+    note: str
+    open_items: tuple[OpenItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ItemClosed:
+    """Somebody says that what stayed open is done."""
+
+    kind: ClassVar[str] = "drill-item-closed"
+    drill: str
+    at: datetime
+    item: int
+    """Its place among the drill's open items, from 1."""
+    reason: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,24 +276,29 @@ class Abandoned:
     by: str
 
 
-Recorded = Started | Resumed | Asked | Answered | Measured | Finished | Abandoned
+Recorded = (
+    Started
+    | Resumed
+    | Asked
+    | Answered
+    | Called
+    | KeyAsked
+    | KeyTried
+    | StepNoted
+    | Measured
+    | Finished
+    | Abandoned
+    | ItemClosed
+)
 Fact = Recorded | Restoring | Restored | Sealed
 
-_CLASSES: Final[Mapping[str, type[Recorded]]] = {
-    one.kind: one for one in (Started, Resumed, Asked, Answered, Measured, Finished, Abandoned)
-}
+_CLASSES: Final[Mapping[str, type[Recorded]]] = {one.kind: one for one in get_args(Recorded)}
 KINDS: Final = tuple(_CLASSES)
-_ROWS: Final[Mapping[str, Any]] = {
-    "objectives": Objective,
-    "injects": Inject,
-    "open_items": OpenItem,
-    "tiers": TierMeasured,
-}
 
 
 def to_body(fact: Recorded) -> dict[str, Any]:
     """Return what the journal keeps of a fact."""
-    return {one.name: _plain(getattr(fact, one.name)) for one in fields(fact)}
+    return fact_codec.to_body(fact)
 
 
 def from_entry(kind: str, body: Mapping[str, Any]) -> Recorded:
@@ -202,22 +307,4 @@ def from_entry(kind: str, body: Mapping[str, Any]) -> Recorded:
     Raises:
         KeyError, TypeError, ValueError: it was not written by `to_body`.
     """
-    return _CLASSES[kind](**{name: _read(name, value) for name, value in body.items()})
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return to_text(value)
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    if is_dataclass(value):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
-    return value
-
-
-def _read(name: str, value: Any) -> Any:
-    if name == "at":
-        return from_text(value)
-    if name in _ROWS:
-        return tuple(_ROWS[name](**row) for row in value)
-    return tuple(value) if isinstance(value, list) else value
+    return fact_codec.from_body(_CLASSES[kind], body)

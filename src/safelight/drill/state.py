@@ -11,14 +11,20 @@ from safelight.drill.facts import (
     Abandoned,
     Answered,
     Asked,
+    Called,
     Fact,
     Finished,
+    ItemClosed,
+    KeyAsked,
+    KeyTried,
     Measured,
+    OpenItem,
     Restored,
     Restoring,
     Resumed,
     Sealed,
     Started,
+    StepNoted,
 )
 
 
@@ -36,9 +42,10 @@ class Event(StrEnum):
 
     STARTED = "started"
     GOES_ON = "goes-on"
-    """Resumed, shown, answered, restored, measured or sealed."""
+    """Resumed, shown, answered, called, tried, noted, restored, measured or sealed."""
     FINISHED = "finished"
     ABANDONED = "abandoned"
+    ITEM_CLOSED = "item-closed"
 
 
 NEXT: Final[Mapping[tuple[Phase, Event], Phase]] = {
@@ -46,12 +53,17 @@ NEXT: Final[Mapping[tuple[Phase, Event], Phase]] = {
     (Phase.RUNNING, Event.GOES_ON): Phase.RUNNING,
     (Phase.RUNNING, Event.FINISHED): Phase.DONE,
     (Phase.RUNNING, Event.ABANDONED): Phase.ABANDONED,
+    # What stayed open is mostly closed long after the drill.
+    (Phase.RUNNING, Event.ITEM_CLOSED): Phase.RUNNING,
+    (Phase.DONE, Event.ITEM_CLOSED): Phase.DONE,
+    (Phase.ABANDONED, Event.ITEM_CLOSED): Phase.ABANDONED,
 }
 
 _EVENTS: Final[Mapping[type, Event]] = {
     Started: Event.STARTED,
     Finished: Event.FINISHED,
     Abandoned: Event.ABANDONED,
+    ItemClosed: Event.ITEM_CLOSED,
 }
 
 
@@ -71,12 +83,28 @@ class DrillState:
     asked: Mapping[str, datetime] | None = None
     """When each inject was shown first."""
     answers: tuple[Answered, ...] = ()
+    calls: tuple[Called, ...] = ()
+    key_asked_at: datetime | None = None
+    key_tried: KeyTried | None = None
+    steps: tuple[StepNoted, ...] = ()
+    closed: tuple[ItemClosed, ...] = ()
     recovery: str = ""
     restored_at: datetime | None = None
     measured: Measured | None = None
     evidence: str = ""
     """Digest of the sealed bundle."""
     ended_at: datetime | None = None
+
+    @property
+    def items(self) -> tuple[tuple[str, OpenItem], ...]:
+        """What stayed open, with the inject or step that left it so, in the order in which it was said."""
+        left = [(one.at, one.inject, one.open_items) for one in self.answers]
+        left += [(one.at, one.step, one.open_items) for one in self.steps]
+        return tuple((of, item) for _, of, items in sorted(left, key=lambda one: one[0]) for item in items)
+
+    def closing_of(self, item: int) -> ItemClosed | None:
+        """Return who closed an item, if anybody did."""
+        return next((one for one in self.closed if one.item == item), None)
 
 
 def next_phase(phase: Phase, event: Event) -> Phase:
@@ -102,8 +130,7 @@ def fold(state: DrillState, fact: Fact) -> DrillState:
     """
     if isinstance(fact, Restoring | Restored | Sealed) and state.phase is not Phase.RUNNING:
         return state
-    if isinstance(fact, Asked | Answered) and not _is_played(state, fact.inject):
-        raise OutOfTurn(inject=fact.inject, event="not of this drill")
+    _refuse_strangers(state, fact)
     state = replace(state, phase=next_phase(state.phase, _EVENTS.get(type(fact), Event.GOES_ON)))
     match fact:
         case Started():
@@ -111,9 +138,17 @@ def fold(state: DrillState, fact: Fact) -> DrillState:
         case Asked():
             return replace(state, asked={fact.inject: fact.at, **(state.asked or {})})
         case Answered():
-            if any(one.inject == fact.inject for one in state.answers):
-                raise OutOfTurn(inject=fact.inject, event="answered twice")
             return replace(state, answers=(*state.answers, fact))
+        case Called():
+            return replace(state, calls=(*state.calls, fact))
+        case KeyAsked():
+            return replace(state, key_asked_at=state.key_asked_at or fact.at)
+        case KeyTried():
+            return replace(state, key_tried=fact)
+        case StepNoted():
+            return replace(state, steps=(*state.steps, fact))
+        case ItemClosed():
+            return replace(state, closed=(*state.closed, fact))
         case Restoring():
             return replace(state, recovery=fact.recovery)
         case Restored():
@@ -128,5 +163,28 @@ def fold(state: DrillState, fact: Fact) -> DrillState:
             return state
 
 
-def _is_played(state: DrillState, inject: str) -> bool:
-    return state.started is not None and any(one.id == inject for one in state.started.injects)
+def _refuse_strangers(state: DrillState, fact: Fact) -> None:
+    """Return unless the fact is about something that this drill does not have, or has already."""
+    match fact:
+        case Asked() | Answered():
+            asked, known = fact.inject, [one.id for one in (state.started.injects if state.started else ())]
+            had = [one.inject for one in state.answers] if isinstance(fact, Answered) else []
+        case Called():
+            roles = state.started.calls if state.started else ()
+            asked, known = fact.person, [name for one in roles for name in (one.person, one.deputy)]
+            had = [one.person for one in state.calls]
+        case StepNoted():
+            asked, known = fact.step, [one.id for one in (state.started.steps if state.started else ())]
+            had = [one.step for one in state.steps]
+        case KeyTried():
+            asked, known = fact.kind, [fact.kind] if state.key_asked_at else []
+            had = [fact.kind] if state.key_tried else []
+        case ItemClosed():
+            asked, known = str(fact.item), [str(number) for number in range(1, len(state.items) + 1)]
+            had = [str(one.item) for one in state.closed]
+        case _:
+            return
+    if asked not in known:
+        raise OutOfTurn(about=asked, event="not of this drill")
+    if asked in had:
+        raise OutOfTurn(about=asked, event="said already")

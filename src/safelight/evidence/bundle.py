@@ -9,15 +9,15 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from importlib.resources import files
 from typing import Any, Final, Protocol
 
 from safelight.core.clock import to_text
 from safelight.evidence import verify_bundle
-from safelight.evidence.record import Outcome, RecoveryRecord, StudyRecord
-from safelight.evidence.report import report_html, report_pdf
+from safelight.evidence.record import DrillRecord, ExcerptEntry, Outcome, RecoveryRecord, StudyRecord
+from safelight.evidence.report import drill_html, report_html, report_pdf
 
 STUDY_COLUMNS: Final = (
     "study",
@@ -54,17 +54,52 @@ def write_bundle(record: RecoveryRecord, signer: Signer, public_key: bytes, *, w
         with_identity: give study UIDs in the clear; otherwise pseudonyms, and no journal line that names a study.
     """
     html = report_html(record, with_identity=with_identity)
-    members: list[tuple[str, bytes]] = [
+    own = [
+        (verify_bundle.STUDIES, _studies(record, with_identity=with_identity)),
+        (verify_bundle.JOURNAL, _journal(record.journal, None if with_identity else record.open_kinds)),
+        (verify_bundle.PACKS, _packs(record)),
+    ]
+    members = _members(html, own, public_key)
+    return _signed(_manifest(record, members, with_identity=with_identity), members, signer, public_key)
+
+
+def write_drill_bundle(record: DrillRecord, signer: Signer, public_key: bytes) -> bytes:
+    """Return the bytes of the bundle of a drill that restored nothing."""
+    members = _members(drill_html(record), [(verify_bundle.JOURNAL, _journal(record.journal, None))], public_key)
+    manifest = {
+        "format": verify_bundle.FORMAT,
+        "version": verify_bundle.VERSION,
+        "kind": "drill",
+        "site": record.site,
+        "node": record.node,
+        "made_at": to_text(record.made_at),
+        "program": record.program,
+        "drill": dict(record.drill),
+        "journal": {"entries": len(record.journal)},
+        "members": _listed(members),
+    }
+    return _signed(manifest, members, signer, public_key)
+
+
+def _members(html: str, own: Sequence[tuple[str, bytes]], public_key: bytes) -> list[tuple[str, bytes]]:
+    return [
         ("README.txt", files("safelight.evidence").joinpath("README.txt").read_bytes()),
         ("verify_bundle.py", files("safelight.evidence").joinpath("verify_bundle.py").read_bytes()),
         ("report.html", html.encode()),
         ("report.pdf", report_pdf(html)),
-        (verify_bundle.STUDIES, _studies(record, with_identity=with_identity)),
-        (verify_bundle.JOURNAL, _journal(record, with_identity=with_identity)),
-        (verify_bundle.PACKS, _packs(record)),
+        *own,
         ("public-key.txt", public_key.hex().encode() + b"\n"),
     ]
-    manifest = _canonical(_manifest(record, members, with_identity=with_identity))
+
+
+def _listed(members: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members
+    ]
+
+
+def _signed(told: Mapping[str, Any], members: Sequence[tuple[str, bytes]], signer: Signer, public_key: bytes) -> bytes:
+    manifest = _canonical(told)
     signature = _canonical(
         {
             "algorithm": "Ed25519",
@@ -139,10 +174,7 @@ def _manifest(record: RecoveryRecord, members: Sequence[tuple[str, bytes]], *, w
         "not_brought_back": list(record.not_brought_back),
         "journal": {"entries": len(record.journal)},
         "packs": {"count": len(record.packs), "size_bytes": sum(pack.size_bytes for pack in record.packs)},
-        "members": [
-            {"name": name, "size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            for name, data in members
-        ],
+        "members": _listed(members),
     }
 
 
@@ -171,10 +203,11 @@ def _study_row(study: StudyRecord, name: str) -> dict[str, Any]:
     }
 
 
-def _journal(record: RecoveryRecord, *, with_identity: bool) -> bytes:
+def _journal(journal: Sequence[ExcerptEntry], open_kinds: frozenset[str] | None) -> bytes:
+    """Return the excerpt; entries of other kinds than the open ones by their hash alone, where kinds are given."""
     lines = []
-    for entry in record.journal:
-        shown = with_identity or entry.kind in record.open_kinds
+    for entry in journal:
+        shown = open_kinds is None or entry.kind in open_kinds
         lines.append(
             _canonical(
                 {

@@ -161,3 +161,17 @@ class RecoveryRecord:
     packs: Sequence[PackRecord] = ()
     drill: Mapping[str, Any] | None = None
     """Of a drill: what it was held against and what it measured, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRecord:
+    """Everything a bundle tells of a drill that restored nothing."""
+
+    site: str
+    node: str
+    made_at: datetime
+    program: str
+    drill: Mapping[str, Any]
+    """What was done, measured and left out, as JSON."""
+    journal: Sequence[ExcerptEntry]
+    """All of it is shown word for word: nothing in it names a study."""

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from safelight.evidence import verify_bundle
-from safelight.evidence.record import Outcome, RecoveryRecord
+from safelight.evidence.record import DrillRecord, Outcome, RecoveryRecord
 
 OPEN_LISTED_MAX = 40
 
@@ -29,18 +29,13 @@ class TierLine:
 
 def report_html(record: RecoveryRecord, *, with_identity: bool = False) -> str:
     """Return the page; it needs nothing from elsewhere. Studies stand under pseudonyms unless told otherwise."""
-    template = files("safelight.evidence").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "span": span_in_words,
-        "moment": moment_in_words,
-        "number": lambda value: f"{value:,}",
-        "words": lambda code: code.replace("-", " "),
-        "name": lambda study: study if with_identity else verify_bundle.pseudonym(record.recovery, study),
-    }
+    environment = _environment()
+    environment.filters["name"] = lambda study: (
+        study if with_identity else verify_bundle.pseudonym(record.recovery, study)
+    )
     outcomes = Counter(study.outcome for study in record.studies)
     not_confirmed = [study for study in record.studies if study.outcome is not Outcome.CONFIRMED]
-    return environment.from_string(template).render(
+    return environment.get_template("report.html.jinja").render(
         record=record,
         pseudonymous=not with_identity,
         tiers=_tiers(record),
@@ -51,6 +46,30 @@ def report_html(record: RecoveryRecord, *, with_identity: bool = False) -> str:
         megabytes=sum(study.size_bytes for study in record.studies) / 1e6,
         instances=sum(study.instances for study in record.studies),
     )
+
+
+def drill_html(record: DrillRecord) -> str:
+    """Return the page of a drill that restored nothing; it needs nothing from elsewhere."""
+    return _environment().get_template("drill.html.jinja").render(record=record)
+
+
+def _environment() -> Environment:
+    folder = files("safelight.evidence")
+    environment = Environment(
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "span": span_in_words,
+        "seconds": lambda value: span_in_words(None if value is None else timedelta(seconds=value)),
+        "moment": moment_in_words,
+        "number": lambda value: f"{value:,}",
+        "words": lambda code: code.replace("-", " "),
+    }
+    return environment
 
 
 def report_pdf(html: str) -> bytes:

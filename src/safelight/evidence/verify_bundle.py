@@ -27,6 +27,7 @@ SIGNATURE = "signature.json"
 STUDIES = "studies.csv"
 JOURNAL = "journal.jsonl"
 PACKS = "packs.csv"
+KINDS = ("recovery", "drill")
 LEVELS = ("none", "uids", "pixels", "attributes", "bytes")
 MEMBER_BYTES_MAX = 1 << 31
 
@@ -223,7 +224,12 @@ def check_members(checks, members, public_key=None, holds=ed25519_holds):
             return
         _check_digests(checks, members, manifest)
         _check_journal(checks, found.get(JOURNAL, b""), manifest["journal"])
-        _check_figures(checks, found.get(STUDIES, b""), found.get(PACKS, b""), manifest)
+        if not checks.add(manifest["kind"] in KINDS, "the bundle tells of a recovery or of a drill"):
+            return
+        if manifest["kind"] == "recovery":
+            _check_figures(checks, found.get(STUDIES, b""), found.get(PACKS, b""), manifest)
+        if manifest.get("drill"):
+            _check_drill(checks, found.get(JOURNAL, b""), manifest["drill"])
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, csv.Error) as error:
         checks.add(False, "the bundle can be understood: %s %s" % (type(error).__name__, error))
 
@@ -315,6 +321,50 @@ def _check_figures(checks, studies, packs, manifest):
     )
 
 
+def _check_drill(checks, data, drill):
+    """Hold what is told of a drill against the journal's own words of it."""
+    entries = [json.loads(line) for line in data.decode("utf-8").splitlines()]
+    lines = [json.loads(entry["line"]) for entry in entries if entry["line"] and entry["kind"].startswith("drill-")]
+    told = {}
+    for line in lines:
+        told.setdefault(line["kind"], []).append(line["facts"])
+    checks.add(
+        len(told.get("drill-started", [])) == 1 and all(line["facts"]["drill"] == drill["drill"] for line in lines),
+        "%d journal entries are shown, all of them of drill %s" % (len(lines), drill["drill"]),
+    )
+    if drill.get("tiers"):
+        measured = [tier for facts in told.get("drill-measured", []) for tier in facts["tiers"]]
+        checks.add(measured == drill["tiers"], "what was measured of each tier is what the journal has")
+    if drill.get("notification"):
+        _check_calls(checks, told, drill["notification"])
+    if drill.get("escrow_key"):
+        copies = [one for facts in told.get("drill-key-tried", []) for one in facts["copies"]]
+        opened = [(one["placement"], one["pack"] or None, bool(one["opened_at"])) for one in copies]
+        shown = [(one["placement"], one["pack"], one["opened"]) for one in drill["escrow_key"]["copies"]]
+        checks.add(opened == shown, "what the recovery key opened is what the journal has")
+    if drill.get("shift"):
+        executed = sorted(facts["step"] for facts in told.get("drill-step-noted", []) if facts["executed"])
+        shown = sorted(one["step"] for one in drill["shift"] if one["executed"])
+        checks.add(executed == shown, "the journal has the %d steps that were executed" % len(shown))
+    if drill.get("table_top"):
+        said = {facts["inject"]: (facts["it"], facts["radiology"]) for facts in told.get("drill-inject-answered", [])}
+        shown = {one["inject"]: (one["it"], one["radiology"]) for one in drill["table_top"] if one["it"] is not None}
+        checks.add(said == shown, "the journal has the answers to %d injects" % len(shown))
+
+
+def _check_calls(checks, told, notification):
+    answered = {facts["person"] for facts in told.get("drill-called", []) if facts["answered_at"]}
+    named = {call["role"]: (call["person"], call["deputy"]) for call in told["drill-started"][0]["calls"]}
+    wrong = 0
+    for one in notification["roles"]:
+        people = named.get(one["role"], ())
+        wrong += one["by"] not in answered.intersection(people) if one["by"] else bool(answered.intersection(people))
+    checks.add(
+        wrong == 0 and len(named) == len(notification["roles"]),
+        "the journal has the calls by which %d roles were reached or not" % len(named),
+    )
+
+
 def pseudonym(recovery, uid):
     """Return the name under which a bundle tells of a study."""
     return hashlib.sha256((recovery + ":" + uid).encode("utf-8")).hexdigest()[:32]
@@ -324,6 +374,8 @@ def study_row(members, uid):
     """Return what the bundle tells of one study, by its UID."""
     found = dict(members)
     manifest = json.loads(found[MANIFEST])
+    if STUDIES not in found:
+        return None
     wanted = pseudonym(manifest["recovery"], uid) if manifest["pseudonymous"] else uid
     for row in csv.DictReader(io.StringIO(found[STUDIES].decode("utf-8"), newline="")):
         if row["study"] == wanted:

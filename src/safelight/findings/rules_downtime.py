@@ -1,11 +1,11 @@
 """Rules about the hours and days without a system: who does what, with what, and how results get out."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from typing import Final
 
 from safelight.core.span import span_text
-from safelight.findings.facts import Facts, Hit, Hits, known
+from safelight.findings.facts import Facts, Hit, Hits, Thing, known
 from safelight.findings.rules_ownership import ARCHIVES, URGENT, used
 
 PAIRED: Final = ("detect", "restore", "failback", "upgrade")
@@ -133,17 +133,23 @@ def r32(facts: Facts) -> Hits:
             ]
             where, service = f"systems/{system.id}", used(facts, system.id)
             named = f"{system['name']}, {claim['disruption']}"
-            if not found:
+            last = {name: _last(found, name) for name in ("rto", "rpo")}
+            if last["rto"] is None:
                 yield Hit(where, f"{named}: RTO {span_text(claim['rto'])} was never measured.", service)
-                continue
-            day, last = max(found, key=lambda pair: pair[0])
-            if system.has("changed_on") and day < system["changed_on"]:
+            day = max((day for day, _ in found), default=None)
+            if day is not None and system.has("changed_on") and day < system["changed_on"]:
                 yield Hit(where, f"{named}: measured on {day}, changed since.", service)
-            for objective in ("rto", "rpo"):
-                if None not in {last[objective], claim[objective]} and last[objective] > claim[objective]:
+            for objective, measured in last.items():
+                if measured is not None and claim.has(objective) and measured > claim[objective]:
                     what = f"{named}: {objective.upper()} {span_text(claim[objective])} claimed, "
-                    what += f"{span_text(last[objective])} measured."
+                    what += f"{span_text(measured)} measured."
                     yield Hit(where, what, service)
+
+
+def _last(found: Sequence[tuple[date, Thing]], objective: str) -> timedelta | None:
+    """Return what the last drill that measured it says of an objective."""
+    measured: list[tuple[date, timedelta]] = [(day, one[objective]) for day, one in found if one.has(objective)]
+    return max(measured, key=lambda pair: pair[0])[1] if measured else None
 
 
 def r33(facts: Facts) -> Hits:

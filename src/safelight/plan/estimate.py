@@ -44,7 +44,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the last drill measured for a system."""
+    """What drills measured last for a system; day and drill are those of the last one."""
 
     rto: timedelta | None
     rpo: timedelta | None
@@ -125,8 +125,12 @@ def measurements(plan: Plan, disruption: Disruption) -> dict[str, Measured]:
     """Return the last measurement of each system in drills of one kind of disruption."""
     found: dict[str, Measured] = {}
     for drill in sorted(plan.drills, key=lambda one: one.held_on):
-        if drill.disruption == disruption:
-            found |= {one.system: Measured(one.rto, one.rpo, drill.held_on, drill.id) for one in drill.measured}
+        for one in drill.measured if drill.disruption == disruption else ():
+            before = found.get(one.system, Measured(None, None, drill.held_on, drill.id))
+            # A drill that measured one of the two leaves the other as it was.
+            rto = before.rto if one.rto is None else one.rto
+            rpo = before.rpo if one.rpo is None else one.rpo
+            found[one.system] = Measured(rto, rpo, drill.held_on, drill.id)
     return found
 
 

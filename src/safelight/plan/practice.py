@@ -165,6 +165,7 @@ class Drill:
     proved: tuple[Proved, ...] = told("What was gone through.", ())
     measured: tuple[Measurement, ...] = told("What was measured.", ())
     not_done: tuple[str, ...] = told("Steps that were not executed.", ())
+    evidence: str | None = told("SHA-256 of its sealed evidence, where Safelight ran it.", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

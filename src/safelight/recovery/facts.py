@@ -4,15 +4,13 @@ Facts hold UIDs, digests, counts and codes; never a name or an identifier of a p
 ``kind`` and a JSON object of its fields.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, ClassVar, Final
 
-from safelight.core.clock import from_text, to_text
-
-JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
+from safelight.core import fact_codec
 
 
 class Level(IntEnum):
@@ -73,6 +71,8 @@ class Started:
 class PlannedStudy:
     """One study's place in the order."""
 
+    # An order of a million studies stays small.
+    WRITTEN_AS_ROW: ClassVar = True
     study: str
     tier: str
     instances: int
@@ -125,6 +125,7 @@ class TargetLost:
 class InstanceNote:
     """What is to be said of one instance: a code and, where there is one, a detail."""
 
+    WRITTEN_AS_ROW: ClassVar = True
     instance: str
     code: str
     detail: str = ""
@@ -297,58 +298,16 @@ _KINDS: Final[Mapping[str, type[Fact]]] = {
 KINDS: Final = tuple(_KINDS)
 """The kinds of journal entries that make up a recovery."""
 
-_INSTANTS: Final = frozenset({"at", "as_of", "broke_at"})
-_LEVELS: Final = frozenset({"required", "level"})
-_RECORDS: Final[Mapping[str, type[PlannedStudy] | type[InstanceNote]]] = {
-    "studies": PlannedStudy,
-    "notes": InstanceNote,
-}
 
-
-def to_body(fact: Fact) -> dict[str, JsonValue]:
+def to_body(fact: Fact) -> dict[str, Any]:
     """Return the fact as the JSON object of a journal entry."""
-    return _to_json(fact)
+    return fact_codec.to_body(fact)
 
 
-def from_entry(kind: str, body: Mapping[str, JsonValue]) -> Fact:
+def from_entry(kind: str, body: Mapping[str, Any]) -> Fact:
     """Read a fact back from a journal entry of one of `KINDS`.
 
     Raises:
         KeyError, TypeError, ValueError: the entry was not written by `to_body`.
     """
-    return _KINDS[kind](**{name: _from_json(name, value) for name, value in body.items()})
-
-
-def _to_json(record: Fact | Settings) -> dict[str, JsonValue]:
-    return {one.name: _value_to_json(getattr(record, one.name)) for one in fields(record)}
-
-
-def _value_to_json(value: Any) -> JsonValue:
-    if isinstance(value, datetime):
-        return to_text(value)
-    if isinstance(value, Level):
-        return int(value)
-    if isinstance(value, Settings):
-        return _to_json(value)
-    if isinstance(value, PlannedStudy | InstanceNote):
-        # Records of a list are rows of values, so that an order of a million studies stays small.
-        return [getattr(value, one.name) for one in fields(value)]
-    if isinstance(value, tuple):
-        return [_value_to_json(item) for item in value]
-    if isinstance(value, Mapping):
-        return dict(value)
-    return value  # type: ignore[no-any-return]
-
-
-def _from_json(name: str, value: Any) -> Any:
-    if value is None:
-        return None
-    if name in _INSTANTS:
-        return from_text(value)
-    if name in _LEVELS:
-        return Level(value)
-    if name == "settings":
-        return Settings(**{key: _from_json(key, inner) for key, inner in value.items()})
-    if name in _RECORDS:
-        return tuple(_RECORDS[name](*row) for row in value)
-    return tuple(value) if isinstance(value, list) else value
+    return fact_codec.from_body(_KINDS[kind], body)

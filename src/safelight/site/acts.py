@@ -158,5 +158,6 @@ AT_ONCE: Final[Mapping[str, str]] = {
     "recovery.pause": "recoveries:pause",
     "recovery.release": "recovery_release:release",
     "evidence.export": "evidence:export_evidence",
+    "evidence.export-drill": "evidence:export_drill",
 }
 """Functions of home and what was told."""

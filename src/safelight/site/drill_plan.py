@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from safelight.core.errors import UsageError
 from safelight.core.names import Peer
-from safelight.drill.facts import Objective
+from safelight.drill.facts import Call, Objective
 from safelight.drill.target import Place
 from safelight.journal.journal import Journal
 from safelight.journal.kinds import FactKind
@@ -22,7 +22,14 @@ from safelight.site.home import Home
 from safelight.site.peers import UnknownPeer, find_peer
 from safelight.site.settings import Settings
 
-TRIED: Mapping[DrillKind, frozenset[Proved]] = {DrillKind.RESTORE_TIER: frozenset({Proved.FILES, Proved.RETRIEVE})}
+_RESTORED = frozenset({Proved.FILES, Proved.RETRIEVE})
+TRIED: Mapping[DrillKind, frozenset[Proved]] = {
+    DrillKind.NOTIFICATION: frozenset({Proved.NOTIFICATION}),
+    DrillKind.RESTORE_SAMPLE: _RESTORED,
+    DrillKind.RESTORE_TIER: _RESTORED,
+    DrillKind.FULL: _RESTORED | {Proved.NOTIFICATION},
+}
+"""What a drill of a type goes through when it is done."""
 NOT_TRIED: Mapping[Proved, str] = {
     Proved.FILES: "Restore of the images",
     Proved.DATABASE: "Restore of the PACS database and its agreement with the archive",
@@ -71,6 +78,11 @@ def told_by(plan: Plan, kind: DrillKind, disruption: Disruption, systems: Sequen
     return Told(
         covered, covered_digest(plan, covered), _objectives(plan, covered, disruption), _left(plan, covered, kind)
     )
+
+
+def calls_of(plan: Plan) -> tuple[Call, ...]:
+    """Return the roles that must be reached."""
+    return tuple(Call(one.id, one.side.value, one.person, one.deputy or "") for one in plan.roles)
 
 
 def left_out(kind: DrillKind) -> tuple[str, ...]:

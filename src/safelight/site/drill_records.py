@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 
+from safelight.core.clock import to_text
 from safelight.core.errors import UsageError
-from safelight.drill.facts import KINDS, Fact, Restored, Restoring, Sealed, from_entry
+from safelight.drill.facts import KINDS, Fact, Restored, Restoring, Sealed, Started, from_entry
 from safelight.drill.measurement import compare
+from safelight.drill.notification import reached, seconds_until_all
 from safelight.drill.state import DrillState, fold
 from safelight.journal.journal import Journal
 from safelight.journal.kinds import FactKind
@@ -43,15 +45,119 @@ def drill_of(journal: Journal, number: str | None) -> DrillState:
 
 
 def drill_measures(journal: Journal, number: str) -> dict[str, Any] | None:
-    """Return what the evidence tells of a drill; nothing before it was measured."""
+    """Return what the evidence tells of a drill; nothing before its restore was measured."""
     state = drills_of(journal).get(number)
-    if state is None or state.started is None or state.measured is None:
+    if state is None or state.started is None or (state.started.target and state.measured is None):
         return None
-    return {"drill": number, **measures_document(state), "not_executed": list(state.started.not_executed)}
+    return {
+        "drill": number,
+        "type": state.started.type,
+        "disruption": state.started.disruption,
+        "reason": state.started.reason,
+        "by": state.started.by,
+        "started_at": to_text(state.started.at),
+        **measures_document(state),
+        "not_executed": not_executed(state),
+    }
+
+
+def not_executed(state: DrillState) -> list[str]:
+    """Return what a recovery needs and this drill did not do: by its type, and by what came of it."""
+    started = state.started
+    assert started is not None
+    told = measures_document(state)
+    left = list(started.not_executed)
+    if (notification := told["notification"]) is not None:
+        left += [f"Nobody was reached for the role {one['role']}" for one in notification["roles"] if not one["by"]]
+    if (key := told["escrow_key"]) is not None:
+        left += [f"The recovery key opened nothing at {one['placement']}" for one in key["copies"] if not one["opened"]]
+    return left + [one["do"] for one in told["shift"] if not one["executed"]]
 
 
 def measures_document(state: DrillState) -> dict[str, Any]:
     """Return what was measured and how it compares, as JSON."""
+    assert state.started is not None
+    return {
+        **_restore_document(state),
+        "notification": _notification_document(state) if state.started.calls else None,
+        "escrow_key": _key_document(state) if state.started.placements else None,
+        "shift": _shift_document(state),
+        "table_top": _table_document(state),
+    }
+
+
+def _notification_document(state: DrillState) -> dict[str, Any]:
+    assert state.started is not None
+    roles = reached(state.started.calls, state.calls)
+    return {
+        "seconds_until_all": seconds_until_all(roles),
+        "roles": [
+            {"role": one.role, "side": one.side, "by": one.by or None, "after_seconds": one.after_seconds}
+            for one in roles
+        ],
+        "calls": [
+            {
+                "person": one.person,
+                "number": one.number or None,
+                "called_at": to_text(one.called_at),
+                "answered_at": to_text(one.answered_at) if one.answered_at else None,
+            }
+            for one in state.calls
+        ],
+    }
+
+
+def _key_document(state: DrillState) -> dict[str, Any]:
+    asked_at = state.key_asked_at
+    copies = state.key_tried.copies if state.key_tried else ()
+    return {
+        "asked_at": to_text(asked_at) if asked_at else None,
+        "copies": [
+            {
+                "placement": one.placement,
+                "pack": one.pack or None,
+                "opened": one.opened_at is not None,
+                "after_seconds": (one.opened_at - asked_at).total_seconds() if one.opened_at and asked_at else None,
+                "trouble": one.trouble or None,
+            }
+            for one in copies
+        ],
+    }
+
+
+def _shift_document(state: DrillState) -> list[dict[str, Any]]:
+    assert state.started is not None
+    noted = {one.step: one for one in state.steps}
+    return [
+        {
+            "step": one.id,
+            "do": one.do,
+            "side": one.side,
+            "who": one.who or None,
+            "looked_at_by_safelight": bool(one.check),
+            "executed": noted[one.id].executed if one.id in noted else False,
+            "note": noted[one.id].note if one.id in noted else None,
+        }
+        for one in state.started.steps
+    ]
+
+
+def _table_document(state: DrillState) -> list[dict[str, Any]]:
+    assert state.started is not None
+    answers = {one.inject: one for one in state.answers}
+    return [
+        {
+            "inject": one.id,
+            "tells": one.tells,
+            "it": answers[one.id].it if one.id in answers else None,
+            "radiology": answers[one.id].radiology if one.id in answers else None,
+            "open": [item.what for item in answers[one.id].open_items] if one.id in answers else [],
+        }
+        for one in state.started.injects
+    ]
+
+
+def _restore_document(state: DrillState) -> dict[str, Any]:
     if state.started is None or state.measured is None:
         return {"tiers": [], "objectives": []}
     tiers = state.measured.tiers
@@ -83,13 +189,19 @@ def measures_document(state: DrillState) -> dict[str, Any]:
 def _facts(journal: Journal) -> Iterator[Fact]:
     of_recovery: dict[str, str] = {}
     measured: set[str] = set()
+    restores_only: set[str] = set()
     for entry in journal.entries(kinds=READ):
         facts = entry.facts
         if entry.kind in KINDS:
             fact = from_entry(entry.kind, facts)
-            if entry.kind == FactKind.DRILL_MEASURED:
+            if isinstance(fact, Started) and not (fact.calls or fact.placements or fact.injects):
+                restores_only.add(fact.drill)
+            if entry.kind == FactKind.DRILL_MEASURED and fact.drill in restores_only:
                 measured.add(fact.drill)
             yield fact
+            continue
+        if entry.kind == FactKind.EVIDENCE_SEALED and "drill" in facts:
+            yield Sealed(str(facts["drill"]), entry.at, str(facts["sha256"]))
             continue
         recovery = str(facts["recovery"])
         if entry.kind == FactKind.RECOVERY_STARTED and (drill := rehearsed_by(entry)):

@@ -1,18 +1,24 @@
 """What a drill tells people: the list with its ages, and the report of one."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from safelight.core.clock import to_text
 from safelight.drill.age import Held, standing
+from safelight.drill.decision import Ask, CallPerson, FetchKey, Note, decide
 from safelight.drill.facts import Started
 from safelight.drill.measurement import Verdict, compare
 from safelight.drill.state import DrillState, Phase
+from safelight.findings.assessment import Finding
 from safelight.plan.model import Plan
 from safelight.plan.practice import Rehearsal
+from safelight.plan.words import Disruption, DrillKind
+from safelight.site.drill_choice import Choice, Supposed, rank, supposed_by
+from safelight.site.drill_measured import HOLD_IMAGES
 from safelight.site.drill_plan import covered_digest
-from safelight.site.drill_records import drill_of, drills_of, measures_document
+from safelight.site.drill_records import drill_of, drills_of, measures_document, not_executed
 from safelight.site.home import Home
 from safelight.site.plan_folder import PlanFolder
 from safelight.site.status import looked_at
@@ -26,10 +32,12 @@ def report_document(home: Home, number: str | None) -> dict[str, Any]:
 
 def list_document(home: Home, folder: Path | None, today: date) -> dict[str, Any]:
     """Return what `safelight drill list --json` prints."""
-    plan = PlanFolder(folder).read().plan if folder else None
+    on_disk = PlanFolder(folder) if folder else None
+    plan = on_disk.read().plan if on_disk else None
     with looked_at(home) as (_, journal):
         drills = drills_of(journal)
-    planned = [_standing(plan, one, drills, today) for one in plan.rehearsals] if plan else []
+    choice = Choice(plan, drills, today, on_disk.rules()) if plan and on_disk else None
+    planned = _ranked(choice, plan, drills, today) if choice and plan else []
     held = [
         {"id": one.id, "held_on": one.held_on.isoformat(), "type": one.kind.value, "disruption": one.disruption.value}
         for one in (plan.drills if plan else ())
@@ -37,9 +45,38 @@ def list_document(home: Home, folder: Path | None, today: date) -> dict[str, Any
     return {
         "planned": planned,
         "red": sum(one["colour"] == "red" for one in planned),
+        "not_rehearsed": _not_rehearsed(choice, plan) if choice and plan else [],
         "drills": [_row(one) for one in drills.values()],
         "written_in_the_plan": held,
     }
+
+
+def _ranked(choice: Choice, plan: Plan, drills: dict[str, DrillState], today: date) -> list[dict[str, Any]]:
+    """Return the rehearsals, what is due first, and among these what would close the gravest findings."""
+    ranked = []
+    for one in plan.rehearsals:
+        told, closes = _standing(plan, one, drills, today), choice.closed_by(supposed_by(one))
+        order = (told["colour"] != "red", rank(closes), told["due_on"] or "")
+        ranked.append((order, {**told, "closes": _closes(closes)}))
+    return [told for _, told in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def _not_rehearsed(choice: Choice, plan: Plan) -> list[dict[str, Any]]:
+    """Return the types that the plan has no rehearsal of and that would close something."""
+    found = []
+    archives = tuple(one.id for one in plan.systems if one.kind in HOLD_IMAGES)
+    for kind in DrillKind:
+        if all(one.kind is not kind for one in plan.rehearsals):
+            closes = choice.closed_by(Supposed(kind, Disruption.HARDWARE, archives))
+            found += [(rank(closes), {"type": kind.value, "closes": _closes(closes)})] if closes else []
+    return [told for _, told in sorted(found, key=lambda pair: pair[0])]
+
+
+def _closes(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    return [
+        {"rule": one.rule.id, "severity": one.rule.severity.value, "subject": one.subject, "what": one.what}
+        for one in findings
+    ]
 
 
 def document_of(state: DrillState) -> dict[str, Any]:
@@ -73,32 +110,90 @@ def document_of(state: DrillState) -> dict[str, Any]:
             }
             for one in started.injects
         ],
-        "open_items": [
-            {"what": item.what, "owner": item.owner or None, "inject": one.inject}
-            for one in state.answers
-            for item in one.open_items
-        ],
-        "not_executed": list(started.not_executed),
+        "open_items": items_of(state),
+        "not_executed": not_executed(state),
+        "waits_for": waits_for(state),
     }
+
+
+def items_of(state: DrillState) -> list[dict[str, Any]]:
+    """Return what a drill left open, as JSON, also what was closed since."""
+    assert state.started is not None
+    found = []
+    for number, (of, item) in enumerate(state.items, 1):
+        closing = state.closing_of(number)
+        found.append(
+            {
+                "item": f"{state.started.drill}.{number}",
+                "what": item.what,
+                "owner": item.owner or None,
+                "inject": of,
+                "closed_at": to_text(closing.at) if closing else None,
+                "closed_by": closing.by if closing else None,
+                "closed_because": closing.reason if closing else None,
+            }
+        )
+    return found
+
+
+def items_document(home: Home, *, everything: bool) -> dict[str, Any]:
+    """Return what `safelight drill item list --json` prints."""
+    with looked_at(home) as (_, journal):
+        items = [one for state in drills_of(journal).values() for one in items_of(state)]
+    waiting = [one for one in items if one["closed_at"] is None]
+    return {"items": items if everything else waiting, "open": len(waiting)}
+
+
+def waits_for(state: DrillState) -> dict[str, Any] | None:
+    """Return what a person has to do next, as JSON; ``itself`` when Safelight goes on alone; None when it is over."""
+    match decide(state):
+        case None:
+            return None
+        case CallPerson(call, person):
+            return {"what": "call", "role": call.role, "side": call.side, "person": person}
+        case FetchKey(placements):
+            return {"what": "key", "placements": list(placements)}
+        case Note(step, number, of):
+            told = {"step": step.id, "do": step.do, "side": step.side, "who": step.who or None}
+            return {"what": "step", **told, "number": number, "of": of}
+        case Ask(inject):
+            return {"what": "inject", "inject": inject.id}
+        case _:
+            return {"what": "itself"}
 
 
 def succeeded(state: DrillState) -> bool:
     """Say whether a drill is done, whole, and within what was claimed and asked for, if anything was."""
     if state.phase is not Phase.DONE or state.started is None:
         return False
-    if state.measured is None:
-        return all(one.owner for answer in state.answers for one in answer.open_items)
-    tiers = state.measured.tiers
+    told = measures_document(state)
+    notification, key = told["notification"], told["escrow_key"]
+    return (
+        all(item.owner for _, item in state.items)
+        and (notification is None or notification["seconds_until_all"] is not None)
+        and (key is None or all(one["opened"] for one in key["copies"]))
+        and all(one["executed"] for one in told["shift"])
+        and _restored_within(state, state.started)
+    )
+
+
+def _restored_within(state: DrillState, started: Started) -> bool:
+    if not started.target:
+        return True
+    tiers = state.measured.tiers if state.measured else ()
     good = {Verdict.MET, Verdict.NO_OBJECTIVE}
-    told = [verdict for one in compare(tiers, state.started.objectives) for verdict in (one.rto, one.rpo)]
+    told = [verdict for one in compare(tiers, started.objectives) for verdict in (one.rto, one.rpo)]
     return bool(tiers) and all(one.confirmed == one.studies for one in tiers) and good.issuperset(told)
 
 
 def _proves(state: DrillState) -> bool:
     """Say whether a drill makes its rehearsal green: a restore that nothing was held against proves nothing."""
-    return succeeded(state) and (
-        state.measured is None or (state.started is not None and bool(state.started.objectives))
-    )
+    held_against = state.started is not None and bool(state.started.objectives)
+    return succeeded(state) and (not _measures_times(state) or held_against)
+
+
+def _measures_times(state: DrillState) -> bool:
+    return state.started is not None and state.started.type in {DrillKind.RESTORE_TIER, DrillKind.FULL}
 
 
 def _standing(plan: Plan, one: Rehearsal, drills: dict[str, DrillState], today: date) -> dict[str, Any]:

@@ -1,55 +1,47 @@
 """Drills: begin, go on, restore into a rehearsal target, note the answers of a table-top, give up."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+from safelight.core.clock import from_text
 from safelight.core.disk import make_directory
-from safelight.core.errors import StateError, UsageError
+from safelight.core.errors import StateError
 from safelight.core.progress import Report
-from safelight.drill.decision import Command, Finish, GoOn, Measure, Restore, Seal, decide
+from safelight.drill.answers import ToInject, left_open
+from safelight.drill.decision import ByItself, GoOn, Look, Measure, Restore, Seal, decide
 from safelight.drill.facts import (
     Abandoned,
     Answered,
     Asked,
+    Called,
+    CopyTried,
     Finished,
-    Inject,
+    ItemClosed,
+    KeyAsked,
+    KeyTried,
     Measured,
     OpenItem,
     Recorded,
     Resumed,
     Started,
+    StepNoted,
     to_body,
 )
 from safelight.drill.measurement import StudyTried, measure
+from safelight.drill.notification import judge_times
 from safelight.drill.state import DrillState, Phase, fold
-from safelight.drill.tabletop import left_open, read_script, shipped_script
-from safelight.drill.target import NoRehearsalTarget, refuse_production
-from safelight.plan.model import Plan
-from safelight.plan.practice import Rehearsal
-from safelight.plan.words import Disruption, DrillKind
 from safelight.recovery.state import Stage
 from safelight.site import evidence, recoveries
-from safelight.site.drill_plan import (
-    Told,
-    left_out,
-    place_of,
-    production_places,
-    rehearsal_named,
-    script_text,
-    told_by,
-)
-from safelight.site.drill_records import drill_of, drills_of
+from safelight.site.drill_readiness import look
+from safelight.site.drill_records import drill_of
 from safelight.site.drill_report import document_of
+from safelight.site.drill_start import DrillRuns, judged, plan_told, started_of
 from safelight.site.opened import Site
 from safelight.site.outages import phase_of
-from safelight.site.peers import find_peer
-from safelight.site.plan_folder import PlanFolder
 from safelight.site.saying import deciding, signed
-from safelight.site.status import because_of, exposure_of
 
-RUNNABLE = (DrillKind.RESTORE_TIER, DrillKind.TABLE_TOP)
 _driven: set[str] = set()
 """The drills that this program is busy with: two that go on with one would restore twice."""
 QUIET_PHASES = ("normal", "reconciliation")
@@ -60,20 +52,6 @@ class HospitalAway(StateError):
 
     code: ClassVar[str] = "drill.hospital-away"
     hint: ClassVar[str] = "See: safelight downtime status. Rehearse when the outage is over."
-
-
-class DrillRuns(StateError):
-    """Another drill is not over yet."""
-
-    code: ClassVar[str] = "drill.runs"
-    hint: ClassVar[str] = "Go on with it (safelight drill run --resume NUMBER), or give it up (--abandon NUMBER)."
-
-
-class NotRunnable(UsageError):
-    """Safelight does not run drills of this type; hold it by hand and write it into the plan."""
-
-    code: ClassVar[str] = "drill.not-runnable"
-    hint: ClassVar[str] = "Types that run: restore-tier, table-top. Others stand under `drills` in the plan when held."
 
 
 def run(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -91,10 +69,12 @@ def run(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
             _look_for_outages(site)
             if state.started.target:
                 # What was a scratch PACS last week may be in service now.
-                _judge(site, state.started.target, _plan_told(told))
-            state = _record(site, state, Resumed(state.started.drill, site.clock.now(), reason, by))
+                judged(site, state.started.target, plan_told(told))
+            if not told.get("same_sitting"):
+                state = _record(site, state, Resumed(state.started.drill, site.clock.now(), reason, by))
         else:
-            started = _started(site, told, reason, by)
+            _look_for_outages(site)
+            started = started_of(site, told, reason, by)
             if told.get("dry_run"):
                 return {**document_of(fold(DrillState(), started)), "dry_run": True}
             state = _record(site, DrillState(), started)
@@ -111,10 +91,8 @@ def run(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
 
 def _driven_on(site: Site, state: DrillState, told: Mapping[str, Any], report: Report) -> DrillState:
-    while command := decide(state):
+    while isinstance(command := decide(state), ByItself):
         assert state.started is not None
-        if not isinstance(command, Restore | GoOn | Measure | Seal | Finish):
-            break
         # What a door must not do twice is asked for again only after its fact was read back from the journal.
         _do(site, state.started, command, told, report)
         state = drill_of(site.records.journal, state.started.drill)
@@ -124,31 +102,63 @@ def _driven_on(site: Site, state: DrillState, told: Mapping[str, Any], report: R
 
 
 def say(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Record what a person does in a drill: an inject was shown, or answered; the drill is given up."""
-    now = site.clock.now()
+    """Record what a person says in a drill: what was shown, answered, called, tried, executed; or that it is given up.
+
+    Raises:
+        NoDrill, OutOfTurn, BadCall: it does not fit.
+    """
     with deciding:
         state = drill_of(site.records.journal, str(told["number"]))
         assert state.started is not None
-        number = state.started.drill
-        fact: Recorded
-        if told["what"] == "abandon":
-            reason, by = signed(told)
-            fact = Abandoned(number, now, reason, by)
-            if state.phase is Phase.RUNNING and state.recovery and state.restored_at is None:
-                _hold_restore(site, state.recovery, reason, by)
-        elif told["what"] == "shown":
-            fact = Asked(number, now, str(told["inject"]))
-        else:
-            items = tuple(OpenItem(str(one["what"]), str(one["owner"])) for one in told.get("open") or ())
-            it, radiology = str(told.get("it") or ""), str(told.get("radiology") or "")
-            fact = Answered(number, now, str(told["inject"]), it, radiology, left_open((it, radiology, items)))
-        state = _record(site, state, fact)
-        if isinstance(decide(state), Finish):
-            state = _record(site, state, Finished(number, site.clock.now()))
-    return document_of(state)
+        fact = _said(site, state.started.drill, told)
+        # What does not fit must not hold a restore either.
+        fold(state, fact)
+        if isinstance(fact, Abandoned) and state.recovery and state.restored_at is None:
+            _hold_restore(site, state.recovery, fact.reason, fact.by)
+        if not told.get("dry_run"):
+            state = _record(site, state, fact)
+    return {**document_of(state), "dry_run": bool(told.get("dry_run"))}
 
 
-def conclude(site: Site, fact: Measured | Finished) -> None:
+def _said(site: Site, number: str, told: Mapping[str, Any]) -> Recorded:
+    now = site.clock.now()
+    match told["what"]:
+        case "abandon":
+            return Abandoned(number, now, *signed(told))
+        case "close-item":
+            return ItemClosed(number, now, int(told["item"]), *signed(told))
+        case "shown":
+            return Asked(number, now, str(told["inject"]))
+        case "called":
+            called_at, answered_at = from_text(told["called_at"]), _moment(told["answered_at"])
+            judge_times(called_at, answered_at, now)
+            return Called(number, now, str(told["person"]), str(told["by_number"]), called_at, answered_at)
+        case "key-asked":
+            return KeyAsked(number, now)
+        case "key-tried":
+            return KeyTried(number, now, tuple(_copy(one) for one in told["copies"]))
+        case "step":
+            executed, note = bool(told["executed"]), str(told.get("note") or "")
+            return StepNoted(number, now, str(told["step"]), executed, note, _items(told))
+        case _:
+            given = ToInject(str(told.get("it") or ""), str(told.get("radiology") or ""), _items(told))
+            return Answered(number, now, str(told["inject"]), given.it, given.radiology, left_open(given))
+
+
+def _items(told: Mapping[str, Any]) -> tuple[OpenItem, ...]:
+    return tuple(OpenItem(str(one["what"]), str(one["owner"])) for one in told.get("open") or ())
+
+
+def _copy(told: Mapping[str, Any]) -> CopyTried:
+    opened_at = _moment(told["opened_at"])
+    return CopyTried(str(told["placement"]), str(told["pack"]), opened_at, str(told["trouble"]))
+
+
+def _moment(text: str | None) -> datetime | None:
+    return from_text(text) if text else None
+
+
+def conclude(site: Site, fact: Measured | StepNoted | Finished) -> None:
     """Record what a drill came to by itself; one that was given up, or ended, meanwhile is left as it is."""
     with deciding:
         state = drill_of(site.records.journal, fact.drill)
@@ -163,77 +173,6 @@ def _record(site: Site, state: DrillState, fact: Recorded) -> DrillState:
     return state
 
 
-def _started(site: Site, told: Mapping[str, Any], reason: str, by: str) -> Started:
-    journal = site.records.journal
-    _look_for_outages(site)
-    drills = drills_of(journal)
-    if running := [number for number, one in drills.items() if one.phase is Phase.RUNNING]:
-        raise DrillRuns(drill=running[0])
-    folder, plan = Path(told.get("plan") or ""), _plan_told(told)
-    planned = rehearsal_named(plan, str(told["rehearsal"])) if plan and told.get("rehearsal") else None
-    kind = planned.kind if planned else DrillKind(told["type"])
-    if kind not in RUNNABLE:
-        raise NotRunnable(type=kind)
-    disruption = planned.disruption if planned else Disruption(told.get("disruption") or "hardware")
-    says = (
-        told_by(plan, kind, disruption, planned.systems if planned else ())
-        if plan
-        else Told((), "", (), left_out(kind))
-    )
-    started = Started(
-        drill=str(len(drills) + 1),
-        at=site.clock.now(),
-        type=kind.value,
-        rehearsal=planned.id if planned else "",
-        disruption=disruption.value,
-        covers=says.systems,
-        covered_digest=says.digest,
-        target="",
-        limit=told.get("limit") or (planned.limit if planned else None),
-        exposure_seconds=None,
-        reason=reason,
-        by=by,
-        objectives=says.objectives,
-        not_executed=says.not_executed,
-    )
-    if kind is DrillKind.TABLE_TOP:
-        title, injects = _script(told, folder, planned, disruption)
-        return replace(started, script=title, injects=injects)
-    site.arrivals.settle()
-    exposure = exposure_of(site.home, site.settings, site.catalog, journal, images_only=True)
-    target = _target(site, told, plan, planned)
-    return replace(
-        started, target=target, exposure_seconds=exposure.seconds, exposure_because=tuple(because_of(exposure))
-    )
-
-
-def _script(
-    told: Mapping[str, Any], folder: Path, planned: Rehearsal | None, disruption: Disruption
-) -> tuple[str, tuple[Inject, ...]]:
-    if told.get("script"):
-        return read_script("script", str(told["script"]))
-    if planned and planned.script:
-        return read_script(planned.script, script_text(folder, planned.script))
-    return read_script(f"tabletop_{disruption}.yaml", shipped_script(disruption))
-
-
-def _target(site: Site, told: Mapping[str, Any], plan: Plan | None, planned: Rehearsal | None) -> str:
-    text = str(told.get("rehearsal_target") or (planned.target if planned else "") or "")
-    if not text:
-        raise NoRehearsalTarget
-    return _judge(site, text, plan)
-
-
-def _judge(site: Site, text: str, plan: Plan | None) -> str:
-    peer = find_peer(site.home.peers, text)
-    refuse_production(place_of(peer), production_places(site.home, site.settings, site.records.journal, plan))
-    return str(peer)
-
-
-def _plan_told(told: Mapping[str, Any]) -> Plan | None:
-    return PlanFolder(Path(told["plan"])).read().plan if told.get("plan") else None
-
-
 def _look_for_outages(site: Site) -> None:
     phase = phase_of(site.records.journal)
     if phase not in QUIET_PHASES:
@@ -245,7 +184,7 @@ def _hold_restore(site: Site, recovery: str, reason: str, by: str) -> None:
         recoveries.pause(site, {"number": recovery, "reason": reason, "by": by})
 
 
-def _do(site: Site, started: Started, command: Command, told: Mapping[str, Any], report: Report) -> None:
+def _do(site: Site, started: Started, command: ByItself, told: Mapping[str, Any], report: Report) -> None:
     match command:
         case Restore():
             recoveries.start(site, _restore_told(site, started, told), report)
@@ -255,10 +194,13 @@ def _do(site: Site, started: Started, command: Command, told: Mapping[str, Any],
         case Measure(recovery):
             tiers = measure(started.at, started.exposure_seconds, _studies(site, recovery))
             conclude(site, Measured(started.drill, site.clock.now(), recovery, tiers))
-        case Seal(recovery):
+        case Look(step):
+            executed, seen = look(site, step)
+            conclude(site, StepNoted(started.drill, site.clock.now(), step.id, executed, seen))
+        case Seal():
             file = Path(told["evidence"]) if told.get("evidence") else evidence_file(site, started.drill)
             make_directory(site.disk, file.parent)
-            evidence.export_evidence(site, {"number": recovery, "to": str(file)})
+            evidence.export_drill(site, {"drill": started.drill, "to": str(file)})
         case _:
             conclude(site, Finished(started.drill, site.clock.now()))
 

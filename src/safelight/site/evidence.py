@@ -2,17 +2,18 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from safelight import VERSION
 from safelight.core.disk import write_file
-from safelight.core.errors import UsageError
+from safelight.core.errors import StateError, UsageError
 from safelight.drill.facts import KINDS as DRILL_KINDS
-from safelight.evidence.bundle import write_bundle
+from safelight.evidence.bundle import write_bundle, write_drill_bundle
 from safelight.evidence.record import (
     Asked,
+    DrillRecord,
     ExcerptEntry,
     Outcome,
     PackRecord,
@@ -23,11 +24,11 @@ from safelight.evidence.record import (
     Times,
 )
 from safelight.evidence.verification import check_bundle
-from safelight.journal.entry import write_line
+from safelight.journal.entry import Entry, write_line
+from safelight.journal.journal import Journal
 from safelight.journal.kinds import FactKind
 from safelight.recovery.facts import (
     KINDS,
-    Fact,
     Finished,
     Paused,
     Probed,
@@ -41,7 +42,7 @@ from safelight.recovery.facts import (
 )
 from safelight.recovery.recipes import NOT_BROUGHT_BACK
 from safelight.recovery.state import Progress, RecoveryState, Stage
-from safelight.site.drill_records import drill_measures
+from safelight.site.drill_records import drill_measures, drill_of
 from safelight.site.opened import Site
 from safelight.site.recoveries import side_effects_of, state_of
 
@@ -67,6 +68,13 @@ class NoBundle(UsageError):
     hint: ClassVar[str] = "Give the .zip file that `safelight evidence export` wrote."
 
 
+class NotMeasured(StateError):
+    """The restore of this drill is not measured yet, so that there is nothing to seal."""
+
+    code: ClassVar[str] = "evidence.not-measured"
+    hint: ClassVar[str] = "Go on with the drill first: safelight drill run --resume NUMBER"
+
+
 class BadPublicKey(UsageError):
     """This is no public key."""
 
@@ -80,16 +88,51 @@ def export_evidence(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
     data = write_bundle(
         record, site.secret.signing, site.public.signing.raw, with_identity=bool(told.get("with_identity"))
     )
-    file = Path(told["to"])
+    return _sealed(site, {"recovery": record.recovery}, data, record.journal, Path(told["to"]))
+
+
+def export_drill(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the one bundle of a drill: of its recovery, where it restored, with what else it measured.
+
+    Raises:
+        NoDrill: there is none of this number.
+        NotMeasured: its restore is not measured yet.
+    """
+    state = drill_of(site.records.journal, told.get("drill"))
+    assert state.started is not None
+    number, file = state.started.drill, Path(told["to"])
+    measures = drill_measures(site.records.journal, number)
+    if measures is None:
+        raise NotMeasured(drill=number)
+    signer, public_key = site.secret.signing, site.public.signing.raw
+    if state.recovery:
+        record = record_of(site, state.recovery)
+        data = write_bundle(record, signer, public_key, with_identity=bool(told.get("with_identity")))
+        return _sealed(site, {"drill": number, "recovery": record.recovery}, data, record.journal, file)
+    of_drill = DrillRecord(
+        site=site.settings.site.name,
+        node=site.node,
+        made_at=site.clock.now(),
+        program=f"Safelight {VERSION}",
+        drill=measures,
+        journal=_excerpt(site.records.journal, DRILL_KINDS, lambda entry: entry.facts.get("drill") == number),
+    )
+    data = write_drill_bundle(of_drill, signer, public_key)
+    return _sealed(site, {"drill": number}, data, of_drill.journal, file)
+
+
+def _sealed(
+    site: Site, of: Mapping[str, str], data: bytes, journal: Sequence[ExcerptEntry], file: Path
+) -> dict[str, Any]:
     write_file(site.disk, file, data)
     digest = hashlib.sha256(data).hexdigest()
-    positions = [entry.position for entry in record.journal]
+    positions = [entry.position for entry in journal]
     site.records.record(
-        FactKind.EVIDENCE_SEALED,
-        {"recovery": record.recovery, "sha256": digest, "first": min(positions), "last": max(positions)},
+        FactKind.EVIDENCE_SEALED, {**of, "sha256": digest, "first": min(positions), "last": max(positions)}
     )
     return {
-        "number": record.recovery,
+        "number": of.get("recovery"),
+        "drill": of.get("drill"),
         "file": str(file),
         "sha256": digest,
         "key_id": site.secret.signing.key_id,
@@ -127,18 +170,13 @@ def record_of(site: Site, number: str | None) -> RecoveryRecord:
     state = state_of(journal, number)
     settings = state.settings
     assert settings is not None and state.started_at is not None
-    excerpt: list[ExcerptEntry] = []
-    facts: list[Fact] = []
-    for entry in journal.entries(kinds=(*KINDS, *DRILL_KINDS)):
+
+    def belongs(entry: Entry) -> bool:
         if entry.kind in DRILL_KINDS:
-            if not settings.drill or entry.facts.get("drill") != settings.drill:
-                continue
-        elif entry.facts.get("recovery") != state.recovery:
-            continue
-        else:
-            facts.append(from_entry(entry.kind, entry.facts))
-        line = write_line(entry.position, entry.at, entry.kind, entry.facts)
-        excerpt.append(ExcerptEntry(entry.position, entry.kind, journal.hash_at(entry.position - 1), entry.hash, line))
+            return bool(settings.drill) and entry.facts.get("drill") == settings.drill
+        return entry.facts.get("recovery") == state.recovery
+
+    facts = [from_entry(one.kind, one.facts) for one in journal.entries(kinds=KINDS) if belongs(one)]
     compared = {fact.study: fact for fact in facts if isinstance(fact, StudyCompared)}
     # What the last attempt brought: sent, failed, or not sent on purpose.
     attempted = {fact.study: fact for fact in facts if isinstance(fact, StudySent | StudyFailed | StudyWithheld)}
@@ -187,11 +225,21 @@ def record_of(site: Site, number: str | None) -> RecoveryRecord:
         tags_differing=sorted({tag for one in compared.values() for tag in one.tags}),
         tags_coerced=sorted({tag for one in compared.values() for tag in one.coerced}),
         not_brought_back=NOT_BROUGHT_BACK,
-        journal=excerpt,
+        journal=_excerpt(journal, (*KINDS, *DRILL_KINDS), belongs),
         open_kinds=OPEN_KINDS | frozenset(DRILL_KINDS),
         packs=_packs(site, state),
         drill=drill_measures(journal, settings.drill) if settings.drill else None,
     )
+
+
+def _excerpt(journal: Journal, kinds: Sequence[str], belongs: Callable[[Entry], bool]) -> list[ExcerptEntry]:
+    found = []
+    for entry in journal.entries(kinds=kinds):
+        if belongs(entry):
+            line = write_line(entry.position, entry.at, entry.kind, entry.facts)
+            before = journal.hash_at(entry.position - 1)
+            found.append(ExcerptEntry(entry.position, entry.kind, before, entry.hash, line))
+    return found
 
 
 def notes_by_code_of(fact: Noted) -> dict[str, int]:

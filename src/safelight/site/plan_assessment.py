@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from safelight.core.span import span_text
+from safelight.drill.state import DrillState
 from safelight.findings.assessment import Assessment, Finding, assess
 from safelight.findings.facts import Estimated, Facts, ServiceImpact, Surge
 from safelight.findings.requirement import judged, requirement_packs
@@ -17,11 +18,13 @@ from safelight.plan.objectives import Service
 from safelight.plan.on_record import NOTHING, OnRecord, work_recovery
 from safelight.plan.signature import Signature, agreement
 from safelight.plan.words import Disruption, Side
+from safelight.site.drill_measured import with_drills
 from safelight.site.plan_folder import PlanFolder
 from safelight.site.plan_surge import surge_of
 
 WORK_RECOVERY: Final = "work recovery, before all is as usual"
 """The last part of a path: it counts against MTD, and not against RTO."""
+NO_DRILLS: Final[Mapping[str, DrillState]] = {}
 
 
 def facts_of(
@@ -32,9 +35,12 @@ def facts_of(
     impact: Mapping[str, ServiceImpact] | None = None,
     surge: Surge | None = None,
     on_record: OnRecord = NOTHING,
+    drills: Mapping[str, DrillState] = NO_DRILLS,
 ) -> Facts:
-    """Return a plan as rules see it."""
+    """Return a plan as rules see it, with what drills on record measured."""
+    # What was signed is the plan as it is written.
     agreed = agreement(plan, signatures)
+    plan = with_drills(plan, drills)
     told = []
     for disruption in {one.disruption for service in plan.services for one in service.tolerances}:
         found = estimates(plan, disruption, on_record)
@@ -51,10 +57,12 @@ def assessment_of(
     today: date,
     impact: Mapping[str, ServiceImpact] | None = None,
     on_record: OnRecord = NOTHING,
+    drills: Mapping[str, DrillState] = NO_DRILLS,
 ) -> Assessment:
     """Ask all rules, ours and the site's, of the plan that was read from a folder and of what lies beside it."""
     surge = surge_of(folder.path, plan)
-    facts = facts_of(plan, today, folder.signatures(), impact=impact, surge=surge, on_record=on_record)
+    signatures = folder.signatures()
+    facts = facts_of(plan, today, signatures, impact=impact, surge=surge, on_record=on_record, drills=drills)
     return assess(facts, (*built_in(), *folder.rules()))
 
 
@@ -159,7 +167,13 @@ def _four(
         {"system": one.system, "what": one.what, "takes": span_text(one.takes), "source": one.source} for one in parts
     ]
     spans = {name: span_text(one) if isinstance(one, timedelta) else one for name, one in told.items()}
-    return {**spans, "beyond_tolerance": over, "path": path, "unknown": list(estimate.unknown)}
+    drilled = [_drilled(name, measured[name]) for name in service.systems if name in measured]
+    return {**spans, "beyond_tolerance": over, "path": path, "unknown": list(estimate.unknown), "measured": drilled}
+
+
+def _drilled(system: str, one: Measured) -> dict[str, Any]:
+    rto, rpo = (None if span is None else span_text(span) for span in (one.rto, one.rpo))
+    return {"system": system, "rto": rto, "rpo": rpo, "on": one.on.isoformat(), "drill": one.drill}
 
 
 def _longer(span: Any, bound: timedelta | None) -> bool:

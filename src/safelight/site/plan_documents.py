@@ -16,6 +16,7 @@ from safelight.plan.on_record import NOTHING
 from safelight.plan.printing import PackFacts, pack_html, plan_html
 from safelight.plan.source import quoted
 from safelight.plan.words import PackForm
+from safelight.site.drill_measured import drills_on_record, with_drills
 from safelight.site.home import Home
 from safelight.site.plan_assessment import assessment_of, objectives_document, requirements_document
 from safelight.site.plan_folder import PlanFolder
@@ -58,9 +59,9 @@ class PackAsked:
 def print_plan(folder: PlanFolder, to: Path, at: datetime, home: Home | None = None) -> dict[str, Any]:
     """Write `plan.pdf` and `plan.html`."""
     plan = folder.read().plan
-    known = on_record(home) if home else NOTHING
-    told = requirements_document(assessment_of(folder, plan, at.date(), on_record=known))
-    html = plan_html(plan, folder.signatures(), objectives_document(plan, known), told, at)
+    known, drills = on_record(home) if home else NOTHING, drills_on_record(home)
+    told = requirements_document(assessment_of(folder, plan, at.date(), on_record=known, drills=drills))
+    html = plan_html(plan, folder.signatures(), objectives_document(with_drills(plan, drills), known), told, at)
     return {"version": plan.plan.version, "files": _written(to, "plan", html)}
 
 
@@ -90,7 +91,8 @@ def make_pack(folder: PlanFolder, to: Path, at: datetime, asked: PackAsked, *, d
         _schedule(asked.home, at) if asked.home else None,
     )
     known = on_record(asked.home) if asked.home else NOTHING
-    html = pack_html(plan, folder.signatures(), objectives_document(plan, known), at, facts)
+    objectives = objectives_document(with_drills(plan, drills_on_record(asked.home)), known)
+    html = pack_html(plan, folder.signatures(), objectives, at, facts)
     told: dict[str, Any] = {"serial": serial, "site": site, "holder": asked.holder, "form": str(asked.form)}
     shown = sum(len(one["labels"]) for one in facts.blocks)
     told |= {"version": plan.plan.version, "numbers": sum(one["numbers"] for one in own) if own else shown}
