@@ -62,7 +62,7 @@ def test_the_hospital_whose_radiology_bought_its_pacs_sees_the_rift(tmp_path: Pa
 def test_the_interview_makes_a_plan_whatever_is_typed(tmp_path: Path) -> None:
     answers = 'St. "Else": {here}\n' + "\n" * 30
     assert run("init", tmp_path / "plan", answers=answers).exception is None
-    assert document("lint", tmp_path / "plan") == {"sound": True, "troubles": []}
+    assert document("lint", tmp_path / "plan") == {"sound": True, "troubles": [], "drills_not_written": []}
     assert document("show", tmp_path / "plan")["hospital"] == 'St. "Else": {here}'
 
 

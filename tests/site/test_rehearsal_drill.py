@@ -1,12 +1,15 @@
 """A drill from plan to evidence, into a real scratch PACS."""
 
 import json
+import math
 import subprocess
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from safelight.core.span import span_text
 from support.served_home import PROGRAM
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
@@ -45,3 +48,17 @@ def test_a_drill_measures_a_tier_moves_no_phase_and_seals_what_it_measured(tmp_p
         "tier-restore": "green" if shows_zero else "red",
         "table-top": "red",
     }
+
+    show = [PROGRAM, "plan", "show", folder / "plan", "--json"]
+    alone, beside = (
+        {
+            held["rto"]
+            for one in json.loads(subprocess.run([*show, *more], capture_output=True, check=True).stdout)["objectives"]
+            for held in one["measured"]
+            if held["drill"].startswith("drill-1-of-")
+        }
+        for more in ([], ["--home", str(folder / "home")])
+    )
+    assert alone == set(), "nobody wrote it into the plan"
+    rto = math.ceil(report["tiers"][0]["rto_seconds"])
+    assert beside == {span_text(timedelta(seconds=rto))}, "rounded up, never shown better than it was"

@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from safelight.core.clock import SetClock
 from safelight.recovery.facts import (
     KINDS,
     Fact,
-    JsonValue,
     Level,
     Planned,
     PlannedStudy,
@@ -60,7 +60,7 @@ class MemoryRecorder:
         return coming
 
     def facts(self) -> list[Fact]:
-        entries: Iterable[tuple[str, dict[str, JsonValue]]] = (json.loads(line) for line in self.lines)
+        entries: Iterable[tuple[str, dict[str, Any]]] = (json.loads(line) for line in self.lines)
         return [from_entry(kind, body) for kind, body in entries]
 
     def state(self) -> RecoveryState:
