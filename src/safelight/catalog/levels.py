@@ -87,9 +87,14 @@ def _counted(count: ColumnElement[Any], *conditions: ColumnElement[bool]) -> Col
     return counted.correlate(patient_table).scalar_subquery()
 
 
+def _joined(values: ColumnElement[str]) -> ColumnElement[Any]:
+    """Give several values as one of DICOM's, empty where there are none."""
+    return func.coalesce(func.aggregate_strings(values, "\\"), "")
+
+
 def _classes_of_study(*conditions: ColumnElement[bool]) -> ColumnElement[Any]:
     here = select(_version.encoding_key).where(_version.study_key == _study.key, *conditions).correlate(study_table)
-    classes = select(func.aggregate_strings(encoding_table.c.sop_class, "\\"))
+    classes = select(_joined(encoding_table.c.sop_class))
     return classes.where(encoding_table.c.key.in_(here)).scalar_subquery()
 
 
@@ -105,7 +110,7 @@ _told_modalities = (
 )
 _modalities_shown: Final = case(
     (_study.withdrawn_series_count == 0, _study.modalities),
-    else_=select(func.aggregate_strings(_told_modalities.c.modality, "\\")).scalar_subquery(),
+    else_=select(_joined(_told_modalities.c.modality)).scalar_subquery(),
 )
 # Computed for the asker; no standard has them matched.
 _COUNTS_OF_PATIENT: Final[Mapping[int, ColumnElement[Any]]] = {
@@ -246,7 +251,7 @@ def level_rows(
     found: dict[int, tuple[str, ...]] = {}
     for chunk in chunks(keys):
         for row in connection.execute(select(key, *columns).select_from(_SOURCE[level]).where(key.in_(chunk))):
-            found[row[0]] = tuple(value or "" for value in row[1:])
+            found[row[0]] = row[1:]
     return [found[one] for one in keys if one in found]
 
 

@@ -1,7 +1,7 @@
 """C-FIND answered from the catalog."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Final
 
 from safelight.catalog.levels import given_at, matched_at
@@ -55,24 +55,24 @@ class ArchiveQueries:
         self._site.arrivals.settle()
         limit = self._site.settings.dicom.query_answers_max
         keys = self._site.catalog.level_keys(selection, limit + 1)
-        reply = _reply(query, title_for(self._site.settings, inquiry.caller.called).text)
-        shape = AnswerShape(reply.attributes, inquiry.transfer_syntax, query.character_set)
+        attributes = _attributes(query, title_for(self._site.settings, inquiry.caller.called).text)
+        shape = AnswerShape(attributes, inquiry.transfer_syntax, query.character_set)
+        tags = tuple(one.tag for one in attributes if one.text is None)
         known = matched_at(selection.level)
         answered = all(
-            key.tag in known or (key.match is None and (key.tag in reply.tags or key.tag in _UNMATCHED))
-            for key in query.keys
+            key.tag in known or (key.match is None and (key.tag in tags or key.tag in _UNMATCHED)) for key in query.keys
         )
-        return Matches(self._answers(selection.level, keys, limit, reply, shape), answered)
+        return Matches(self._answers(selection.level, keys, limit, tags, shape), answered)
 
     def _answers(
-        self, level: QueryLevel, keys: list[int], limit: int, reply: "_Reply", shape: AnswerShape
+        self, level: QueryLevel, keys: list[int], limit: int, tags: tuple[int, ...], shape: AnswerShape
     ) -> Iterator[bytes]:
         catalog = self._site.catalog
         for start in range(0, min(len(keys), limit), _ROWS_AT_ONCE):
             some = keys[start : min(start + _ROWS_AT_ONCE, limit)]
             hides = self._site.settings.dicom.hide_rejected
-            for row in catalog.level_rows(level, reply.tags, some, hides_withdrawn=hides):
-                yield shape.encode(reply.values(row))
+            for row in catalog.level_rows(level, tags, some, hides_withdrawn=hides):
+                yield shape.encode(row)
         if len(keys) > limit:
             raise TooManyMatches(limit=limit)
 
@@ -91,27 +91,11 @@ def selection_of(query: Query) -> Selection:
     return Selection(query.level, matches)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """Which attributes an answer has, and where their values come from."""
-
-    attributes: tuple[AnswerAttribute, ...]
-    tags: tuple[int, ...]
-    """Those that the catalog gives."""
-    sources: tuple[int | str, ...]
-    """For each attribute the place of its value in a row, or the value itself."""
-
-    def values(self, row: tuple[str, ...]) -> list[str]:
-        return [row[source] if isinstance(source, int) else source for source in self.sources]
-
-
-def _reply(query: Query, title: str) -> _Reply:
+def _attributes(query: Query, title: str) -> tuple[AnswerAttribute, ...]:
+    """Return what an answer has: those without a text of their own are given by the catalog."""
     assert query.level is not None
     given = given_at(query.level)
     fixed = {QUERY_LEVEL: query.level.value, RETRIEVE_AE_TITLE: title, INSTANCE_AVAILABILITY: ONLINE}
-    tags = tuple(key.tag for key in query.keys if key.tag in given)
-    place = {tag: number for number, tag in enumerate(tags)}
     # What we know nothing of comes back empty: many askers look for every attribute they named.
     pairs = sorted([(key.tag, key.vr) for key in query.keys] + [(QUERY_LEVEL, "CS")])
-    sources = tuple(place[tag] if tag in place else fixed.get(tag, "") for tag, _ in pairs)
-    return _Reply(tuple(AnswerAttribute(tag, vr) for tag, vr in pairs), tags, sources)
+    return tuple(AnswerAttribute(tag, vr, text=None if tag in given else fixed.get(tag, "")) for tag, vr in pairs)
