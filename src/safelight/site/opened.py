@@ -348,7 +348,7 @@ class Site:
         return self.desk.answer(question)
 
     def _stand_back(self, *, second: bool) -> bool:
-        """The second half of the packers leaves the machine to any stream, the first to a burst of several associations.
+        """The second half of the packers makes way for any stream, the first for a burst over several associations.
 
         One association waits for its own answers and so leaves some of the machine idle. When landing fills, all go on.
         """
