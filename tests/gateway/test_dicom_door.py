@@ -14,7 +14,7 @@ from safelight.core.errors import IntegrityError, PeerError, SafelightError, Sta
 from safelight.core.instance import MemorySource
 from safelight.core.names import AETitle, Peer
 from safelight.gateway.dicom.association import ServiceSettings
-from safelight.gateway.dicom.client import CallSettings, ClientAssociation, PeerUnreachable, connect
+from safelight.gateway.dicom.client import CallSettings, ClientAssociation, Outgoing, PeerUnreachable, connect
 from safelight.gateway.dicom.contexts import VERIFICATION_PROPOSAL, ContextProposal, contexts_for
 from safelight.gateway.dicom.exchange import ContextNotAgreed
 from safelight.gateway.dicom.ports import MoveOriginator, Occasion, Refusal
@@ -91,6 +91,26 @@ def test_one_at_a_time_means_one_commit_an_instance() -> None:
             assert association.window == 1
             assert all(sent.is_stored for sent in association.store_all(outgoing(n, b"x" * 50) for n in range(20)))
         assert door.intake.commits == 20
+
+
+def test_the_next_is_made_ready_before_the_answer_to_the_last_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_second_ready = threading.Event()
+    seen: list[bool] = []
+
+    def two() -> Iterator[Outgoing]:
+        yield outgoing(1, b"x")
+        is_second_ready.set()
+        yield outgoing(2, b"x")
+
+    def hold(stage: str) -> None:
+        if stage == "commit":
+            seen.append(is_second_ready.wait(10))
+
+    with open_door() as door:
+        monkeypatch.setattr(door.intake, "fail_at", hold)
+        with call(door, ALONE) as association:
+            assert all(sent.is_stored for sent in association.store_all(two()))
+    assert seen == [True, True]
 
 
 def test_requests_that_wait_share_a_commit_and_are_answered_in_order() -> None:

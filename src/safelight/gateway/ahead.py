@@ -11,7 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
 THREADS: Final = min(os.cpu_count() or 1, 4)
-AHEAD_MAX: Final = THREADS + 1
+AHEAD_MAX: Final = 16
+"""Of each request: so many that no thread stands idle while a sender, or its peer, waits for its turn to run."""
 AHEAD_BYTES_MAX: Final = 64 * 2**20
 """What one request may have opened ahead. Whatever is larger is opened when its turn comes."""
 
