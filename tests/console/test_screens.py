@@ -292,7 +292,7 @@ def test_everything_is_reached_by_the_keyboard(browser: Browser, house: PagesHou
         show(page, "Worklist")
         expect(row(page, "A0001")).to_be_visible()
         reached = set()
-        for _ in range(40):
+        for _ in range(60):
             page.keyboard.press("Tab")
             reached.add(page.evaluate("document.activeElement.textContent.trim()"))
         assert {"Board", "Find", "Log out", "Labels", "Register an exam", "Take over"} <= reached

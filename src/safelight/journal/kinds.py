@@ -105,6 +105,9 @@ class FactKind(StrEnum):
     DRILL_ABANDONED = "drill-abandoned"
     """Somebody gave a drill up."""
 
+    PLAN_SIGNED = "plan-signed"
+    """Somebody signed parts of the recovery plan by a login at the console: the whole signature."""
+
     DOWNTIME_PLANNED = "downtime-planned"
     """Somebody said when a scope (PACS, RIS ...) will be taken away on purpose."""
     DOWNTIME_DECLARED = "downtime-declared"

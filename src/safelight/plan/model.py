@@ -36,6 +36,7 @@ class Header:
     planned_outage: timedelta = told("The outage that modalities, numbers and stock must bear without help.")
     network_map_on: date | None = told("When IT's network map was last brought up to date.", None)
     surge_simulated_on: date | None = told("When a neighbour's outage was last simulated as our surge.", None)
+    console_key: str | None = told("Public key (64 hexadecimal digits) of the Safelight whose logins sign.", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
