@@ -185,6 +185,8 @@ class FactKind(StrEnum):
     """Somebody, or its owner, gave an account another password."""
     CONSOLE_ROLE_CHANGED = "console-role-changed"
     """Somebody gave an account another role."""
+    CONSOLE_STUDY_OPENED = "console-study-opened"
+    """Somebody opened a study through the console or DICOMweb: which account, which study, when."""
 
     JOURNAL_SEALED = "journal-sealed"
     """Entries up to a position lie in the vault, in the pack named."""

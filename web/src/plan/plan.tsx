@@ -189,7 +189,7 @@ function Services({ assessment, names }: { assessment: Assessment; names: Readon
                   </td>
                 </>
               ) : (
-                <td colSpan={3}>Nothing that is open</td>
+                <td colSpan={3}>Nothing of its own; see the findings below</td>
               )}
             </tr>
           ))}

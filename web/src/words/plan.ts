@@ -4,7 +4,7 @@ import type { Assessment, Finding, PlanSide } from '../api/documents';
 
 export const PLAN_SIDES: readonly (readonly [PlanSide, string])[] = [
   ['it', 'IT'],
-  ['radiology', 'radiology'],
+  ['radiology', 'Radiology'],
 ];
 
 const SEVERITIES: readonly Finding['severity'][] = ['critical', 'high', 'medium', 'low'];
