@@ -158,11 +158,12 @@ class ConsoleHouse:
 
 
 @contextmanager
-def console_house(folder: Path, *, is_open: bool = False) -> Iterator[ConsoleHouse]:
+def console_house(folder: Path, *, is_open: bool = False, settings: str = "") -> Iterator[ConsoleHouse]:
     """Serve a new home in the folder."""
     port = free_port()
     asked = Founding(folder / "home", "Test", AETitle.parse("HERE"), 11112, accept_any=is_open, http_port=port)
     home = found(asked).home
+    home.settings_file.write_text(home.settings_file.read_text() + settings)
     if not is_open:
         give_accounts(home)
     with opened(home) as site:

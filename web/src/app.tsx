@@ -9,6 +9,7 @@ import { Find } from './find/find';
 import { LoginDialog, LoginPage } from './login/login';
 import { Notice } from './parts/notice';
 import { Reconciliation } from './reconciliation/reconciliation';
+import { Plan } from './plan/plan';
 import { Reads } from './reads/reads';
 import { Link, usePath } from './route';
 import { SessionContext, type Session } from './session';
@@ -95,6 +96,8 @@ function Page() {
       return <Reads />;
     case '/reconciliation':
       return <Reconciliation />;
+    case '/plan':
+      return <Plan />;
     case '/find':
       return <Find />;
     default:

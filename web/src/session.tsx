@@ -25,6 +25,7 @@ const NEEDED: Readonly<Record<Right, string>> = {
   declare: 'Needs the role technologist or PACS administrator.',
   store: 'Needs the role technologist or PACS administrator.',
   conclude: 'Needs the role PACS administrator.',
+  plan: 'Needs an account of a person; this screen may only show lists.',
   reconcile: 'Needs the role PACS administrator.',
 };
 

@@ -18,6 +18,7 @@ const PAGES = [
   ['/reads', 'Reads and calls'],
   ['/find', 'Find'],
   ['/reconciliation', 'Reconciliation'],
+  ['/plan', 'Plan'],
 ] as const;
 
 export function Shell({ children }: { children: ReactNode }) {

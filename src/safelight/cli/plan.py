@@ -132,36 +132,30 @@ def plan_lint(folder: Path, home_directory: Path | None, as_json: bool) -> int:
 def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_json: bool) -> None:
     """Show the four values of every objective, and who has signed."""
     from safelight.findings.rules_ownership import SPOKEN
-    from safelight.plan.signature import agreement
     from safelight.plan.words import Side
-    from safelight.site.drill_measured import drills_on_record, with_drills
-    from safelight.site.plan_assessment import objectives_document
-    from safelight.site.plan_documents import stale_packs
+    from safelight.site.drill_measured import drills_on_record
+    from safelight.site.plan_console import plan_document
     from safelight.site.plan_folder import PlanFolder
 
     on_disk = PlanFolder(folder)
-    read = on_disk.read().plan
-    stale = stale_packs(read)
-    agreed = agreement(read, on_disk.signatures())
     home = _home(home_directory)
-    rows = objectives_document(with_drills(read, drills_on_record(home)), _on_record(home))
-    waiting = {str(side): list(agreed.missing(side)) for side in Side}
+    told = plan_document(on_disk.read().plan, on_disk.signatures(), _on_record(home), drills_on_record(home))
     if as_json:
-        head = {"title": read.plan.title, "hospital": read.plan.hospital, "version": read.plan.version}
-        print_json({**head, "approved": agreed.approved, "unsigned": waiting, "objectives": rows, "stale_packs": stale})
+        print_json(told)
         return
-    click.secho(f"{read.plan.title}, {read.plan.hospital}, version {read.plan.version}", bold=True)
-    state = "approved by both sides" if agreed.approved else "NOT approved: "
-    told = "; ".join(f"{SPOKEN[side]} has {len(parts)} parts to sign" for side, parts in waiting.items() if parts)
-    click.echo(f"{state}{told}")
-    for why in agreed.refused:
+    click.secho(f"{told['title']}, {told['hospital']}, version {told['version']}", bold=True)
+    waiting = {side: told["unsigned"][str(side)] for side in Side}
+    state = "approved by both sides" if told["approved"] else "NOT approved: "
+    lack = "; ".join(f"{SPOKEN[side]} has {len(parts)} parts to sign" for side, parts in waiting.items() if parts)
+    click.echo(f"{state}{lack}")
+    for why in told["refused"]:
         click.secho(f"A signature does not count: {why}", fg="red")
-    for pack in stale:
+    for pack in told["stale_packs"]:
         click.secho(f"Pack {pack['pack']} at {pack['site']} is version {pack['version']}: replace it", fg="yellow")
     click.echo()
     line = "{:<24}{:<18}{:>10} {:>12} {:>12} {:>12} {:>14}"
     click.echo(line.format("service", "disruption", "tolerance", "IT says", "estimate", "measured", "RPO bears/IT"))
-    for one in rows:
+    for one in told["objectives"]:
         cells = [one["tolerance"], one["capability"], one["estimate"], one["measurement"]]
         points = f"{one['rpo_tolerance'] or '?'} / {one['rpo_capability'] or '?'}"
         shown = line.format(one["name"][:23], one["disruption"], *(cell or "unknown" for cell in cells), points)
@@ -173,8 +167,8 @@ def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_jso
         if with_path and one["complete"]:
             click.echo(f"        {one['complete']:>10}  until everything that is held is back")
         for held in one["measured"]:
-            told = f"RTO {held['rto'] or 'unknown'}, RPO {held['rpo'] or 'unknown'}"
-            click.echo(f"        measured: {held['system']} {told}, on {held['on']} by {held['drill']}")
+            spans = f"RTO {held['rto'] or 'unknown'}, RPO {held['rpo'] or 'unknown'}"
+            click.echo(f"        measured: {held['system']} {spans}, on {held['on']} by {held['drill']}")
         for missing in one["unknown"]:
             click.echo(f"        estimate unknown: {missing}")
 
@@ -248,14 +242,30 @@ def plan_diff(folder: Path, other: Path | None, as_json: bool) -> None:
 
 @plan.command("sign")
 @folder_argument
-@click.option("--by", required=True, help="Who signs: the id of a person of the plan.")
-@click.option("--reason", required=True, help="What is agreed to, such as the version that was discussed.")
-@click.option("--key", "key_file", type=FILE, required=True, help="The file with the signer's secret key.")
+@click.option("--by", help="Who signs: the id of a person of the plan.")
+@click.option("--reason", help="What is agreed to, such as the version that was discussed.")
+@click.option("--key", "key_file", type=FILE, help="The file with the signer's secret key.")
+@click.option(
+    "--check", is_flag=True, help="Sign nothing: show each signature and whether it counts. Exit 1 if a side lacks."
+)
 @click.option("--make-key", is_flag=True, help="Make the key file first, and say what to put into the plan.")
 @dry_run_option
 @json_option
-def plan_sign(folder: Path, by: str, reason: str, key_file: Path, make_key: bool, dry_run: bool, as_json: bool) -> None:
+def plan_sign(
+    folder: Path,
+    by: str | None,
+    reason: str | None,
+    key_file: Path | None,
+    check: bool,
+    make_key: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
     """Sign every part of the plan for the side that a person speaks for."""
+    if check:
+        return _check_signatures(folder, as_json=as_json)
+    if not by or not reason or key_file is None:
+        raise click.UsageError("To sign, give --by, --reason and --key; to look at signatures, --check.")
     from safelight.core.clock import SystemClock
     from safelight.core.signing import SigningKey
     from safelight.findings.rules_ownership import SPOKEN
@@ -265,7 +275,7 @@ def plan_sign(folder: Path, by: str, reason: str, key_file: Path, make_key: bool
 
     if make_key:
         _make_key(by, key_file, as_json=as_json)
-        return
+        return 0
     on_disk = PlanFolder(folder)
     read = on_disk.read().plan
     signature = sign(read, by, SigningKey.load(read_key(key_file)), SystemClock().now(), reason)
@@ -284,10 +294,11 @@ def plan_sign(folder: Path, by: str, reason: str, key_file: Path, make_key: bool
     }
     if as_json:
         print_json(told)
-        return
+        return 0
     click.echo(f"{by} signs for {SPOKEN[signature.side]}: {told['parts']} parts, {new} of them not signed before.")
     click.echo("Nothing was recorded." if dry_run else "Recorded.")
     click.echo("Approved by both sides." if agreed.approved else "The other side has yet to sign.")
+    return 0
 
 
 @plan.command("map")
@@ -397,6 +408,32 @@ def _today() -> date:
     from safelight.core.clock import SystemClock
 
     return SystemClock().now().astimezone().date()
+
+
+def _check_signatures(folder: Path, *, as_json: bool) -> int:
+    from safelight.plan.signature import agreement
+    from safelight.plan.words import Side
+    from safelight.site.plan_folder import PlanFolder
+
+    on_disk = PlanFolder(folder)
+    agreed = agreement(on_disk.read().plan, on_disk.signatures())
+    told: dict[str, Any] = {
+        "approved": agreed.approved,
+        "unsigned": {str(side): list(agreed.missing(side)) for side in Side},
+        "signatures": [one.document() for one in agreed.counted],
+        "refused": list(agreed.refused),
+    }
+    if as_json:
+        print_json(told)
+        return 0 if agreed.approved else EXIT_OBJECTIVE_NOT_MET
+    for one in agreed.counted:
+        way = f"login of {one.account} at the console" if one.account else "own key"
+        click.echo(f"{one.side:<10} {one.person:<16} {one.at}  version {one.version}, {len(one.covers)} parts, {way}")
+    for why in agreed.refused:
+        click.secho(f"does not count: {why}", fg="red")
+    for side, parts in told["unsigned"].items():
+        click.echo(f"{side:<10} {len(parts)} parts to sign")
+    return 0 if agreed.approved else EXIT_OBJECTIVE_NOT_MET
 
 
 def _make_key(by: str, key_file: Path, *, as_json: bool) -> None:

@@ -15,10 +15,10 @@ from safelight.console.events import Events, EventStream, stream
 from safelight.console.faults import BadRequest, LoginNeeded, NoSuchAddress, NoSuchMethod, told
 from safelight.console.fields import read_body, read_query
 from safelight.console.guard import COOKIE, Guard, judge_origin
-from safelight.console.login import Login
+from safelight.console.login import PROVEN_AT, Login
 from safelight.console.ports import House
 from safelight.console.repeats import KEY_CHARACTERS_MAX, Repeats
-from safelight.console.request import json_object
+from safelight.console.request import address_of, json_object
 from safelight.console.role import Right
 from safelight.core.clock import Clock
 
@@ -124,6 +124,8 @@ class Api:
                 right, told = deed.special(told)
                 visitor.demand(right)
             told["by"] = visitor.signs(told["by"])
+            if deed.is_proven:
+                told |= await self.login.proven(visitor, told.pop("password"), address_of(request))
             key = request.headers.get("idempotency-key", "")
             if len(key) > KEY_CHARACTERS_MAX:
                 raise BadRequest(wrong="Idempotency-Key")
@@ -134,7 +136,7 @@ class Api:
             if not key:
                 return JSONResponse(await desk.do(work))
             who = visitor.account.account if visitor.account else ""
-            what = hashlib.sha256(json.dumps([deed.name, told], sort_keys=True).encode()).hexdigest()
+            what = hashlib.sha256(json.dumps([deed.name, _asked(told)], sort_keys=True).encode()).hexdigest()
             return JSONResponse(await desk.do(lambda: self._repeats.once(who, key, what, work)))
 
         return answer
@@ -163,3 +165,8 @@ class Api:
             return True
 
         return EventStream(stream(listener, mark, missed, is_welcome), leave)
+
+
+def _asked(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what was asked for, without the moment at which a password was typed: a repetition types it again."""
+    return {name: value for name, value in told.items() if name != PROVEN_AT}

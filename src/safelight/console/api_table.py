@@ -44,6 +44,8 @@ class Deed:
     """Looks at what is told: it may need another right, or go in other words."""
     is_slow: bool = False
     """It waits for other systems."""
+    is_proven: bool = False
+    """Whoever does it types the password of their own account again."""
 
 
 def _paged(otherwise: int) -> tuple[Field, ...]:
@@ -73,6 +75,8 @@ DOCUMENTS: Final = (
     Document("reconciliation/report", Right.FIND, (_OUTAGE,)),
     Document("reconciliation/exam", Right.FIND, (Field("exam", needed=True), _OUTAGE)),
     Document("reconciliation/log", Right.FIND),
+    Document("plan/show", Right.PLAN, is_slow=True),
+    Document("plan/assess", Right.PLAN, is_slow=True),
     Document(
         "catalog/worklist",
         Right.LOOK,
@@ -256,4 +260,11 @@ DEEDS: Final = (
     _reconcile("decide", Field("differences", Kind.TEXTS, needed=True), _VERDICT, _OUTAGE, _REASON, _DRY),
     _reconcile("undo", Field("decision", Kind.NUMBER, needed=True, lowest=1), _REASON, _DRY),
     _reconcile("send", Field("target"), _OUTAGE, _DRY, is_slow=True),
+    Deed(
+        "plan/sign",
+        Right.PLAN,
+        "plan.sign",
+        (Field("password", needed=True), Field("shown", needed=True), _REASON, _BY, _DRY),
+        is_proven=True,
+    ),
 )

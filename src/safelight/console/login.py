@@ -26,6 +26,7 @@ LOGIN_FIELDS: Final = (
     Field("password", needed=True),
     Field("board", Kind.FLAG, otherwise=False),
 )
+PROVEN_AT: Final = "proven_at"
 PASSWORD_FIELDS: Final = (Field("old", needed=True), Field("new", needed=True))
 
 
@@ -106,6 +107,19 @@ class Login:
 
         await self._noted(address, lambda: self._guard.prove(account.account, given["old"], address))
         return self._welcomed(*await self.desk.do(change), board=False)
+
+    async def proven(self, visitor: Visitor, password: str, address: str) -> dict[str, str]:
+        """Return whose account it is and that its password was typed just now: for what is signed in one's own name.
+
+        Raises:
+            NotYourRole: nobody in particular asks, or one of several who share an account.
+            LoginRefused, TooManyAttempts: it is not the password.
+        """
+        account = visitor.account
+        if account is None or account.shared:
+            raise NotYourRole(needs="a personal account", account=account.account if account else "")
+        await self._noted(address, lambda: self._guard.prove(account.account, password, address))
+        return {"account": account.account, PROVEN_AT: to_text(self._clock.now())}
 
     async def by_basic(self, header: str, address: str) -> Visitor:
         """Return who sends this HTTP Basic header.

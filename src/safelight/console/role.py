@@ -30,12 +30,14 @@ class Right(StrEnum):
     """Store instances by STOW-RS."""
     CONCLUDE = "conclude"
     """Plan an outage, take one back, end and close it; reserve numbers."""
+    PLAN = "plan"
+    """See the recovery plan; sign it where the plan itself says that one's account does."""
     RECONCILE = "reconcile"
     """Decide after an outage which order an exam fulfils and whose it is, and have done what follows."""
 
 
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
-    Role.VIEWER: frozenset({Right.LOOK, Right.FIND}),
+    Role.VIEWER: frozenset({Right.LOOK, Right.FIND, Right.PLAN}),
     Role.TECHNOLOGIST: frozenset(set(Right) - {Right.CONCLUDE, Right.RECONCILE}),
     Role.PACS_ADMINISTRATOR: frozenset(Right),
 }

@@ -15,6 +15,7 @@ from safelight.console.api import Api
 from safelight.console.faults import NoSuchAddress, NoSuchMethod, NotOurName
 from safelight.console.guard import AUTOMATIC, COOKIE, Guard, Visitor, judge_origin
 from safelight.console.pages import Folders, page_routes
+from safelight.console.readings import Readings
 from safelight.console.request import address_of
 from safelight.console.role import Right
 
@@ -53,7 +54,7 @@ class Guarded:
     writing: Right
 
 
-def web_application(api: Api, guard: Guard, others: Sequence[Guarded], folders: Folders) -> ASGIApp:
+def web_application(api: Api, guard: Guard, others: Sequence[Guarded], folders: Folders, readings: Readings) -> ASGIApp:
     """Put together what is answered."""
     # Neither a description of the interface nor its pages, which would load programs from elsewhere.
     application = FastAPI(title="Safelight", openapi_url=None, docs_url=None, redoc_url=None)
@@ -70,7 +71,7 @@ def web_application(api: Api, guard: Guard, others: Sequence[Guarded], folders: 
         return api.refusal(NoSuchMethod() if error.status_code == 405 else NoSuchAddress())
 
     application.add_exception_handler(HTTPException, refused)
-    outer: ASGIApp = DoorKeeper(application, api, guard, others)
+    outer: ASGIApp = DoorKeeper(application, api, guard, others, readings)
     if guard.is_open:
         outer = LocalNamesOnly(outer, api)
     return SafeHeaders(outer)
@@ -83,11 +84,14 @@ async def _nothing() -> Response:
 class DoorKeeper:
     """Lets those through to DICOMweb who may: by the cookie of a session, or by HTTP Basic."""
 
-    def __init__(self, application: ASGIApp, api: Api, guard: Guard, guarded: Sequence[Guarded]) -> None:
+    def __init__(
+        self, application: ASGIApp, api: Api, guard: Guard, guarded: Sequence[Guarded], readings: Readings
+    ) -> None:
         self._application = application
         self._api = api
         self._guard = guard
         self._guarded = guarded
+        self._readings = readings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
@@ -100,6 +104,9 @@ class DoorKeeper:
         try:
             visitor = await self._visitor(connection, is_reading=is_reading)
             visitor.demand(found.reading if is_reading else found.writing)
+            study = _study_of(scope["path"].removeprefix(found.prefix)) if is_reading else ""
+            if study and visitor.account is not None:
+                self._readings.opened(visitor.account.account, study)
         except Exception as error:  # noqa: BLE001 - the door's one place: every failure becomes an answer
             refusal = self._api.refusal(error)
             if refusal.status_code == 401 and "sec-fetch-mode" not in connection.headers:
@@ -123,6 +130,12 @@ class DoorKeeper:
             token = connection.cookies.get(COOKIE, "")
             return self._guard.visitor(token, is_use=AUTOMATIC not in connection.headers)
         return await self._api.login.by_basic(header, address_of(connection))
+
+
+def _study_of(path: str) -> str:
+    """Return which study an address asks for; a search over all studies asks for none. Source: PS3.18 section 10.4."""
+    parts = path.split("/")
+    return parts[2] if len(parts) > 2 and parts[1] == "studies" else ""
 
 
 class SafeHeaders:

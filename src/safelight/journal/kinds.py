@@ -115,6 +115,9 @@ class FactKind(StrEnum):
     DRILL_ABANDONED = "drill-abandoned"
     """Somebody gave a drill up."""
 
+    PLAN_SIGNED = "plan-signed"
+    """Somebody signed parts of the recovery plan by a login at the console: the whole signature."""
+
     DOWNTIME_PLANNED = "downtime-planned"
     """Somebody said when a scope (PACS, RIS ...) will be taken away on purpose."""
     DOWNTIME_DECLARED = "downtime-declared"
@@ -192,6 +195,8 @@ class FactKind(StrEnum):
     """Somebody, or its owner, gave an account another password."""
     CONSOLE_ROLE_CHANGED = "console-role-changed"
     """Somebody gave an account another role."""
+    CONSOLE_STUDY_OPENED = "console-study-opened"
+    """Somebody opened a study through the console or DICOMweb: which account, which study, when."""
 
     JOURNAL_SEALED = "journal-sealed"
     """Entries up to a position lie in the vault, in the pack named."""

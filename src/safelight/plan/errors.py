@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from safelight.core.errors import UsageError
+from safelight.core.errors import StateError, UsageError
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -52,3 +52,27 @@ class UnknownSigner(UsageError):
 
     code: ClassVar[str] = "plan.unknown-signer"
     hint: ClassVar[str] = "Add the person's public key to `people` as `signing_key`; `safelight plan sign --help`."
+
+
+class NoSigningAccount(UsageError):
+    """The plan names nobody who signs by this account's login at this Safelight."""
+
+    code: ClassVar[str] = "plan.no-signing-account"
+    hint: ClassVar[str] = (
+        "Put `account: NAME` at the person in `people`, and `console_key: KEY` into `plan`; the plan's screen "
+        "shows the key."
+    )
+
+
+class NothingToSign(StateError):
+    """This side has signed every part of the plan as it is."""
+
+    code: ClassVar[str] = "plan.nothing-to-sign"
+    hint: ClassVar[str] = "Nothing to do. Who has yet to sign: safelight plan show FOLDER"
+
+
+class PlanChanged(StateError):
+    """The plan is not what was shown to whoever signs; nothing was signed."""
+
+    code: ClassVar[str] = "plan.changed-since-shown"
+    hint: ClassVar[str] = "Look at the plan as it is now, then sign that."

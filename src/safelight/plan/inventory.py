@@ -51,6 +51,7 @@ class Person:
     verified_on: date | None = told("When somebody last reached this person by these numbers.", None)
     on_committee: bool = told("Whether a member of the downtime committee.", False)
     signing_key: str | None = told("Public key (64 hexadecimal digits) that this person signs with.", None)
+    account: str | None = told("Account of the console by whose login this person signs; `console_key` too.", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

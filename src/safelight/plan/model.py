@@ -35,6 +35,7 @@ class Header:
     horizon: timedelta = told("The longest outage that the plan carries through, such as `28 d`.")
     planned_outage: timedelta = told("The outage that modalities, numbers and stock must bear without help.")
     network_map_on: date | None = told("When IT's network map was last brought up to date.", None)
+    console_key: str | None = told("Public key (64 hexadecimal digits) of the Safelight whose logins sign.", None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

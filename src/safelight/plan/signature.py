@@ -1,5 +1,6 @@
 """Who agreed to what: a signature names digests of what it covers, so that a change unsigns just what it touches."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 from safelight.core.signing import BadSignature, BadSigningKey, SigningKey, VerifyKey
 from safelight.plan.document import digests
-from safelight.plan.errors import UnknownSigner
+from safelight.plan.errors import NoSigningAccount, NothingToSign, PlanChanged, UnknownSigner
 from safelight.plan.model import Plan
 from safelight.plan.words import Side
 
@@ -26,6 +27,10 @@ class Signature:
     """The digest of each part at that time."""
     key: str
     signature: str
+    account: str = ""
+    """By whose login at a console it was signed; the key is that Safelight's own. Empty for a person's key."""
+    proven_at: str = ""
+    """When the password of that account was typed."""
 
     def message(self) -> bytes:
         """Return the bytes that were signed."""
@@ -34,6 +39,7 @@ class Signature:
 
     def document(self) -> dict[str, Any]:
         """Return it as it lies in the file of signatures."""
+        by_login = {"account": self.account, "proven_at": self.proven_at} if self.account else {}
         return {
             "person": self.person,
             "side": str(self.side),
@@ -43,6 +49,7 @@ class Signature:
             "covers": dict(self.covers),
             "key": self.key,
             "signature": self.signature,
+            **by_login,
         }
 
     @classmethod
@@ -54,7 +61,8 @@ class Signature:
         """
         texts = {name: str(document[name]) for name in ("person", "at", "version", "reason", "key", "signature")}
         covers = {str(name): str(digest) for name, digest in dict(document["covers"]).items()}
-        return cls(side=Side(document["side"]), covers=covers, **texts)
+        by_login = {name: str(document.get(name, "")) for name in ("account", "proven_at")}
+        return cls(side=Side(document["side"]), covers=covers, **texts, **by_login)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,50 @@ def sign(plan: Plan, person: str, key: SigningKey, at: datetime, reason: str = "
     return Signature.load({**bare.document(), "signature": key.sign(bare.message()).hex()})
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who proved to a console that an account is theirs, and when."""
+
+    account: str
+    at: datetime
+
+
+def sign_by_login(
+    plan: Plan, login: Login, key: SigningKey, shown: str, before: Iterable[Signature], at: datetime, reason: str
+) -> Signature:
+    """Sign what a side has not signed, and was shown, as the person of the plan to whom an account belongs.
+
+    Raises:
+        NoSigningAccount: the plan knows nobody with this account, or another Safelight.
+        NothingToSign: the side has signed everything as it is.
+        PlanChanged: what was shown was something else.
+    """
+    public = key.verify_key.raw.hex()
+    found = next((one for one in plan.people if one.account == login.account), None)
+    if found is None or (plan.plan.console_key or "").lower() != public:
+        raise NoSigningAccount(account=login.account, console_key=public)
+    covers = unsigned_digests(plan, before, found.side)
+    if not covers:
+        raise NothingToSign(side=str(found.side))
+    if shown != shown_digest(covers):
+        raise PlanChanged(side=str(found.side))
+    version = plan.plan.version
+    told = (login.account, login.at.isoformat())
+    bare = Signature(found.id, found.side, at.isoformat(), version, reason, covers, public, "", *told)
+    return Signature.load({**bare.document(), "signature": key.sign(bare.message()).hex()})
+
+
+def unsigned_digests(plan: Plan, signatures: Iterable[Signature], side: Side) -> dict[str, str]:
+    """Return the parts that wait for a side, each with its digest as it is."""
+    now = digests(plan)
+    return {name: now[name] for name in agreement(plan, signatures).missing(side)}
+
+
+def shown_digest(covers: Mapping[str, str]) -> str:
+    """Return one digest for parts as they were shown to whoever signs them."""
+    return hashlib.sha256(json.dumps(dict(covers), sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
+
+
 def agreement(plan: Plan, signatures: Iterable[Signature]) -> Agreement:
     """Return which parts are signed by which side, as they are now."""
     now = digests(plan)
@@ -99,7 +151,7 @@ def agreement(plan: Plan, signatures: Iterable[Signature]) -> Agreement:
     counted, refused = [], []
     known = {one.id: one for one in plan.people}
     for one in signatures:
-        why = _refusal(one, known)
+        why = _refusal(one, known, plan.plan.console_key)
         if why:
             refused.append(f"{one.person}, {one.at}: {why}")
             continue
@@ -110,14 +162,17 @@ def agreement(plan: Plan, signatures: Iterable[Signature]) -> Agreement:
     return Agreement(sides, tuple(counted), tuple(refused))
 
 
-def _refusal(signature: Signature, known: Mapping[str, Any]) -> str:
+def _refusal(signature: Signature, known: Mapping[str, Any], console_key: str | None) -> str:
     person = known.get(signature.person)
     if person is None:
         return "not among the people of the plan"
     if person.side != signature.side:
         return "now speaks for the other side"
-    if (person.signing_key or "").lower() != signature.key:
-        return "the plan names another key for this person"
+    if signature.account and person.account != signature.account:
+        return "the plan names another account for this person"
+    expected = console_key if signature.account else person.signing_key
+    if (expected or "").lower() != signature.key:
+        return "the plan names another key for this " + ("console" if signature.account else "person")
     try:
         VerifyKey.load(bytes.fromhex(signature.key)).verify(bytes.fromhex(signature.signature), signature.message())
     except (BadSignature, BadSigningKey, ValueError):

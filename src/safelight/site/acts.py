@@ -155,6 +155,7 @@ AT_ONCE: Final[Mapping[str, str]] = {
     "reconciliation.decide": "reconciliation:decide",
     "reconciliation.undo": "reconciliation:undo",
     "drill.say": "drills:say",
+    "plan.sign": "plan_console:sign_plan",
     "recovery.pause": "recoveries:pause",
     "recovery.release": "recovery_release:release",
     "evidence.export": "evidence:export_evidence",

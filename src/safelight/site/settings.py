@@ -25,6 +25,7 @@ Section = TypeVar(
     "RecoverySettings",
     "DowntimeSettings",
     "ReconciliationSettings",
+    "PlanSettings",
 )
 
 
@@ -160,6 +161,13 @@ class ReconciliationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanSettings:
+    """What stands under ``[plan]``."""
+
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that safelight.toml says."""
 
@@ -173,6 +181,7 @@ class Settings:
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
     downtime: DowntimeSettings = field(default_factory=DowntimeSettings)
     reconciliation: ReconciliationSettings = field(default_factory=ReconciliationSettings)
+    plan: PlanSettings = field(default_factory=PlanSettings)
 
 
 def read_settings(path: Path) -> Settings:
@@ -199,6 +208,7 @@ def read_settings(path: Path) -> Settings:
         recovery=_section(RecoverySettings(), document.pop("recovery", {}), "recovery"),
         downtime=_section(DowntimeSettings(), document.pop("downtime", {}), "downtime"),
         reconciliation=_section(ReconciliationSettings(), document.pop("reconciliation", {}), "reconciliation"),
+        plan=_section(PlanSettings(), document.pop("plan", {}), "plan"),
     )
     for unknown in (*document, *(f"gateway.{key}" for key in gateway)):
         raise BadSettings(key=unknown, why="no such section")

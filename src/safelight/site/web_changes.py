@@ -29,11 +29,12 @@ FAR_BEHIND: Final = 100_000
 STATUS, OUTAGES, OUTAGE_LOG = "status", "downtime/status", "downtime/log"
 EXAMS, NUMBERS, DEVICES = "downtime/exam/list", "downtime/numbers/list", "downtime/device/list"
 WORKLIST, STUDIES, REPORTS = "catalog/worklist", "catalog/find", "catalog/reports"
+PLAN: Final = ("plan/show", "plan/assess")
 DECISIONS: Final = "reconciliation/log"
 RECONCILIATION: Final = ("reconciliation/status", "reconciliation/list", "reconciliation/report")
 EVERYTHING: Final = (
     *(STATUS, OUTAGES, OUTAGE_LOG, EXAMS, NUMBERS, DEVICES, WORKLIST, STUDIES, REPORTS),
-    *(*RECONCILIATION, DECISIONS),
+    *(*RECONCILIATION, DECISIONS, *PLAN),
 )
 TOLD_KINDS: Final = (
     FactKind.RECONCILIATION_COMPARED,
@@ -44,6 +45,7 @@ TOLD_KINDS: Final = (
     FactKind.HL7_REPLAYED,
 )
 """That another system was told, or asked, what it had to be of an outage."""
+DRILL_KINDS: Final = (FactKind.DRILL_STARTED, FactKind.DRILL_FINISHED, FactKind.DRILL_ABANDONED)
 
 CHANGED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(map(str, OUTAGE_KINDS), (STATUS, OUTAGES, OUTAGE_LOG, WORKLIST, *RECONCILIATION)),
@@ -59,6 +61,8 @@ CHANGED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     # The worklist says of a list whether it stands still: that is a finding.
     FactKind.FINDING_OPENED.value: (STATUS, WORKLIST, *RECONCILIATION),
     FactKind.FINDING_CLOSED.value: (STATUS, WORKLIST, *RECONCILIATION),
+    FactKind.PLAN_SIGNED.value: PLAN,
+    **dict.fromkeys(map(str, DRILL_KINDS), PLAN),
     FactKind.VERSION_CHOSEN.value: (STUDIES, REPORTS, *RECONCILIATION),
     FactKind.REJECTION_NOTED.value: (STUDIES, REPORTS, *RECONCILIATION),
 }

@@ -9,6 +9,7 @@ from safelight.console.api import Api
 from safelight.console.events import Events
 from safelight.console.guard import Guard
 from safelight.console.pages import Folders
+from safelight.console.readings import Readings
 from safelight.console.role import Right
 from safelight.console.session import SessionLimits, Sessions
 from safelight.console.web_application import Guarded, web_application
@@ -23,6 +24,7 @@ from safelight.site.web_archive import WebArchive
 from safelight.site.web_changes import Changes
 from safelight.site.web_house import ServedHouse
 from safelight.site.web_intake import StowIntake
+from safelight.site.web_readings import write_readings
 from safelight.site.web_sessions import SessionFile
 
 if TYPE_CHECKING:
@@ -54,7 +56,8 @@ class WebDoor:
         accounts = AccountFile(site.home, site.log.failure)
         guard = Guard(accounts.accounts, sessions, site.clock, is_open=self._is_open)
         self._events = Events()
-        self._changes = Changes(site, self._events, self._kept.write_when_due)
+        self._readings = Readings(site.clock)
+        self._changes = Changes(site, self._events, self._every_turn)
         folders = Folders(_built("pages"), _built("viewer"))
         house = ServedHouse(site, accounts, self._changes, has_viewer=bool(folders.viewer))
         self._api = Api(house, guard, self._events, site.clock, has_viewer=bool(folders.viewer))
@@ -65,7 +68,7 @@ class WebDoor:
         intake = StowIntake(site.landing, site.clock, title, bytes_max, site.arrivals.put, site.feeds)
         dicomweb = dicomweb_routes(WebArchive(site), intake, self._threads, self._ahead)
         others = [Guarded(PREFIX, dicomweb, reading=Right.FIND, writing=Right.STORE)]
-        application = web_application(self._api, guard, others, folders)
+        application = web_application(self._api, guard, others, folders, self._readings)
         self._server = WebServer(self._server_settings(), application)
 
     def start(self) -> None:
@@ -87,8 +90,13 @@ class WebDoor:
         self._changes.stop()
         self._threads.stop()
         self._ahead.stop()
+        write_readings(self._site, self._readings)
         if not self._is_open:
             self._kept.write()
+
+    def _every_turn(self) -> None:
+        self._kept.write_when_due()
+        write_readings(self._site, self._readings)
 
     def _server_settings(self) -> WebServerSettings:
         site, console = self._site, self._site.settings.console

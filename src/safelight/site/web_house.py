@@ -26,6 +26,7 @@ from safelight.site.downtime_numbers import numbers_document
 from safelight.site.exams import exams_of
 from safelight.site.finding_studies import find_studies
 from safelight.site.hl7_worklist import reports_document
+from safelight.site.plan_console import assessed_document, shown_document
 from safelight.site.probing import advice_document
 from safelight.site.reconciliation_report import exam_document, report_document
 from safelight.site.reconciliation_view import (
@@ -77,6 +78,7 @@ class ServedHouse:
         self._memory = Memory(site.clock)
         self._advice: tuple[timedelta, Mapping[str, Any]] | None = None
         home = self._home = replace(site.home, records=site)
+        folder = site.settings.plan.folder
         self._documents: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
             "status": lambda _: status_document(home),
             "downtime/status": lambda _: downtime_document(home),
@@ -95,6 +97,8 @@ class ServedHouse:
             ),
             "reconciliation/exam": lambda asked: exam_document(home, asked["exam"], _outages(asked)),
             "reconciliation/log": lambda _: newest(decisions_document(home), "decisions"),
+            "plan/show": lambda _: shown_document(home, folder),
+            "plan/assess": lambda _: assessed_document(home, folder, site.clock.now().astimezone().date()),
             "catalog/worklist": lambda asked: merged_worklist(home, asked),
             "catalog/find": self._found,
             "catalog/reports": lambda asked: reports_document(

@@ -10,7 +10,7 @@ export interface Site {
   readonly viewer: boolean;
 }
 
-export type Right = 'look' | 'find' | 'prepare' | 'examine' | 'declare' | 'store' | 'conclude' | 'reconcile';
+export type Right = 'look' | 'find' | 'prepare' | 'examine' | 'declare' | 'store' | 'conclude' | 'plan' | 'reconcile';
 
 export interface Me {
   readonly login: Login;
@@ -242,4 +242,83 @@ export interface Reconciliation {
 
 export interface Decisions {
   readonly decisions: readonly Decision[];
+}
+
+export interface Objective {
+  readonly service: string;
+  readonly name: string;
+  readonly disruption: string;
+  readonly mtd: string | null;
+  readonly tolerance: string | null;
+  readonly capability: string | null;
+  readonly estimate: string | null;
+  readonly measurement: string | null;
+  readonly rpo_tolerance: string | null;
+  readonly rpo_capability: string | null;
+  readonly beyond_tolerance: readonly string[];
+}
+
+export type PlanSide = 'it' | 'radiology';
+
+export interface SignedSide {
+  readonly unsigned: number;
+  readonly shown: string;
+  readonly signatures: readonly { readonly name: string; readonly at: string; readonly version: string; readonly reason: string; readonly account: string }[];
+  readonly signers: readonly { readonly person: string; readonly name: string; readonly account: string }[];
+}
+
+export interface Plan {
+  readonly has_plan: true;
+  readonly console_key: string;
+  readonly title: string;
+  readonly hospital: string;
+  readonly version: string;
+  readonly approved: boolean;
+  readonly unsigned: Readonly<Record<PlanSide, readonly string[]>>;
+  readonly refused: readonly string[];
+  readonly objectives: readonly Objective[];
+  readonly signs_here: boolean;
+  readonly sides: Readonly<Record<PlanSide, SignedSide>>;
+}
+
+export interface NoPlan {
+  readonly has_plan: false;
+  readonly console_key: string;
+}
+
+export interface Finding {
+  readonly rule: string;
+  readonly title: string;
+  readonly kind: string;
+  readonly severity: 'critical' | 'high' | 'medium' | 'low';
+  readonly subject: string;
+  readonly what: string;
+  readonly where: string | null;
+  readonly services: readonly string[];
+  readonly state: 'open' | 'mitigated' | 'accepted';
+  readonly owner: string | null;
+  readonly until: string | null;
+  readonly it: string;
+  readonly radiology: string;
+}
+
+export interface DueDrill {
+  readonly rehearsal: string;
+  readonly type: string;
+  readonly disruption: string;
+  readonly owner: string;
+  readonly colour: string;
+  readonly why: string;
+  readonly due_on: string | null;
+  readonly overdue: boolean;
+}
+
+export interface Assessment {
+  readonly has_plan: boolean;
+  readonly open: Readonly<Record<Finding['severity'], number>>;
+  readonly rifts: number;
+  readonly services: readonly { readonly service: string; readonly first_blocking: Finding | null }[];
+  readonly findings: readonly Finding[];
+  readonly broken_rules: readonly { readonly rule: string; readonly trouble: string }[];
+  readonly drills: readonly DueDrill[];
 }

@@ -1,0 +1,38 @@
+"""Who opened which study through the console, as facts of the journal."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from safelight.console.readings import Readings
+from safelight.core.clock import to_text
+from safelight.journal.kinds import FactKind
+from safelight.site.home import Home
+from safelight.site.status import looked_at
+
+if TYPE_CHECKING:
+    from safelight.site.opened import Site
+
+
+def write_readings(site: "Site", readings: Readings) -> None:
+    """Record in one step what was opened since the last time; what cannot be recorded is tried again."""
+    noted = readings.taken()
+    if not noted:
+        return
+    kind = FactKind.CONSOLE_STUDY_OPENED.value
+    try:
+        facts = [(kind, {"account": one.account, "study": one.study, "at": to_text(one.at)}) for one in noted]
+        site.records.record_all(facts)
+    except BaseException:
+        readings.put_back(noted)
+        raise
+
+
+def readings_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `safelight catalog readings --json` prints: who opened which study when, the newest first."""
+    with looked_at(home) as (_, journal):
+        found = [dict(entry.facts) for entry in journal.entries(kinds=[FactKind.CONSOLE_STUDY_OPENED])]
+    for name in ("account", "study"):
+        if asked.get(name):
+            found = [one for one in found if one[name] == asked[name]]
+    limit = int(asked["limit"])
+    return {"readings": found[: -limit - 1 : -1], "is_more": len(found) > limit}
