@@ -84,6 +84,7 @@ class _Day:
 target = "{self._pacs_peer}"
 identities_to = ["RIS"]
 reports_to = "RIS"
+steps_to = "RIS"
 """
         )
         try:
@@ -106,6 +107,7 @@ reports_to = "RIS"
         self._show.begin(0)
         self._pacs.start()
         self._safelight("gateway", "peer", "add", "PACS", f"127.0.0.1:{self._pacs.port}")
+        self._safelight("gateway", "peer", "add", "RIS", f"127.0.0.1:{ris.steps.port}")
         self._safelight("gateway", "destination", "add", "RIS", f"127.0.0.1:{ris.port}", "--event", "ORU^*")
         for number, device in enumerate(self._devices, 1):
             self._prepare_numbers(device, first=number == 1)
@@ -202,7 +204,12 @@ reports_to = "RIS"
                 self._identify(told)
             ris.say(admission(of.patient), order(of))
             told.lines.append(f"ordered afterwards as {of.accession} for {of.patient.patient_id}")
-        self._show.end(6, "walk-ins and the trauma patient have orders and numbers of the RIS")
+        forwarded = self._safelight(
+            "gateway", "procedure-steps", "forward", "--to", "RIS", "--reason", "the RIS is back", *WHO
+        )
+        self._show.end(
+            6, f"walk-ins and the trauma patient have orders; {forwarded['told']} notices of modalities told to the RIS"
+        )
 
     def _reconcile(self) -> None:
         step = self._show.begin(7)
@@ -239,6 +246,7 @@ reports_to = "RIS"
             self._say("close", scope, "nothing is open")
         for told in self._exams.values():
             self._look_at_pacs(told)
+            self._look_at_steps(told, ris)
         self._reports = len(ris.received("ORU"))
         steps = self._safelight("gateway", "procedure-steps", "list")["steps"]
         self._steps = sum(one["status"] == "COMPLETED" for one in steps)
@@ -319,6 +327,12 @@ reports_to = "RIS"
             return
         with connect(self._pacs_peer, AETitle.parse("CT1"), [service_proposal(STUDY_ROOT_FIND)]) as association:
             told.at_pacs = next(association.find(STUDY_ROOT_FIND, asked), None)
+
+    def _look_at_steps(self, told: ExamTold, ris: InformationSystem) -> None:
+        """Note what the information system was told of the work on it, and in which order."""
+        if told.made is not None and told.made.performed:
+            told.steps = ris.steps.told_of(told.made.performed)
+            told.lines.append(f"performed step told to the RIS: {', '.join(told.steps).lower() or 'nothing'}")
 
     def _of(self, story: Story) -> list[ExamTold]:
         return [told for told in self._exams.values() if told.exam.story is story]
