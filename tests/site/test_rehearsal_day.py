@@ -22,6 +22,10 @@ def test_a_day_without_pacs_and_ris_ends_with_nothing_open(tmp_path: Path) -> No
     by_story = {one["story"]: one for one in report["exams"]}
     assert len(by_story) == 8
     assert report["reports_delivered"] == report["procedure_steps_kept"] == 7, "all but the morning's and the cancelled"
+    done = [one for one in report["exams"] if one["step_told_to_ris"]]
+    assert len(done) == 7
+    # Each was told once and in order: the RIS refuses a step that comes twice, or whose beginning it does not know.
+    assert all(one["step_told_to_ris"] == ["IN PROGRESS", "COMPLETED"] for one in done)
     trauma = by_story["an unidentified trauma patient"]
     assert trauma["done_as"].startswith("DTA")
     assert trauma["at_pacs"]["patient_id"] == "RH-20010"

@@ -27,6 +27,7 @@ from safelight.site.rehearsal.modality import Modality
 from safelight.site.rehearsal.objects import item
 from safelight.site.rehearsal.pacs import RehearsalPacs, pacs_in
 from safelight.site.rehearsal.program import DemonstrationFailed, RehearsalHome, emptied, free_port
+from safelight.site.rehearsal.staff import ADMINISTRATOR, READER, Staff, StaffAtTheCommandLine
 from safelight.wire.dicom.uids import STUDY_ROOT_FIND
 
 STEPS: Final = (
@@ -40,18 +41,21 @@ STEPS: Final = (
     "Reconciliation",
     "Back to normal",
 )
-WHO: Final = ("--by", "the rehearsal")
+WHO: Final = ("--by", ADMINISTRATOR)
 PATIENCE_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.2
 ROUNDS_MAX: Final = 20
 T = TypeVar("T")
 
 
-def rehearse_day(folder: Path) -> bool:
-    """Run the day in ``folder``, which is emptied first; return whether it ended with nothing open."""
+def rehearse_day(folder: Path, staff_of: Callable[[RehearsalHome], Staff] = StaffAtTheCommandLine) -> bool:
+    """Run the day in ``folder``, which is emptied first; return whether it ended with nothing open.
+
+    ``staff_of`` gives the people who declare, register and read in a home.
+    """
     folder = emptied(folder)
     show = Show("a day without PACS and RIS", STEPS)
-    day = _Day(folder, show)
+    day = _Day(folder, show, staff_of)
     with show.shown():
         day.go()
     return day.tell()
@@ -60,10 +64,11 @@ def rehearse_day(folder: Path) -> bool:
 class _Day:
     """One rehearsal day."""
 
-    def __init__(self, folder: Path, show: Show) -> None:
+    def __init__(self, folder: Path, show: Show, staff_of: Callable[[RehearsalHome], Staff]) -> None:
         self._folder = folder
         self._show = show
-        self._home = RehearsalHome(folder / "home", free_port(), free_port())
+        self._home = RehearsalHome(folder / "home", free_port(), free_port(), free_port())
+        self._staff = staff_of(self._home)
         self._pacs: RehearsalPacs = pacs_in(folder, own_port=self._home.dicom_port)
         here = Peer.parse(f"SAFELIGHT@127.0.0.1:{self._home.dicom_port}")
         self._devices = {
@@ -84,6 +89,7 @@ class _Day:
 target = "{self._pacs_peer}"
 identities_to = ["RIS"]
 reports_to = "RIS"
+steps_to = "RIS"
 """
         )
         try:
@@ -106,6 +112,7 @@ reports_to = "RIS"
         self._show.begin(0)
         self._pacs.start()
         self._safelight("gateway", "peer", "add", "PACS", f"127.0.0.1:{self._pacs.port}")
+        self._safelight("gateway", "peer", "add", "RIS", f"127.0.0.1:{ris.steps.port}")
         self._safelight("gateway", "destination", "add", "RIS", f"127.0.0.1:{ris.port}", "--event", "ORU^*")
         for number, device in enumerate(self._devices, 1):
             self._prepare_numbers(device, first=number == 1)
@@ -130,12 +137,10 @@ reports_to = "RIS"
         advice = self._safelight("downtime", "advise", "--probe", f"pacs echo {self._pacs_peer}", allow=(0, 1))[
             "advice"
         ]
-        declared = self._safelight(
-            "downtime", "declare", "--scope", "pacs", "--scope", "ris", "--since", to_text(self._broke_at),
-            "--reason", "storage failed, RIS does not answer", *WHO,
-        )  # fmt: skip
+        self._staff.declare(("pacs", "ris"), self._broke_at, "storage failed, RIS does not answer")
+        phase = self._safelight("downtime", "status")["phase"]
         advised = ", ".join(f"{one['scope']}: {one['advice']}" for one in advice if one["advice"] != "nothing")
-        self._show.end(2, f"phase {declared['phase']}; it was advised ({advised})")
+        self._show.end(2, f"phase {phase}; it was advised ({advised})")
 
     def _carry_on(self, ris: InformationSystem) -> None:
         step = self._show.begin(3)
@@ -151,7 +156,7 @@ reports_to = "RIS"
                 told.lines.append("ordered in the outage")
             self._register(told)
             self._acquire(told)
-            self._note(told, "acquired")
+            self._staff.note(told.accession, "acquired")
             step.done += 1
             self._show.refresh()
         for told in self._of(Story.MERGED):
@@ -170,10 +175,10 @@ reports_to = "RIS"
             if not told.exam.is_done_in_the_outage:
                 continue
             urgent = told.exam.story in (Story.URGENT, Story.TRAUMA)
-            self._note(told, "read", "--text", told.exam.read, *(["--urgent"] if urgent else []), by="R. Reader")
-            told.lines.append(f"read by R. Reader: {told.exam.read}")
+            self._staff.read(told.exam, told.accession, urgent=urgent)
+            told.lines.append(f"read by {READER}: {told.exam.read}")
             if urgent:
-                self._note(told, "called", "--to", "Dr. Ward, ext. 4711", "--read-back", by="R. Reader")
+                self._staff.call(told.exam, told.accession, "Dr. Ward, ext. 4711")
                 told.lines.append("urgent: called to Dr. Ward, read back")
         board = self._safelight("downtime", "exam", "list")
         self._show.end(4, f"{len(board['exams'])} exams on the board, {board['open']} wait for something")
@@ -187,9 +192,9 @@ reports_to = "RIS"
             "recovery", "start", "--target", str(self._pacs_peer), "--as-of", to_text(self._broke_at),
             "--broke-at", to_text(self._broke_at), "--accept-side-effects", "--reason", "the PACS is back", *WHO,
         )  # fmt: skip
-        self._say("recover", "ris", "the RIS is back")
+        self._staff.say("recover", "ris", "the RIS is back")
         for scope in ("pacs", "ris"):
-            self._say("end", scope, "back in service")
+            self._staff.say("end", scope, "back in service")
         self._show.end(5, f"{refilled['confirmed']} of {refilled['studies']} studies confirmed in the new PACS")
 
     def _order_afterwards(self, ris: InformationSystem) -> None:
@@ -202,7 +207,12 @@ reports_to = "RIS"
                 self._identify(told)
             ris.say(admission(of.patient), order(of))
             told.lines.append(f"ordered afterwards as {of.accession} for {of.patient.patient_id}")
-        self._show.end(6, "walk-ins and the trauma patient have orders and numbers of the RIS")
+        forwarded = self._safelight(
+            "gateway", "procedure-steps", "forward", "--to", "RIS", "--reason", "the RIS is back", *WHO
+        )
+        self._show.end(
+            6, f"walk-ins and the trauma patient have orders; {forwarded['told']} notices of modalities told to the RIS"
+        )
 
     def _reconcile(self) -> None:
         step = self._show.begin(7)
@@ -236,9 +246,10 @@ reports_to = "RIS"
     def _close(self, ris: InformationSystem) -> None:
         self._show.begin(8)
         for scope in ("pacs", "ris"):
-            self._say("close", scope, "nothing is open")
+            self._staff.say("close", scope, "nothing is open")
         for told in self._exams.values():
             self._look_at_pacs(told)
+            self._look_at_steps(told, ris)
         self._reports = len(ris.received("ORU"))
         steps = self._safelight("gateway", "procedure-steps", "list")["steps"]
         self._steps = sum(one["status"] == "COMPLETED" for one in steps)
@@ -257,21 +268,11 @@ reports_to = "RIS"
             self._safelight("downtime", "numbers", "allot", *allot, "--reason", "downtime box", *WHO)
 
     def _register(self, told: ExamTold) -> None:
-        """Put an exam on the downtime board: by its order, or with numbers from the label box."""
-        of, patient = told.exam.order, told.exam.order.patient
-        words = ["--site", BY_HAND_SITE, "--device", of.station, "--modality", of.modality]
-        words += ["--procedure", of.procedure, "--by", "T. Tech"]
-        if told.exam.story is Story.TRAUMA:
-            words += ["--way", "unidentified", "--place", "TRAUMA 2", "--sex", patient.sex]
-        else:
-            words += ["--name", patient.dicom_name, "--birth-date", patient.birth_date, "--sex", patient.sex]
-            words += ["--way", "walk-in" if told.exam.is_by_hand else "ordered"]
-        if not told.exam.is_by_hand:
-            words += ["--patient-id", patient.patient_id, "--accession", of.accession]
-        registered = self._safelight("downtime", "exam", "register", *words)
-        told.accession = registered["accession"]
+        """Put an exam on the downtime board."""
+        registered = self._staff.register(told.exam)
+        told.accession = registered.accession
         if told.exam.is_by_hand:
-            told.lines.append(f"registered as {registered['accession']}, patient {registered['patient_id']}")
+            told.lines.append(f"registered as {registered.accession}, patient {registered.patient_id}")
 
     def _acquire(self, told: ExamTold, archive: Peer | None = None) -> None:
         device = self._devices[told.exam.order.station]
@@ -292,17 +293,11 @@ reports_to = "RIS"
         for told in doing:
             told.lines.append("storage commitment: two verified copies")
 
-    def _note(self, told: ExamTold, step: str, *words: str, by: str = "T. Tech") -> None:
-        self._safelight("downtime", "exam", step, told.accession, *words, "--by", by)
-
     def _identify(self, told: ExamTold) -> None:
         patient = told.exam.order.patient
         words = ("--patient-id", patient.patient_id, "--reason", "papers found, family confirms", *WHO)
         self._safelight("downtime", "exam", "identify", told.accession, *words)
         told.lines.append(f"identified as {patient.patient_id}")
-
-    def _say(self, event: str, scope: str, reason: str) -> None:
-        self._safelight("downtime", event, "--scope", scope, "--reason", reason, *WHO)
 
     def _note_decisions(self, told: ExamTold) -> None:
         names = {told.accession, told.made.study if told.made else ""}
@@ -319,6 +314,12 @@ reports_to = "RIS"
             return
         with connect(self._pacs_peer, AETitle.parse("CT1"), [service_proposal(STUDY_ROOT_FIND)]) as association:
             told.at_pacs = next(association.find(STUDY_ROOT_FIND, asked), None)
+
+    def _look_at_steps(self, told: ExamTold, ris: InformationSystem) -> None:
+        """Note what the information system was told of the work on it, and in which order."""
+        if told.made is not None and told.made.performed:
+            told.steps = ris.steps.told_of(told.made.performed)
+            told.lines.append(f"performed step told to the RIS: {', '.join(told.steps).lower() or 'nothing'}")
 
     def _of(self, story: Story) -> list[ExamTold]:
         return [told for told in self._exams.values() if told.exam.story is story]

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pydicom.dataset import Dataset
 
 from safelight.site.rehearsal.day import OLGA, DayExam, Story
 from safelight.site.rehearsal.modality import Acquired
+
+STEP_TOLD: Final = ("IN PROGRESS", "COMPLETED")
+"""An N-CREATE, then an N-SET, each once."""
 
 
 @dataclass(slots=True)
@@ -21,6 +24,8 @@ class ExamTold:
     lines: list[str] = field(default_factory=list)
     at_pacs: Dataset | None = None
     """How the restored PACS has it."""
+    steps: tuple[str, ...] = ()
+    """What the information system was told of the performed procedure step, in order."""
 
     @property
     def is_right(self) -> bool:
@@ -28,6 +33,8 @@ class ExamTold:
         if self.exam.story is Story.CANCELLED:
             return self.made is None
         if self.made is None or self.at_pacs is None:
+            return False
+        if self.exam.is_done_in_the_outage and self.steps != STEP_TOLD:
             return False
         whose = OLGA if self.exam.story is Story.MERGED else self.exam.order.patient
         return (
@@ -63,5 +70,6 @@ def exam_document(told: ExamTold) -> Mapping[str, Any]:
             "accession": str(found.AccessionNumber),
             "instances": int(found.NumberOfStudyRelatedInstances),
         },
+        "step_told_to_ris": list(told.steps),
         "as_it_must_be": told.is_right,
     }

@@ -11,6 +11,7 @@ from safelight.gateway.hl7.listener import MessageListener, MessageListenerSetti
 from safelight.gateway.hl7.ports import Received, Reception
 from safelight.gateway.hl7.sender import MessageSender
 from safelight.site.rehearsal.program import DemonstrationFailed
+from safelight.site.rehearsal.step_keeper import StepKeeper
 from safelight.wire.hl7.header import read_header
 from safelight.wire.hl7.message import Message
 
@@ -28,6 +29,8 @@ class InformationSystem:
         self._received: list[bytes] = []
         self._listener: MessageListener | None = None
         self.port = 0
+        self.steps = StepKeeper(self._clock)
+        """Who is told what modalities did."""
 
     def __enter__(self) -> Self:
         self.come_back()
@@ -40,17 +43,19 @@ class InformationSystem:
         self.go_away()
 
     def come_back(self) -> None:
-        """Listen for messages, at the port of before if there was one."""
+        """Listen for messages and for performed procedure steps, at the ports of before if there were any."""
         settings = MessageListenerSettings(self.port, "127.0.0.1", application="RIS")
         self._listener = MessageListener(settings, self, self, self._clock)
         self.port = self._listener.port
         self._listener.start()
+        self.steps.start()
 
     def go_away(self) -> None:
         """Listen no more."""
         if self._listener is not None:
             self._listener.stop(GRACE)
             self._listener = None
+        self.steps.stop(GRACE)
 
     def say(self, *messages: bytes) -> None:
         """Send messages to Safelight, one after the other.

@@ -47,6 +47,8 @@ class Acquired:
     study: str
     instances: tuple[tuple[str, str], ...]
     """SOP class and SOP Instance UID of each."""
+    performed: str = ""
+    """UID of the performed procedure step, where the device told of it."""
 
 
 @dataclass(slots=True)
@@ -100,7 +102,7 @@ class Modality:
         if tells:
             self._complete_step(performed, began, stored)
         names = tuple((one.sop_class, one.sop_instance) for one in stored)
-        return Acquired(str(listed.AccessionNumber), str(listed.StudyInstanceUID), names)
+        return Acquired(str(listed.AccessionNumber), str(listed.StudyInstanceUID), names, performed if tells else "")
 
     def is_committed(self, made: Sequence[Acquired]) -> bool:
         """Ask the archive to commit itself to studies, and wait for its answer: only then may a device delete."""

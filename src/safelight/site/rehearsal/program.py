@@ -32,12 +32,15 @@ class RehearsalHome:
     directory: Path
     dicom_port: int
     hl7_port: int = 0
+    http_port: int = 0
 
     def make(self, second: Path) -> None:
         """Make it, with a second placement and open to every caller on this machine."""
         ports = ["--dicom-port", str(self.dicom_port)]
         if self.hl7_port:
             ports += ["--hl7-port", str(self.hl7_port)]
+        if self.http_port:
+            ports += ["--http-port", str(self.http_port)]
         run_program(
             ["init", "--home", str(self.directory), "--site", "Rehearsal General", "--ae-title", "SAFELIGHT", *ports,
              "--second", str(second), "--open", "--json"],
