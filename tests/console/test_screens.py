@@ -409,6 +409,7 @@ def test_on_a_telephone_nothing_is_wider_than_the_screen(browser: Browser, house
 def test_a_broken_line_is_told_and_mended_by_itself(browser: Browser, house: PagesHouse) -> None:
     with window(browser, house, "ttech") as page:
         expect(page.locator(".connection")).to_contain_text("Live")
+        expect(page.locator(".headline")).to_contain_text("Downtime")
         house.stop()
         expect(page.locator(".connection")).to_contain_text(re.compile(r"as of \d\d:\d\d, no connection"))
         # What was there stays there.
