@@ -339,7 +339,7 @@ def test_an_exam_meets_its_order_and_the_match_is_taken_back(
         expect(mine.get_by_role("region", name="Decision")).to_contain_text("Matched to order A0021")
         expect(mine).to_contain_text("P0021")
         page.get_by_role("button", name="Decisions").click()
-        line = page.locator("table.decisions tbody tr").filter(has_text="A0021")
+        line = page.locator("table.decisions tbody tr").filter(has_text=accession)
         expect(line).to_contain_text("asked her")
         line.get_by_role("button", name="Take back").click()
         dialog(page).get_by_label("Reason").fill("it was her twin")
