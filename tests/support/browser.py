@@ -44,6 +44,8 @@ class Watch:
     """What a browser was seen to do: requests to other places, broken files, complaints, dialogs."""
 
     origin: str
+    provokes: str = ""
+    """What the browser says of a refusal that this test asks for, and no other test does."""
     wrong: list[str] = field(default_factory=list)
 
     def on(self, context: BrowserContext) -> None:
@@ -63,7 +65,8 @@ class Watch:
             self.wrong.append(f"{status}: {url}")
 
     def _said(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning") and not EXPECTED_COMPLAINTS.search(text):
+        is_provoked = bool(self.provokes) and self.provokes in text
+        if kind in ("error", "warning") and not is_provoked and not EXPECTED_COMPLAINTS.search(text):
             self.wrong.append(f"{kind}: {text}")
 
 
@@ -79,7 +82,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def window(browser: Browser, house: PagesHouse, account: str = "", **more: Any) -> Iterator[Page]:
+def window(browser: Browser, house: PagesHouse, account: str = "", provokes: str = "", **more: Any) -> Iterator[Page]:
     """Open a window of a browser that knows nothing yet, somebody logged in.
 
     It must have done nothing wrong at the end. Who logged in before goes on with the same session.
@@ -88,7 +91,7 @@ def window(browser: Browser, house: PagesHouse, account: str = "", **more: Any) 
     told["storage_state"] = house.logged_in.get(account)
     context = browser.new_context(**told)
     context.set_default_timeout(WAIT_MILLISECONDS)
-    watch = Watch(house.url)
+    watch = Watch(house.url, provokes)
     watch.on(context)
     try:
         page = context.new_page()
