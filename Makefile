@@ -47,7 +47,7 @@ $(STAMPS)/pages: $(PAGES) tools/console_pages.py | $(STAMPS)/libraries
 $(STAMPS)/viewer: $(wildcard web/viewer/*) tools/console_pages.py | $(STAMPS)/libraries
 	@$(BIN)/python tools/console_pages.py viewer && touch $@ || test $$? = 3
 
-check: lint types contracts fast ## format, lint, types, contracts and fast tests: about a minute
+check: lint types contracts fast ## format, lint, types, contracts and fast tests: about three minutes on two cores
 
 lint: setup
 	$(BIN)/ruff format --check $(SOURCES)

@@ -78,8 +78,7 @@ class StaffAtTheScreens:
                 form.get_by_label("Unidentified").check()
                 form.get_by_label("Where from").fill("TRAUMA 2")
             else:
-                family, given = patient.dicom_name.split("^")
-                form.get_by_label("Name", exact=True).fill(f"{family}, {given}")
+                form.get_by_label("Name", exact=True).fill(_shown(exam))
                 day = patient.birth_date
                 form.get_by_label("Birth date").fill(f"{day[:4]}-{day[4:6]}-{day[6:]}")
             form.get_by_label("Sex").select_option(patient.sex)
@@ -102,8 +101,9 @@ class StaffAtTheScreens:
 
     def read(self, exam: DayExam, accession: str, *, urgent: bool) -> None:
         """Write a preliminary read down."""
+        del accession
         with self._page("Reads and calls", "read-urgent" if urgent else "read") as page:
-            page.locator(".exam-choice").filter(has_text=accession).click()
+            page.locator(".exam-choice").filter(has_text=_shown(exam)).click()
             page.get_by_role("button", name="Write a read").click()
             _dialog(page).get_by_label("What you see").fill(exam.read)
             if urgent:
@@ -113,8 +113,9 @@ class StaffAtTheScreens:
 
     def call(self, exam: DayExam, accession: str, to: str) -> None:
         """Call an urgent result and have it read back."""
+        del accession
         with self._page("Reads and calls", "called") as page:
-            page.locator(".exam-choice").filter(has_text=accession).click()
+            page.locator(".exam-choice").filter(has_text=_shown(exam)).click()
             read = page.get_by_role("region", name="Read 1")
             expect(read).to_contain_text(exam.read)
             read.get_by_role("button", name="Note the call").click()
@@ -129,11 +130,16 @@ class StaffAtTheScreens:
             self._commands.say(event, scope, reason)
             return
         with self._page("Board", f"back-{scope}") as page:
-            mine = page.locator(".scopes li").filter(has_text=SYSTEMS[scope])
+            mine = page.locator(".scopes li").filter(has_text=re.compile(rf"^{SYSTEMS[scope]}\b"))
             mine.get_by_role("button", name="Change…").click()
             _dialog(page).get_by_label("Back in service").check()
             _sign(page, "Back in service", ADMINISTRATOR, reason)
-            expect(mine).to_contain_text("econcil")
+            expect(mine).to_contain_text(re.compile(r"\bback since"))
+
+
+def _shown(exam: DayExam) -> str:
+    """Return by which name the screens show whose exam it is."""
+    return "Unidentified" if exam.story is Story.TRAUMA else exam.order.patient.dicom_name.replace("^", ", ")
 
 
 def _dialog(page: Page) -> Locator:

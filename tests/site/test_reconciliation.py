@@ -270,7 +270,8 @@ def test_a_pacs_that_missed_a_merge_is_told_of_it_and_never_of_one_that_nobody_m
 def test_what_is_open_is_not_told_while_messages_are_unread(there: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
     there.begin()
     there.end()
-    # As in `serve`, where a thread reads them behind everything else; here it does not come to it.
+    # As in `serve`, where a thread reads them behind everything else; it does not come to it.
+    there.house.door.folding.stop()
     there.site.awaited.is_served = True
     monkeypatch.setattr("safelight.site.reconciliation.FOLDED_WITHIN", timedelta(milliseconds=100))
     told = {"event": "closed", "scopes": ["pacs", "ris"], **WHO}

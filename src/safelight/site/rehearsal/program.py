@@ -70,6 +70,7 @@ class RehearsalHome:
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(timeout=60)
+                process.stdout.close()
 
     def safelight(self, *words: str, allow: tuple[int, ...] = (0,)) -> Any:
         """Run a command and return its JSON document.
