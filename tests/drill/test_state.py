@@ -145,6 +145,11 @@ def test_an_unknown_exposure_makes_the_recovery_point_unknown_and_not_zero() -> 
     assert (told.rto, told.rpo) == (Verdict.MET, Verdict.NOT_MEASURED)
 
 
+def test_a_sample_tells_no_time_of_its_tier() -> None:
+    (tier,) = measure(NOW, 5.0, [StudyTried("rest", NOW, NOW)], sample=True)
+    assert (tier.confirmed, tier.rto_seconds, tier.rpo_seconds) == (1, None, 5.0)
+
+
 @pytest.mark.parametrize(
     ("rto", "bound", "verdict"),
     [

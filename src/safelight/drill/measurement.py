@@ -1,7 +1,7 @@
 """What a restore measured, and how that compares with what was claimed and asked for."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -20,17 +20,19 @@ class StudyTried:
 
 
 def measure(
-    began_at: datetime, exposure_seconds: float | None, studies: Iterable[StudyTried]
+    began_at: datetime, exposure_seconds: float | None, studies: Iterable[StudyTried], *, sample: bool = False
 ) -> tuple[TierMeasured, ...]:
     """Return RTO and RPO of each tier, in the order in which they were restored.
 
-    The RTO runs from the beginning of the drill, not of the tier: a tier waits for those before it. The RPO is the
-    larger of the exposure when the drill began and the age of the oldest thing that did not come back.
+    The RTO runs from the beginning of the drill, not of the tier: a tier waits for those before it. A sample has none:
+    some studies of a tier say nothing of how long all of it takes. The RPO is the larger of the exposure when the
+    drill began and the age of the oldest thing that did not come back.
     """
     tiers: dict[str, list[StudyTried]] = {}
     for one in studies:
         tiers.setdefault(one.tier, []).append(one)
-    return tuple(_tier(name, began_at, exposure_seconds, tried) for name, tried in tiers.items())
+    found = (_tier(name, began_at, exposure_seconds, tried) for name, tried in tiers.items())
+    return tuple(replace(one, rto_seconds=None) if sample else one for one in found)
 
 
 def _tier(name: str, began_at: datetime, exposure: float | None, tried: Sequence[StudyTried]) -> TierMeasured:

@@ -96,6 +96,13 @@ class DrillState:
     ended_at: datetime | None = None
 
     @property
+    def clock_from(self) -> datetime | None:
+        """When the time that a restore takes began to run: with the first call, also one that was entered later."""
+        if self.started is None:
+            return None
+        return min((self.started.at, *(one.called_at for one in self.calls)))
+
+    @property
     def items(self) -> tuple[tuple[str, OpenItem], ...]:
         """What stayed open, with the inject or step that left it so, in the order in which it was said."""
         left = [(one.at, one.inject, one.open_items) for one in self.answers]

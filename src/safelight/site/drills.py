@@ -94,7 +94,7 @@ def _driven_on(site: Site, state: DrillState, told: Mapping[str, Any], report: R
     while isinstance(command := decide(state), ByItself):
         assert state.started is not None
         # What a door must not do twice is asked for again only after its fact was read back from the journal.
-        _do(site, state.started, command, told, report)
+        _do(site, state, command, told, report)
         state = drill_of(site.records.journal, state.started.drill)
         if isinstance(command, Restore | GoOn) and state.restored_at is None:
             break
@@ -184,15 +184,18 @@ def _hold_restore(site: Site, recovery: str, reason: str, by: str) -> None:
         recoveries.pause(site, {"number": recovery, "reason": reason, "by": by})
 
 
-def _do(site: Site, started: Started, command: ByItself, told: Mapping[str, Any], report: Report) -> None:
+def _do(site: Site, state: DrillState, command: ByItself, told: Mapping[str, Any], report: Report) -> None:
+    started, clock_from = state.started, state.clock_from
+    assert started is not None and clock_from is not None
     match command:
         case Restore():
-            recoveries.start(site, _restore_told(site, started, told), report)
+            recoveries.start(site, _restore_told(site, started, clock_from, told), report)
         case GoOn(recovery):
             again = {"number": recovery, "reason": told["reason"], "by": told["by"], **_lists(told)}
             recoveries.resume(site, again, report)
         case Measure(recovery):
-            tiers = measure(started.at, started.exposure_seconds, _studies(site, recovery))
+            sample = started.limit is not None
+            tiers = measure(clock_from, started.exposure_seconds, _studies(site, recovery), sample=sample)
             conclude(site, Measured(started.drill, site.clock.now(), recovery, tiers))
         case Look(step):
             executed, seen = look(site, step)
@@ -210,11 +213,11 @@ def evidence_file(site: Site, number: str) -> Path:
     return site.home.directory / "evidence" / f"drill-{number}.zip"
 
 
-def _restore_told(site: Site, started: Started, told: Mapping[str, Any]) -> dict[str, Any]:
+def _restore_told(site: Site, started: Started, broke_at: datetime, told: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "target": started.target,
         "limit": started.limit or _first_tier(site, told),
-        "broke_at": started.at.isoformat(),
+        "broke_at": broke_at.isoformat(),
         "reason": f"drill {started.drill}: {started.reason}",
         "by": started.by,
         # A PACS that nobody works with has no routing, AI or notification that a patient could feel.

@@ -58,14 +58,12 @@ class RehearsalHome:
         Raises:
             DemonstrationFailed: it does not begin.
         """
-        with log_file.open("ab") as log:
-            process = subprocess.Popen(
-                [*PROGRAM, "serve", "--home", str(self.directory)], stdout=subprocess.PIPE, stderr=log
-            )
+        serve = [*PROGRAM, "serve", "--home", str(self.directory)]
+        with log_file.open("ab") as log, subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=log) as process:
             assert process.stdout is not None
-            if process.stdout.readline().strip() != b"ready":
-                raise DemonstrationFailed(step="serve", log=str(log_file))
             try:
+                if process.stdout.readline().strip() != b"ready":
+                    raise DemonstrationFailed(step="serve", log=str(log_file))
                 yield
             finally:
                 process.send_signal(signal.SIGTERM)
