@@ -47,7 +47,6 @@ class Api:
 
     def stop(self) -> None:
         """Answer nothing more."""
-        self._events.stop()
         for desk in (self._desk, self._slow_desk, self.login.desk):
             desk.stop()
 

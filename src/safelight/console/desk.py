@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from safelight.console.faults import TooBusy
+from safelight.console.faults import Stopping, TooBusy
 
 Made = TypeVar("Made")
 
@@ -17,13 +17,17 @@ class Desk:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._waiting_max = waiting_max
         self._waiting = 0
+        self._is_stopping = False
 
     async def do(self, work: Callable[[], Made]) -> Made:
         """Have something done in a thread.
 
         Raises:
             TooBusy: too much waits already.
+            Stopping: nothing is done any more.
         """
+        if self._is_stopping:
+            raise Stopping
         if self._waiting >= self._waiting_max:
             raise TooBusy(waiting=self._waiting)
         self._waiting += 1
@@ -34,4 +38,5 @@ class Desk:
 
     def stop(self) -> None:
         """Take nothing more."""
+        self._is_stopping = True
         self._pool.shutdown(wait=False, cancel_futures=True)

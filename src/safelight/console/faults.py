@@ -120,6 +120,13 @@ class TooBusy(ResourceError):
     hint: ClassVar[str] = "Ask again in a few seconds. Receiving goes on."
 
 
+class Stopping(ResourceError):
+    """`safelight serve` is being stopped."""
+
+    code: ClassVar[str] = "console.stopping"
+    hint: ClassVar[str] = "Nothing was done: ask again when it serves again."
+
+
 class KeyUsedOtherwise(UsageError):
     """The key that makes a request safe to repeat was used for another one."""
 

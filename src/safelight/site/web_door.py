@@ -85,8 +85,10 @@ class WebDoor:
 
     def stop(self) -> None:
         """Answer no more."""
-        self._api.stop()
+        # Streams end first, since the server waits for them; what is asked meanwhile is still answered.
+        self._events.stop()
         self._server.stop(GRACE)
+        self._api.stop()
         self._changes.stop()
         self._threads.stop()
         self._ahead.stop()
