@@ -27,7 +27,9 @@ def test_it_answers_a_program_and_draws(tmp_path: Path) -> None:
     assert told["figures"]["backlog"]["CT"]["seeds"] == 2
     assert {one["service"] for one in told["tolerance"]} == {"stroke", "emergency CT", "inpatients", "outpatients"}
     pictures = sorted((tmp_path / "svg").glob("*.svg"))
-    assert {"waits.svg", "tolerance.svg", "arrivals.svg", "backlog-ct.svg"} <= {one.name for one in pictures}
+    assert {"waits.svg", "tolerance.svg", "late-by-length.svg", "arrivals.svg", "backlog-ct.svg"} <= {
+        one.name for one in pictures
+    }
     for one in pictures:
         fromstring(one.read_text())
 

@@ -213,6 +213,49 @@ def bars(title: str, rows: Sequence[Bar]) -> str:
     return _sheet(title, [_text(14, 42, words, size=12), *parts], height)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How long an outage a service stands, in hours; None where it is not known, or where every length was stood."""
+
+    name: str
+    stands: float | None
+    breached: float | None
+    declared: float | None
+
+
+def standings(title: str, rows: Sequence[Standing], low: float, high: float) -> str:
+    """Draw how long an outage each service stands beside what it declared, on a logarithmic scale of hours."""
+    place, height, left, end = 58, 96 + 50 * len(rows), 190, WIDTH - 30
+
+    def x(hours: float) -> float:
+        return left + log10(min(max(hours, low), high) / low) / log10(high / low) * (end - left)
+
+    parts = []
+    for hours in (one for one in (0.25, 1.0, 4.0, 12.0, 24.0, 48.0, 168.0) if low <= one <= high):
+        parts.append(f'<line x1="{x(hours):.1f}" x2="{x(hours):.1f}" y1="50" y2="{height - 34}" stroke="#ddd"/>')
+        parts.append(_text(x(hours), height - 18, length(hours), anchor="middle", size=12))
+    for number, row in enumerate(rows):
+        y = place + 50 * number
+        parts.append(_text(left - 8, y + 18, row.name, anchor="end", size=12))
+        if row.stands is None:
+            parts.append(_text(left + 6, y + 18, "too few exams to say", size=12))
+        else:
+            stood, lost = x(row.stands), end if row.breached is None else x(row.breached)
+            parts.append(f'<rect x="{left}" y="{y + 4}" width="{max(stood - left, 0):.1f}" height="20" fill="#555"/>')
+            parts.append(
+                f'<rect x="{stood:.1f}" y="{y + 4}" width="{max(lost - stood, 0):.1f}" height="20" '
+                'fill="#fff" stroke="#555" stroke-dasharray="3 3"/>'
+            )
+            if row.breached is not None:
+                parts.append(_text(lost + 5, y + 19, f"not {length(row.breached)}", size=12))
+        if row.declared is not None:
+            at = x(row.declared)
+            parts.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{y}" y2="{y + 29}" stroke="#000" stroke-width="3"/>')
+            parts.append(_text(at, y + 41, f"declared {length(row.declared)}", anchor="middle", size=11))
+    words = "dark: it stands an outage so long; dashed: between that and what it does not stand; upright mark: declared"
+    return _sheet(title, [_text(14, 42, words, size=12), *parts], height)
+
+
 def heat_map(title: str, hourly: Sequence[float]) -> str:
     """Draw the arrivals of a week, a square an hour, darker for more."""
     most, cell, top = max(hourly) or 1.0, 27, 62

@@ -14,7 +14,7 @@ from safelight.impact.errors import BadModel, NoScenario
 from safelight.impact.measures import Plan
 from safelight.impact.scenario import Scenario
 from safelight.impact.summary import Summary
-from safelight.impact.tolerance import Counts, Tolerance, tolerance_of
+from safelight.impact.tolerance import LENGTHS_HOURS, Counts, Tolerance, tolerance_of
 from safelight.site.impact_runs import Runs, fitting_plan
 
 
@@ -60,6 +60,17 @@ class ServiceTolerance:
             no = derived.surely_breached_hours
             sure.append("no length surely too long" if no is None else f"surely not {picture.length(no)}")
         return f" ({', '.join(sure)})" if sure else ""
+
+    @property
+    def standing(self) -> picture.Standing:
+        """Return it as a row of the picture."""
+        derived = self.derived
+        return picture.Standing(
+            self.service,
+            derived.stands_hours if derived else None,
+            derived.breached_hours if derived else None,
+            self.declared_hours,
+        )
 
     def document(self) -> dict[str, Any]:
         """Return it for programs."""
@@ -152,7 +163,16 @@ class Report:
         curves = [(one.name, self._curve(one.name)) for one in self.department.services]
         curves = [(name, points) for name, points in curves if points]
         if curves:
-            drawn["tolerance"] = picture.shares("How long an outage each service stands", curves, 1 - self.confidence)
+            drawn["late-by-length"] = picture.shares(
+                "How many exams are late by the length of the outage", curves, 1 - self.confidence
+            )
+        if self.tolerances:
+            drawn["tolerance"] = picture.standings(
+                f"How long an outage each service stands: {self.scenario.name}",
+                [one.standing for one in self.tolerances],
+                LENGTHS_HOURS[0],
+                LENGTHS_HOURS[-1],
+            )
         return drawn
 
     def _curve(self, service: str) -> list[tuple[float, float]]:
