@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from safelight.impact import tolerance
 from safelight.impact.closed_forms import flow, queue_drain, reconciliation_hours
 from safelight.impact.department import (
     Demand,
@@ -188,19 +187,6 @@ def test_what_had_begun_before_the_outage_is_taken_over_to_the_last_bit(
     for one, other in zip(anew, taken_over, strict=True):
         for name in ("come", "start", "acquired", "read_start", "read", "result", "fate"):
             assert np.array_equal(getattr(one, name), getattr(other, name)), name
-
-
-def test_who_is_late_is_the_same_however_soon_a_run_is_cut_off(
-    told: dict[str, Any], outage: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Backlogs of a day behind an outage of half a day: some runs must be longer than the first look at them."""
-    told["readers"][0]["count"] = 2
-    told["services"][1]["result_minutes"] = 3000
-    department = read_department(told)
-    scenario = read_scenario({**outage, "scope": "everything", "deferred": {}}, department)
-    soon = count_late(department, scenario, Plan(3, 1), (1.0, 12.0, 48.0), 3)
-    monkeypatch.setattr(tolerance, "LOOK_HOURS", 1e9)
-    assert count_late(department, scenario, Plan(3, 1), (1.0, 12.0, 48.0), 3) == soon
 
 
 def test_a_postponed_exam_gets_the_same_hour_of_a_later_week(told: dict[str, Any], outage: dict[str, Any]) -> None:

@@ -9,14 +9,11 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Final, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from safelight.impact.department import HOURS_A_WEEK, Department
-from safelight.impact.draws import Exams, draw
-from safelight.impact.measures import Plan, ServiceWaits, service_waits
+from safelight.impact.draws import draw
+from safelight.impact.measures import Plan, service_waits
 from safelight.impact.scenario import Scenario
-from safelight.impact.simulation import Outage, Passage, run
+from safelight.impact.simulation import run
 from safelight.impact.summary import wilson
 
 LENGTHS_HOURS: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 24.0, 48.0, 96.0, 168.0)
@@ -24,8 +21,6 @@ EXAMS_MIN: Final = 20
 SEEDS_FIRST: Final = 40
 """So many runs find where a service's limit lies; the rest are spent where they leave it open."""
 HALVINGS: Final = 2
-LOOK_HOURS: Final = 12.0
-"""How long after the restore a run is first looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,33 +103,14 @@ def count_late(department: Department, scenario: Scenario, plan: Plan, lengths: 
     usual = [service_waits(department, one, exams, without, usual_until) for one in department.services]
     counts: Counts = {}
     for hours, outage in zip(lengths, outages, strict=True):
-        found = _during(department, exams, outage, min(usual_until, outage.ends + asked), without)
-        for service, other, (one, during) in zip(department.services, usual, found, strict=True):
+        until = min(usual_until, outage.ends + asked)
+        with_it = run(department, exams, outage, until, without)
+        for service, other in zip(department.services, usual, strict=True):
+            one = service_waits(department, service, exams, with_it, until)
+            during = one.done & (one.come >= outage.begins) & (one.come < outage.ends)
             late = int((one.beyond & ~other.beyond & during).sum())
             counts[service.name, hours] = Late.of_run(late, int(during.sum()))
     return counts
-
-
-def _during(
-    department: Department, exams: Sequence[Exams], outage: Outage, until: float, without: Sequence[Passage]
-) -> list[tuple[ServiceWaits, NDArray[np.bool_]]]:
-    """Return the waits of each service, and which exams were ordered during the outage.
-
-    Most have their result soon after the restore, and what comes later changes nothing for them: so a run is first
-    made only that long, and again where that was too short.
-    """
-    for end in (min(until, outage.ends + LOOK_HOURS), until):
-        passages = run(department, exams, outage, end, without)
-        found = []
-        for service in department.services:
-            one = service_waits(department, service, exams, passages, until)
-            found.append((one, one.done & (one.come >= outage.begins) & (one.come < outage.ends)))
-        # A wait that has not ended counts up to the end of the run, in minutes from the order.
-        if end == until or all(
-            (one.result[during] < (until - one.come[during]) * 60.0 - 1e-6).all() for one, during in found
-        ):
-            break
-    return found
 
 
 def add(parts: Iterable[Counts]) -> Counts:
