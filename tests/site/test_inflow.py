@@ -87,12 +87,10 @@ def test_a_series_that_another_association_brings_or_that_goes_on_is_not_settled
     feeds = Feeds(clock)
     feeds.note("one", "1", "1.1")
     feeds.note("other", "1", "1.1")
-    assert feeds.are_several
     feeds.end("one")
     clock.advance(SETTLED_AFTER)
     assert not feeds.settled()
     assert feeds.are_open
-    assert not feeds.are_several
     feeds.end("other")
     assert not feeds.are_open
     feeds.note("third", "1", "1.1")

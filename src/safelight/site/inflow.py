@@ -100,11 +100,6 @@ class Feeds:
         """Whether any association that brought something may bring more."""
         return bool(self._open)
 
-    @property
-    def are_several(self) -> bool:
-        """Whether more than one such association is open."""
-        return len(self._open) > 1
-
     def settled(self) -> frozenset[Fed]:
         """Return study and series of those that were left a while ago and are not under way again."""
         now = self._clock.elapsed()

@@ -348,11 +348,8 @@ class Site:
         return self.desk.answer(question)
 
     def _stand_back(self, *, second: bool) -> bool:
-        """The second half of the packers makes way for any stream, the first for a burst over several associations.
-
-        One association waits for its own answers and so leaves some of the machine idle. When landing fills, all go on.
-        """
-        must = self.inflow.is_high if second else self.inflow.is_burst and self.feeds.are_several
+        """All packers leave the machine to a burst, the second half to a lasting stream, none when landing fills."""
+        must = self.inflow.is_high if second else self.inflow.is_burst
         return must and self.feeds.are_open and not self.desk.is_pressed
 
     def _pack_sealed(self, pack: str) -> None:
