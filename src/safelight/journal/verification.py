@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 from sqlalchemy import select
@@ -173,7 +174,7 @@ def _read(database: Database, after: int, count: int) -> list[StoredRow]:
             for position, kind, line, entry_hash in connection.execute(statement)
         ]
     # A damaged page sends the engine's search to a wrong leaf, which gives rows that were read before, for ever.
-    if any(row.position <= before for before, row in zip([after, *(row.position for row in rows)], rows, strict=False)):
+    if any(this >= following for this, following in pairwise([after, *(row.position for row in rows)])):
         raise JournalDamaged(after=after)
     return rows
 
