@@ -16,7 +16,6 @@ from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 from safelight.plan.words import EXAMPLES
 
 if TYPE_CHECKING:
-    from safelight.plan.on_record import OnRecord
     from safelight.site.home import Home
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -133,13 +132,12 @@ def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_jso
     """Show the four values of every objective, and who has signed."""
     from safelight.findings.rules_ownership import SPOKEN
     from safelight.plan.words import Side
-    from safelight.site.drill_measured import drills_on_record
     from safelight.site.plan_console import plan_document
     from safelight.site.plan_folder import PlanFolder
+    from safelight.site.plan_records import records_of
 
     on_disk = PlanFolder(folder)
-    home = _home(home_directory)
-    told = plan_document(on_disk.read().plan, on_disk.signatures(), _on_record(home), drills_on_record(home))
+    told = plan_document(on_disk.read().plan, on_disk.signatures(), records_of(_home(home_directory)))
     if as_json:
         print_json(told)
         return
@@ -192,16 +190,15 @@ def plan_assess(
 
     Exit 1 when anything critical is open.
     """
-    from safelight.site.drill_measured import drills_on_record
     from safelight.site.plan_assessment import assessment_document, assessment_of
     from safelight.site.plan_folder import PlanFolder
+    from safelight.site.plan_records import records_of
     from safelight.site.plan_simulation import impacts
 
     on_disk = PlanFolder(folder)
     read = on_disk.read()
     simulated = impacts(impact_file, read.plan) if impact_file else {}
-    home = _home(home_directory)
-    told = assessment_of(on_disk, read.plan, _today(), simulated, _on_record(home), drills_on_record(home))
+    told = assessment_of(on_disk, read.plan, _today(), simulated, records_of(_home(home_directory)))
     document = assessment_document(told, read.places)
     if as_json:
         print_json(document)
@@ -395,13 +392,6 @@ def _home(directory: Path | None) -> "Home | None":
     from safelight.site.home import Home
 
     return Home.at(directory) if directory else None
-
-
-def _on_record(home: "Home | None") -> "OnRecord":
-    from safelight.plan.on_record import NOTHING
-    from safelight.site.plan_records import on_record
-
-    return on_record(home) if home else NOTHING
 
 
 def _today() -> date:

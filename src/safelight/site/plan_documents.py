@@ -12,15 +12,13 @@ from markupsafe import Markup
 from safelight.core.disk import RealDisk, write_file
 from safelight.core.errors import StateError, UsageError
 from safelight.plan.model import Plan
-from safelight.plan.on_record import NOTHING
 from safelight.plan.printing import PackFacts, pack_html, plan_html
 from safelight.plan.source import quoted
 from safelight.plan.words import PackForm
-from safelight.site.drill_measured import drills_on_record, with_drills
 from safelight.site.home import Home
 from safelight.site.plan_assessment import assessment_of, objectives_document, requirements_document
 from safelight.site.plan_folder import PlanFolder
-from safelight.site.plan_records import on_record
+from safelight.site.plan_records import records_of
 
 LABELS_A_BLOCK_MAX: Final = 60
 EXAMS_MAX: Final = 5000
@@ -59,9 +57,9 @@ class PackAsked:
 def print_plan(folder: PlanFolder, to: Path, at: datetime, home: Home | None = None) -> dict[str, Any]:
     """Write `plan.pdf` and `plan.html`."""
     plan = folder.read().plan
-    known, drills = on_record(home) if home else NOTHING, drills_on_record(home)
-    told = requirements_document(assessment_of(folder, plan, at.date(), on_record=known, drills=drills))
-    html = plan_html(plan, folder.signatures(), objectives_document(with_drills(plan, drills), known), told, at)
+    records = records_of(home)
+    told = requirements_document(assessment_of(folder, plan, at.date(), records=records))
+    html = plan_html(plan, folder.signatures(), objectives_document(plan, records), told, at)
     return {"version": plan.plan.version, "files": _written(to, "plan", html)}
 
 
@@ -90,8 +88,7 @@ def make_pack(folder: PlanFolder, to: Path, at: datetime, asked: PackAsked, *, d
         _blocks(asked.home, own) if asked.home and not dry_run else (),
         _schedule(asked.home, at) if asked.home else None,
     )
-    known = on_record(asked.home) if asked.home else NOTHING
-    objectives = objectives_document(with_drills(plan, drills_on_record(asked.home)), known)
+    objectives = objectives_document(plan, records_of(asked.home))
     html = pack_html(plan, folder.signatures(), objectives, at, facts)
     told: dict[str, Any] = {"serial": serial, "site": site, "holder": asked.holder, "form": str(asked.form)}
     shown = sum(len(one["labels"]) for one in facts.blocks)
