@@ -12,7 +12,7 @@ from safelight.plan.document import parts
 from safelight.plan.model import Plan
 from safelight.plan.signature import Login, Signature, agreement, shown_digest, sign_by_login, unsigned_digests
 from safelight.plan.words import Side
-from safelight.site.drill_report import list_document
+from safelight.site.drill_report import planned_drills
 from safelight.site.home import Home
 from safelight.site.plan_assessment import assessment_document, assessment_of, objectives_document
 from safelight.site.plan_documents import stale_packs
@@ -56,9 +56,10 @@ def assessed_document(home: Home, folder: str, today: date) -> dict[str, Any]:
         return {"has_plan": False}
     on_disk = PlanFolder(Path(folder))
     read = on_disk.read()
-    told = assessment_of(on_disk, read.plan, today, records=records_of(home))
-    drills = list_document(home, on_disk.path, today)
-    return {"has_plan": True, **assessment_document(told, read.places), "drills": drills["planned"]}
+    records = records_of(home)
+    told = assessment_of(on_disk, read.plan, today, records=records)
+    due = planned_drills(read.plan, records.drills, today, on_disk.rules())
+    return {"has_plan": True, **assessment_document(told, read.places), "drills": due}
 
 
 def plan_document(plan: Plan, signatures: Iterable[Signature], records: PlanRecords = NO_RECORDS) -> dict[str, Any]:
