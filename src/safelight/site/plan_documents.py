@@ -78,6 +78,8 @@ def make_pack(folder: PlanFolder, to: Path, at: datetime, asked: PackAsked, *, d
         raise NoSuchPlace(site=site, holder=asked.holder or "")
     serial = next_serial(plan)
     folder.check_with(_register_line(plan, serial, site, asked, at, ()))
+    # What can be refused is, before numbers are allotted that nobody could take back.
+    schedule = _schedule(asked.home, at) if asked.home else None
     # Allotted before anybody is told: a pack that is cut off here leaves numbers that nobody uses.
     own = asked.allot(serial, site, dry_run) if asked.allot else None
     text = _register_line(plan, serial, site, asked, at, own or ())
@@ -86,14 +88,14 @@ def make_pack(folder: PlanFolder, to: Path, at: datetime, asked: PackAsked, *, d
         sites[site],
         people.get(asked.holder or "", "nobody"),
         _blocks(asked.home, own) if asked.home and not dry_run else (),
-        _schedule(asked.home, at) if asked.home else None,
+        schedule,
     )
     objectives = objectives_document(plan, records_of(asked.home))
     html = pack_html(plan, folder.signatures(), objectives, at, facts)
     told: dict[str, Any] = {"serial": serial, "site": site, "holder": asked.holder, "form": str(asked.form)}
     shown = sum(len(one["labels"]) for one in facts.blocks)
     told |= {"version": plan.plan.version, "numbers": sum(one["numbers"] for one in own) if own else shown}
-    told |= {"exams": len(facts.schedule or ()), "dry_run": dry_run}
+    told |= {"exams": len(schedule or ()), "dry_run": dry_run}
     if dry_run:
         return {**told, "files": [], "registered_in": None}
     written = _written(to, "downtime-pack", html)
