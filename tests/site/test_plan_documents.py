@@ -18,7 +18,7 @@ from safelight.plan.practice import Pack
 from safelight.plan.signature import agreement
 from safelight.plan.words import PackForm
 from safelight.site.plan_assessment import facts_of
-from safelight.site.plan_documents import NoSuchPlace, PackAsked, make_pack, print_plan, stale_packs
+from safelight.site.plan_documents import NoSuchPlace, PackAsked, ScheduleTooLong, make_pack, print_plan, stale_packs
 from safelight.site.plan_folder import PlanFolder, example_texts, write_plan
 from support.browser import CHROMIUM, FLAGS
 from support.hl7_house import make_home
@@ -239,6 +239,29 @@ def test_a_pack_with_numbers_of_its_own_shares_none_with_another_and_the_registe
     known = {one.id: one.numbers for one in folder.read().plan.packs}
     assert set(known["P-003"]) == {"DP31 to DP60", "DA31 to DA60"}
     assert run("plan", "pack", str(folder.path), "--to", str(tmp_path / "x"), "--labels", "5").exit_code == 2
+
+
+def test_a_schedule_that_is_too_long_is_refused_before_numbers_are_allotted(
+    folder: PlanFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, allotted = make_home(tmp_path), list[str]()
+    lines = [f"P{n},Berg^Ana,A{n:03},CT,{NOW:%Y-%m-%d},08:00\n" for n in range(3)]
+    (tmp_path / "extract.csv").write_text("MRN,Name,Accession,Modality,Date,Time\n" + "".join(lines))
+    words = ["gateway", "worklist", "import", str(tmp_path / "extract.csv"), "--home", str(home.directory)]
+    assert CliRunner().invoke(program, words, catch_exceptions=False).exit_code == 0
+
+    def allot(serial: str, site: str, dry_run: bool) -> list[dict[str, object]]:
+        allotted.append(serial)
+        return []
+
+    asked = PackAsked("main", "paula", PackForm.PRINTED, home, allot)
+    monkeypatch.setattr("safelight.site.plan_documents.EXAMS_MAX", 2)
+    with pytest.raises(ScheduleTooLong):
+        make_pack(folder, tmp_path / "usb", NOW, asked)
+    assert not allotted and not (tmp_path / "usb").exists()
+    monkeypatch.setattr("safelight.site.plan_documents.EXAMS_MAX", 3)
+    assert make_pack(folder, tmp_path / "usb", NOW, asked)["exams"] == 3
+    assert allotted == ["P-003"]
 
 
 @pytest.mark.peer

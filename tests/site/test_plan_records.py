@@ -15,10 +15,12 @@ from safelight.core.instance import Arrival
 from safelight.core.signing import SigningKey
 from safelight.downtime.outage import Event, Said, Scope
 from safelight.journal.journal import Journal
+from safelight.plan.on_record import OnRecord, Span
 from safelight.plan.words import Portion
 from safelight.recovery.facts import Fact, Level, Settings, Started, StudyCompared, StudySent, to_body
-from safelight.site.plan_folder import example_texts, write_plan
-from safelight.site.plan_records import lived_through, measured_rate, sizes_held
+from safelight.site.plan_folder import PlanFolder, example_beside, example_texts, write_plan
+from safelight.site.plan_records import PlanRecords, lived_through, measured_rate, sizes_held
+from safelight.site.plan_review import agenda
 from support.catalog_filler import arrival, head
 from support.hl7_house import make_home
 
@@ -135,3 +137,12 @@ def test_the_commands_say_where_each_number_comes_from(tmp_path: Path) -> None:
     assert "counted: 1 studies" in shown and "until everything that is held is back" in shown
     done = CliRunner().invoke(program, ["plan", "assess", *words[2:], "--json"], catch_exceptions=False)
     assert json.loads(done.output)["broken_rules"] == []
+
+
+def test_the_agenda_has_the_findings_that_records_open(tmp_path: Path) -> None:
+    today, folder = NOW.date(), PlanFolder(tmp_path / "plan")
+    write_plan(folder.path, {**example_texts("400-bed", today), **example_beside("400-bed")})
+    plan = folder.read().plan
+    assert "R26" not in {one["rule"] for one in agenda(folder, plan, today)["items"]}
+    lived = PlanRecords(OnRecord(work_recovery=Span(timedelta(days=30), "lived through in outage 1")))
+    assert "R26" in {one["rule"] for one in agenda(folder, plan, today, lived)["items"]}

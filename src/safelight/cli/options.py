@@ -4,11 +4,14 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from safelight.cli.progress import shown
+
+if TYPE_CHECKING:
+    from safelight.site.home import Home
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -38,6 +41,13 @@ def records_option(command: Command) -> Command:
         show_envvar=True,
         help="The home whose drills count as measured, and whose sizes and rates the estimate takes.",
     )(command)
+
+
+def records_home(directory: Path | None) -> "Home | None":
+    """Return the home of `records_option`, or of an option that may be left away likewise."""
+    from safelight.site.home import Home
+
+    return Home.at(directory) if directory else None
 
 
 def json_option(command: Command) -> Command:

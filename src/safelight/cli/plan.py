@@ -5,19 +5,15 @@ import os
 from collections import Counter
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
-from safelight.cli.options import DIRECTORY, json_option, print_json, records_option
+from safelight.cli.options import DIRECTORY, json_option, print_json, records_home, records_option
 from safelight.cli.plan_documents import plan_pack, plan_print
 from safelight.cli.plan_impact import impact, impact_calibrate
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 from safelight.plan.words import EXAMPLES
-
-if TYPE_CHECKING:
-    from safelight.plan.on_record import OnRecord
-    from safelight.site.home import Home
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 COLOURS: Final = {"critical": "red", "high": "yellow", "medium": "cyan", "low": None}
@@ -105,7 +101,7 @@ def plan_lint(folder: Path, home_directory: Path | None, as_json: bool) -> int:
     try:
         read = PlanFolder(folder).read()
         order(read.plan.systems)
-        held = unwritten(read.plan, drills_on_record(_home(home_directory)))
+        held = unwritten(read.plan, drills_on_record(records_home(home_directory)))
         waiting = [one.started.drill for one in held if one.started]
     except BadPlan as error:
         troubles = error.troubles
@@ -133,13 +129,12 @@ def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_jso
     """Show the four values of every objective, and who has signed."""
     from safelight.findings.rules_ownership import SPOKEN
     from safelight.plan.words import Side
-    from safelight.site.drill_measured import drills_on_record
     from safelight.site.plan_console import plan_document
     from safelight.site.plan_folder import PlanFolder
+    from safelight.site.plan_records import records_of
 
     on_disk = PlanFolder(folder)
-    home = _home(home_directory)
-    told = plan_document(on_disk.read().plan, on_disk.signatures(), _on_record(home), drills_on_record(home))
+    told = plan_document(on_disk.read().plan, on_disk.signatures(), records_of(records_home(home_directory)))
     if as_json:
         print_json(told)
         return
@@ -192,16 +187,15 @@ def plan_assess(
 
     Exit 1 when anything critical is open.
     """
-    from safelight.site.drill_measured import drills_on_record
     from safelight.site.plan_assessment import assessment_document, assessment_of
     from safelight.site.plan_folder import PlanFolder
+    from safelight.site.plan_records import records_of
     from safelight.site.plan_simulation import impacts
 
     on_disk = PlanFolder(folder)
     read = on_disk.read()
     simulated = impacts(impact_file, read.plan) if impact_file else {}
-    home = _home(home_directory)
-    told = assessment_of(on_disk, read.plan, _today(), simulated, _on_record(home), drills_on_record(home))
+    told = assessment_of(on_disk, read.plan, _today(), simulated, records_of(records_home(home_directory)))
     document = assessment_document(told, read.places)
     if as_json:
         print_json(document)
@@ -353,6 +347,7 @@ def plan_import(folder: Path, inventory_file: Path, dry_run: bool, as_json: bool
 @click.option("--discussed", multiple=True, help="A finding that was discussed, as R06; may be repeated.")
 @click.option("--action", "actions", multiple=True, help="PERSON:DAY:WHAT, as ines:2026-12-24:Try the radios.")
 @dry_run_option
+@records_option
 @json_option
 def plan_review(
     folder: Path,
@@ -363,16 +358,18 @@ def plan_review(
     discussed: tuple[str, ...],
     actions: tuple[str, ...],
     dry_run: bool,
+    home_directory: Path | None,
     as_json: bool,
 ) -> None:
     """Print the agenda of a review from open findings, or record one with attendance, minutes and actions."""
     from safelight.site.plan_folder import PlanFolder
+    from safelight.site.plan_records import records_of
     from safelight.site.plan_review import agenda, review_text, without_pacs_administrator
 
     on_disk = PlanFolder(folder)
     read = on_disk.read()
     if name is None:
-        told = agenda(on_disk, read.plan, _today())
+        told = agenda(on_disk, read.plan, _today(), records_of(records_home(home_directory)))
         if as_json:
             print_json(told)
         else:
@@ -389,19 +386,6 @@ def plan_review(
     click.echo(f"Recorded in {file}." if file else text.rstrip())
     if missing:
         click.secho("No PACS administrator took part: that is finding R06.", fg="red")
-
-
-def _home(directory: Path | None) -> "Home | None":
-    from safelight.site.home import Home
-
-    return Home.at(directory) if directory else None
-
-
-def _on_record(home: "Home | None") -> "OnRecord":
-    from safelight.plan.on_record import NOTHING
-    from safelight.site.plan_records import on_record
-
-    return on_record(home) if home else NOTHING
 
 
 def _today() -> date:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from safelight.cli.options import DIRECTORY, json_option, print_json, run_act
+from safelight.cli.options import DIRECTORY, json_option, print_json, records_home, records_option, run_act
 from safelight.plan.words import PackForm
 
 if TYPE_CHECKING:
@@ -19,16 +19,14 @@ to_option = click.option("--to", "to", type=DIRECTORY, required=True, help="The 
 @click.command("print")
 @folder_argument
 @to_option
-@click.option("--home", "home_directory", type=DIRECTORY, help="Estimate with what this home holds and has measured.")
+@records_option
 @json_option
 def plan_print(folder: Path, to: Path, home_directory: Path | None, as_json: bool) -> None:
     """Write the plan as PDF and HTML, in the order of NIST SP 800-34 A.3; who has not signed stands on page one."""
-    from safelight.site.home import Home
     from safelight.site.plan_documents import print_plan
     from safelight.site.plan_folder import PlanFolder
 
-    home = Home.at(home_directory) if home_directory else None
-    told = print_plan(PlanFolder(folder), to, datetime.now().astimezone(), home)
+    told = print_plan(PlanFolder(folder), to, datetime.now().astimezone(), records_home(home_directory))
     if as_json:
         print_json(told)
         return
@@ -72,17 +70,15 @@ def plan_pack(
 
     With --home it holds names of patients: keep it as you keep request forms.
     """
-    from safelight.site.home import Home
     from safelight.site.plan_documents import PackAsked, make_pack
     from safelight.site.plan_folder import PlanFolder
 
-    home = Home.at(home_directory) if home_directory else None
     allot = None
     if labels is not None:
         if home_directory is None or not by:
             raise click.UsageError("--labels needs --home, where numbers are reserved, and --by, who allots them.")
         allot = _allotting(home_directory, labels, by)
-    asked = PackAsked(site, holder, PackForm(form), home, allot)
+    asked = PackAsked(site, holder, PackForm(form), records_home(home_directory), allot)
     told = make_pack(PlanFolder(folder), to, datetime.now().astimezone(), asked, dry_run=dry_run)
     if as_json:
         print_json(told)

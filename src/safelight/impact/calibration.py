@@ -58,6 +58,11 @@ class CountedModality:
         return None
 
     @property
+    def exam_sample(self) -> Sample:
+        """Return what tells how long an exam takes, or fails to: steps, and spans where these are too few."""
+        return self.steps if self.steps.is_enough else self.spans
+
+    @property
     def reading(self) -> Duration | None:
         """Return how long a reading takes."""
         return self.readings.duration("readings between reports of one reader") if self.readings.is_enough else None
@@ -81,7 +86,7 @@ class Counted:
             for arrivals in one.arrivals:
                 told.append(_rate_line(f"{one.name} {arrivals.priority}", arrivals.rate))
             told += [
-                _duration_line(one.name, "exam", one.exam, None, one.steps if one.steps.is_enough else one.spans),
+                _duration_line(one.name, "exam", one.exam, None, one.exam_sample),
                 _duration_line(one.name, "reading", one.reading, READING.get(one.name), one.readings),
                 _turnaround_line(one),
             ]
@@ -213,9 +218,7 @@ def _modality(
             for one in demands
         ]
     lines += [
-        _duration_line(
-            modality.name, "exam", mine.exam, modality.exam, mine.steps if mine.steps.is_enough else mine.spans
-        ),
+        _duration_line(modality.name, "exam", mine.exam, modality.exam, mine.exam_sample),
         _duration_line(modality.name, "reading", mine.reading, modality.reading, mine.readings),
         _turnaround_line(mine),
     ]

@@ -1,6 +1,6 @@
 """What a drill tells people: the list with its ages, and the report of one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from safelight.drill.facts import Started
 from safelight.drill.measurement import Verdict, compare
 from safelight.drill.state import DrillState, Phase
 from safelight.findings.assessment import Finding
+from safelight.findings.rule import Rule
 from safelight.plan.model import Plan
 from safelight.plan.practice import Rehearsal
 from safelight.plan.words import Disruption, DrillKind
@@ -51,7 +52,14 @@ def list_document(home: Home, folder: Path | None, today: date) -> dict[str, Any
     }
 
 
-def _ranked(choice: Choice, plan: Plan, drills: dict[str, DrillState], today: date) -> list[dict[str, Any]]:
+def planned_drills(
+    plan: Plan, drills: Mapping[str, DrillState], today: date, rules: Sequence[Rule]
+) -> list[dict[str, Any]]:
+    """Return the rehearsals of a plan, what is due first; the site's rules are asked beside ours."""
+    return _ranked(Choice(plan, drills, today, rules), plan, drills, today)
+
+
+def _ranked(choice: Choice, plan: Plan, drills: Mapping[str, DrillState], today: date) -> list[dict[str, Any]]:
     """Return the rehearsals, what is due first, and among these what would close the gravest findings."""
     ranked = []
     for one in plan.rehearsals:
@@ -196,7 +204,7 @@ def _measures_times(state: DrillState) -> bool:
     return state.started is not None and state.started.type in {DrillKind.RESTORE_TIER, DrillKind.FULL}
 
 
-def _standing(plan: Plan, one: Rehearsal, drills: dict[str, DrillState], today: date) -> dict[str, Any]:
+def _standing(plan: Plan, one: Rehearsal, drills: Mapping[str, DrillState], today: date) -> dict[str, Any]:
     held = [
         Held(number, state.ended_at.astimezone().date(), _proves(state), state.started.covered_digest)
         for number, state in drills.items()

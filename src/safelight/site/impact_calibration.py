@@ -283,9 +283,10 @@ def counted_of(home: Home, until: date, weeks: int, report: Report = silent) -> 
 
 
 def _priorities(index: MessageIndex | None, days: list[date]) -> dict[str, str]:
+    if index is None:
+        return {}
     steps: list[StepRow] = []
-    for day in days if index is not None else ():
-        assert index is not None
+    for day in days:
         words = f"{day:%Y%m%d}"
         steps += index.steps(StepSearch(words, words, states=list(StepState), limit=LIMIT_MAX))
     told = {

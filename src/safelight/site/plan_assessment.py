@@ -6,7 +6,6 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from safelight.core.span import span_text
-from safelight.drill.state import DrillState
 from safelight.findings.assessment import Assessment, Finding, assess
 from safelight.findings.facts import Estimated, Facts, ServiceImpact, Surge
 from safelight.findings.requirement import judged, requirement_packs
@@ -15,16 +14,16 @@ from safelight.plan.errors import Place
 from safelight.plan.estimate import Estimate, Measured, Part, estimates, measurements, service_estimate
 from safelight.plan.model import Plan
 from safelight.plan.objectives import Service
-from safelight.plan.on_record import NOTHING, OnRecord, work_recovery
+from safelight.plan.on_record import OnRecord, work_recovery
 from safelight.plan.signature import Signature, agreement
 from safelight.plan.words import Disruption, Side
 from safelight.site.drill_measured import with_drills
 from safelight.site.plan_folder import PlanFolder
+from safelight.site.plan_records import NO_RECORDS, PlanRecords
 from safelight.site.plan_surge import surge_of
 
 WORK_RECOVERY: Final = "work recovery, before all is as usual"
 """The last part of a path: it counts against MTD, and not against RTO."""
-NO_DRILLS: Final[Mapping[str, DrillState]] = {}
 
 
 def facts_of(
@@ -34,19 +33,19 @@ def facts_of(
     *,
     impact: Mapping[str, ServiceImpact] | None = None,
     surge: Surge | None = None,
-    on_record: OnRecord = NOTHING,
-    drills: Mapping[str, DrillState] = NO_DRILLS,
+    records: PlanRecords = NO_RECORDS,
 ) -> Facts:
     """Return a plan as rules see it, with what drills on record measured."""
     # What was signed is the plan as it is written.
     agreed = agreement(plan, signatures)
-    plan = with_drills(plan, drills)
+    plan = with_drills(plan, records.drills)
     told = []
     for disruption in {one.disruption for service in plan.services for one in service.tolerances}:
-        found = estimates(plan, disruption, on_record)
+        found = estimates(plan, disruption, records.figures)
         for service in plan.services:
             takes = service_estimate(plan, service.systems, found).takes
-            told.append(Estimated(service.id, str(disruption), takes, work_recovery(service, on_record).takes))
+            work = work_recovery(service, records.figures).takes
+            told.append(Estimated(service.id, str(disruption), takes, work))
     unsigned = {str(side): agreed.missing(side) for side in Side}
     return Facts(asdict(plan), today, unsigned, tuple(told), impact or {}, surge)
 
@@ -56,13 +55,12 @@ def assessment_of(
     plan: Plan,
     today: date,
     impact: Mapping[str, ServiceImpact] | None = None,
-    on_record: OnRecord = NOTHING,
-    drills: Mapping[str, DrillState] = NO_DRILLS,
+    records: PlanRecords = NO_RECORDS,
 ) -> Assessment:
     """Ask all rules, ours and the site's, of the plan that was read from a folder and of what lies beside it."""
     surge = surge_of(folder.path, plan)
     signatures = folder.signatures()
-    facts = facts_of(plan, today, signatures, impact=impact, surge=surge, on_record=on_record, drills=drills)
+    facts = facts_of(plan, today, signatures, impact=impact, surge=surge, records=records)
     return assess(facts, (*built_in(), *folder.rules()))
 
 
@@ -111,8 +109,9 @@ def requirements_document(told: Assessment) -> list[dict[str, Any]]:
     ]
 
 
-def objectives_document(plan: Plan, on_record: OnRecord = NOTHING) -> list[dict[str, Any]]:
+def objectives_document(plan: Plan, records: PlanRecords = NO_RECORDS) -> list[dict[str, Any]]:
     """Return tolerance, capability, estimate and measurement of each objective, service by service."""
+    plan, on_record = with_drills(plan, records.drills), records.figures
     rows = []
     disruptions = dict.fromkeys(one.disruption for service in plan.services for one in service.tolerances)
     for disruption in disruptions:

@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from safelight.core.clock import from_text
 from safelight.core.errors import UsageError
-from safelight.drill.state import DrillState
 from safelight.journal.kinds import FactKind
 from safelight.plan.document import parts
 from safelight.plan.model import Plan
-from safelight.plan.on_record import NOTHING, OnRecord
 from safelight.plan.signature import Login, Signature, agreement, shown_digest, sign_by_login, unsigned_digests
 from safelight.plan.words import Side
-from safelight.site.drill_measured import drills_on_record, with_drills
-from safelight.site.drill_report import list_document
+from safelight.site.drill_report import planned_drills
 from safelight.site.home import Home
-from safelight.site.plan_assessment import NO_DRILLS, assessment_document, assessment_of, objectives_document
+from safelight.site.plan_assessment import assessment_document, assessment_of, objectives_document
 from safelight.site.plan_documents import stale_packs
 from safelight.site.plan_folder import PlanFolder
-from safelight.site.plan_records import on_record
+from safelight.site.plan_records import NO_RECORDS, PlanRecords, records_of
 from safelight.site.saying import deciding
 from safelight.vault.keys import load_public_keys
 
@@ -47,7 +44,7 @@ def shown_document(home: Home, folder: str) -> dict[str, Any]:
     return {
         "has_plan": True,
         "console_key": key,
-        **plan_document(plan, signatures, on_record(home), drills_on_record(home)),
+        **plan_document(plan, signatures, records_of(home)),
         "signs_here": (plan.plan.console_key or "").lower() == key,
         "sides": {str(side): _side(plan, signatures, side) for side in Side},
     }
@@ -59,17 +56,13 @@ def assessed_document(home: Home, folder: str, today: date) -> dict[str, Any]:
         return {"has_plan": False}
     on_disk = PlanFolder(Path(folder))
     read = on_disk.read()
-    told = assessment_of(on_disk, read.plan, today, on_record=on_record(home), drills=drills_on_record(home))
-    drills = list_document(home, on_disk.path, today)
-    return {"has_plan": True, **assessment_document(told, read.places), "drills": drills["planned"]}
+    records = records_of(home)
+    told = assessment_of(on_disk, read.plan, today, records=records)
+    due = planned_drills(read.plan, records.drills, today, on_disk.rules())
+    return {"has_plan": True, **assessment_document(told, read.places), "drills": due}
 
 
-def plan_document(
-    plan: Plan,
-    signatures: Iterable[Signature],
-    on_record: OnRecord = NOTHING,
-    drills: Mapping[str, DrillState] = NO_DRILLS,
-) -> dict[str, Any]:
+def plan_document(plan: Plan, signatures: Iterable[Signature], records: PlanRecords = NO_RECORDS) -> dict[str, Any]:
     """Return the values of every objective and who has signed."""
     signatures = tuple(signatures)
     agreed = agreement(plan, signatures)
@@ -80,7 +73,7 @@ def plan_document(
         "approved": agreed.approved,
         "unsigned": {str(side): list(agreed.missing(side)) for side in Side},
         "refused": list(agreed.refused),
-        "objectives": objectives_document(with_drills(plan, drills), on_record),
+        "objectives": objectives_document(plan, records),
         "stale_packs": stale_packs(plan),
     }
 

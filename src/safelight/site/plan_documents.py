@@ -12,15 +12,13 @@ from markupsafe import Markup
 from safelight.core.disk import RealDisk, write_file
 from safelight.core.errors import StateError, UsageError
 from safelight.plan.model import Plan
-from safelight.plan.on_record import NOTHING
 from safelight.plan.printing import PackFacts, pack_html, plan_html
 from safelight.plan.source import quoted
 from safelight.plan.words import PackForm
-from safelight.site.drill_measured import drills_on_record, with_drills
 from safelight.site.home import Home
 from safelight.site.plan_assessment import assessment_of, objectives_document, requirements_document
 from safelight.site.plan_folder import PlanFolder
-from safelight.site.plan_records import on_record
+from safelight.site.plan_records import records_of
 
 LABELS_A_BLOCK_MAX: Final = 60
 EXAMS_MAX: Final = 5000
@@ -59,9 +57,9 @@ class PackAsked:
 def print_plan(folder: PlanFolder, to: Path, at: datetime, home: Home | None = None) -> dict[str, Any]:
     """Write `plan.pdf` and `plan.html`."""
     plan = folder.read().plan
-    known, drills = on_record(home) if home else NOTHING, drills_on_record(home)
-    told = requirements_document(assessment_of(folder, plan, at.date(), on_record=known, drills=drills))
-    html = plan_html(plan, folder.signatures(), objectives_document(with_drills(plan, drills), known), told, at)
+    records = records_of(home)
+    told = requirements_document(assessment_of(folder, plan, at.date(), records=records))
+    html = plan_html(plan, folder.signatures(), objectives_document(plan, records), told, at)
     return {"version": plan.plan.version, "files": _written(to, "plan", html)}
 
 
@@ -80,6 +78,8 @@ def make_pack(folder: PlanFolder, to: Path, at: datetime, asked: PackAsked, *, d
         raise NoSuchPlace(site=site, holder=asked.holder or "")
     serial = next_serial(plan)
     folder.check_with(_register_line(plan, serial, site, asked, at, ()))
+    # What can be refused is, before numbers are allotted that nobody could take back.
+    schedule = _schedule(asked.home, at) if asked.home else None
     # Allotted before anybody is told: a pack that is cut off here leaves numbers that nobody uses.
     own = asked.allot(serial, site, dry_run) if asked.allot else None
     text = _register_line(plan, serial, site, asked, at, own or ())
@@ -88,15 +88,14 @@ def make_pack(folder: PlanFolder, to: Path, at: datetime, asked: PackAsked, *, d
         sites[site],
         people.get(asked.holder or "", "nobody"),
         _blocks(asked.home, own) if asked.home and not dry_run else (),
-        _schedule(asked.home, at) if asked.home else None,
+        schedule,
     )
-    known = on_record(asked.home) if asked.home else NOTHING
-    objectives = objectives_document(with_drills(plan, drills_on_record(asked.home)), known)
+    objectives = objectives_document(plan, records_of(asked.home))
     html = pack_html(plan, folder.signatures(), objectives, at, facts)
     told: dict[str, Any] = {"serial": serial, "site": site, "holder": asked.holder, "form": str(asked.form)}
     shown = sum(len(one["labels"]) for one in facts.blocks)
     told |= {"version": plan.plan.version, "numbers": sum(one["numbers"] for one in own) if own else shown}
-    told |= {"exams": len(facts.schedule or ()), "dry_run": dry_run}
+    told |= {"exams": len(schedule or ()), "dry_run": dry_run}
     if dry_run:
         return {**told, "files": [], "registered_in": None}
     written = _written(to, "downtime-pack", html)

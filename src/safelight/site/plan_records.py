@@ -1,6 +1,6 @@
-"""What a home has on record for the estimates of a plan: what it holds, how fast it came back, what work was left."""
+"""What a home has on record for a plan: what it holds, how fast it came back, what work was left, and its drills."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -8,16 +8,31 @@ from typing import Final
 from safelight.catalog.catalog import Catalog
 from safelight.core.clock import SystemClock
 from safelight.downtime.outage import OUTAGE_KINDS, Event, Said
+from safelight.drill.state import DrillState
 from safelight.journal.journal import Journal
-from safelight.plan.on_record import Figure, OnRecord, Span
+from safelight.plan.on_record import NOTHING, Figure, OnRecord, Span
 from safelight.plan.words import Portion
 from safelight.recovery.facts import Level, Started, StudyCompared, StudySent, from_entry
+from safelight.site.drill_records import drills_of
 from safelight.site.home import Home
 from safelight.site.status import looked_at
 
 DAYS: Final = 28
 GB: Final = 1e9
 RATE_KINDS: Final = (Started.kind, StudySent.kind, StudyCompared.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRecords:
+    """What a home says to a plan."""
+
+    figures: OnRecord = NOTHING
+    """For its estimates."""
+    drills: Mapping[str, DrillState] = field(default_factory=dict)
+    """They count as measured."""
+
+
+NO_RECORDS: Final = PlanRecords()
 
 
 @dataclass(slots=True)
@@ -50,12 +65,14 @@ class _Refill:
         return Figure(size / GB / (seconds / 3600), f"measured in {what} on {day}: {held}")
 
 
-def on_record(home: Home) -> OnRecord:
-    """Return what a home says to an estimate."""
+def records_of(home: Home | None) -> PlanRecords:
+    """Return what a home says to a plan; nothing where no home was named."""
+    if home is None:
+        return NO_RECORDS
     with looked_at(home) as (catalog, journal):
-        return OnRecord(
-            sizes_held(catalog, SystemClock().now().astimezone().date()), measured_rate(journal), lived_through(journal)
-        )
+        sizes = sizes_held(catalog, SystemClock().now().astimezone().date())
+        figures = OnRecord(sizes, measured_rate(journal), lived_through(journal))
+        return PlanRecords(figures, drills_of(journal))
 
 
 def sizes_held(catalog: Catalog, today: date) -> dict[Portion, Figure]:

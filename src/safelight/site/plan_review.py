@@ -10,11 +10,12 @@ from safelight.plan.source import quoted
 from safelight.plan.words import RoleKind
 from safelight.site.plan_assessment import assessment_of
 from safelight.site.plan_folder import PlanFolder
+from safelight.site.plan_records import NO_RECORDS, PlanRecords
 
 
-def agenda(folder: PlanFolder, plan: Plan, today: date) -> dict[str, Any]:
+def agenda(folder: PlanFolder, plan: Plan, today: date, records: PlanRecords = NO_RECORDS) -> dict[str, Any]:
     """Return what to talk about: open findings by rule, gravest first, and what was promised."""
-    told = assessment_of(folder, plan, today)
+    told = assessment_of(folder, plan, today, records=records)
     items: dict[str, dict[str, Any]] = {}
     for one in told.findings:
         if one.state == State.OPEN:
