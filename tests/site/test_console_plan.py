@@ -92,7 +92,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def house(tmp_path: Path, folder: Path) -> Iterator[ConsoleHouse]:
-    with console_house(tmp_path, settings=f'\n[plan]\nfolder = "{folder}"\n') as house:
+    with console_house(tmp_path, plan=folder) as house:
         key = load_public_keys(house.site.home.keys).signing.raw.hex()
         for file in folder.glob("*.yaml"):
             text = file.read_text()
