@@ -13,7 +13,6 @@ from safelight.site.web_readings import readings_document
 from support.console_house import Answered, ConsoleHouse, console_house
 
 ADMINISTRATOR = "pacs-administrator"
-SEEN = {"limit": 10}
 
 
 def test_whoever_asked_before_the_end_is_answered_though_all_threads_were_busy(tmp_path: Path) -> None:
@@ -43,15 +42,19 @@ def test_whoever_asked_before_the_end_is_answered_though_all_threads_were_busy(t
         assert [one.status for one in answers] == [200] * len(asking)
 
 
-def opens_a_study(house: ConsoleHouse) -> None:
-    house.browser(ADMINISTRATOR).get("/dicomweb/studies/1.2.3/metadata")
+def opens_a_study(house: ConsoleHouse, study: str) -> None:
+    house.browser(ADMINISTRATOR).get(f"/dicomweb/studies/{study}/metadata")
 
 
 def test_what_was_opened_a_moment_before_the_end_is_written(tmp_path: Path) -> None:
     with console_house(tmp_path) as house:
-        opens_a_study(house)
+        for study in ("1.2.3", "1.2.4", "1.2.5"):
+            opens_a_study(house, study)
         home = house.site.home
-    assert [one["study"] for one in readings_document(home, SEEN)["readings"]] == ["1.2.3"]
+    told = readings_document(home, {"limit": 2})
+    assert ([one["study"] for one in told["readings"]], told["is_more"]) == (["1.2.5", "1.2.4"], True)
+    told = readings_document(home, {"limit": 1, "study": "1.2.3", "account": ADMINISTRATOR})
+    assert ([one["study"] for one in told["readings"]], told["is_more"]) == (["1.2.3"], False)
 
 
 def test_a_disk_that_is_full_at_the_end_keeps_no_other_door_open(
@@ -61,10 +64,10 @@ def test_a_disk_that_is_full_at_the_end_keeps_no_other_door_open(
         raise DiskFull(where="journal")
 
     with console_house(tmp_path) as house:
-        opens_a_study(house)
+        opens_a_study(house, "1.2.3")
         with monkeypatch.context() as patched:
             patched.setattr(house.site.records, "record_all", full)
             house.door.stop()
         assert "core.disk-full" in capfd.readouterr().err
         assert house.site.home.sessions.exists()
-    assert [one["study"] for one in readings_document(house.site.home, SEEN)["readings"]] == ["1.2.3"]
+    assert [one["study"] for one in readings_document(house.site.home, {"limit": 10})["readings"]] == ["1.2.3"]
