@@ -147,6 +147,25 @@ def test_two_who_sign_at_once_both_have_signed(house: ConsoleHouse, folder: Path
     assert {one.account for one in PlanFolder(folder).signatures()} == set(both)
 
 
+def test_a_screen_that_asks_between_the_fact_and_the_signature_is_told_both(
+    house: ConsoleHouse, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it, radiology = house.browser(IT_ACCOUNT), house.browser(RADIOLOGY_ACCOUNT)
+    asked, add = told(house, "it"), PlanFolder.add_signature
+    shown = list[Any]()
+    asks = threading.Thread(target=lambda: shown.append(radiology.get("/api/plan/show").json))
+
+    def asked_meanwhile(on_disk: PlanFolder, *what: Any) -> None:
+        asks.start()
+        asks.join(1)
+        add(on_disk, *what)
+
+    monkeypatch.setattr(PlanFolder, "add_signature", asked_meanwhile)
+    assert it.post("/api/plan/sign", asked).status == 200
+    asks.join()
+    assert [one["account"] for one in shown[0]["sides"]["it"]["signatures"]] == [IT_ACCOUNT]
+
+
 def test_a_plan_with_a_mistake_is_told_and_the_findings_come_with_the_drills(house: ConsoleHouse, folder: Path) -> None:
     browser = house.browser(RADIOLOGY_ACCOUNT)
     assessed = browser.get("/api/plan/assess").json

@@ -43,7 +43,9 @@ def shown_document(home: Home, folder: str) -> dict[str, Any]:
     if not folder:
         return {"has_plan": False, "console_key": key}
     on_disk = PlanFolder(Path(folder))
-    plan, signatures = on_disk.read().plan, on_disk.signatures()
+    with deciding:
+        # A signature is a fact first: who asks because of the fact waits until it lies in the folder.
+        plan, signatures = on_disk.read().plan, on_disk.signatures()
     return {
         "has_plan": True,
         "console_key": key,
