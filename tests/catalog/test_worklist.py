@@ -197,6 +197,15 @@ def test_a_limit_counts_steps_that_are_wanted_and_not_those_that_messages_have_s
     assert len(shown(index, limit=3)) == len(shown(index, limit=50)) == 3
 
 
+def test_what_is_settled_at_the_head_of_one_source_lets_no_later_step_of_another_go_before(index: MessageIndex) -> None:
+    for number in (1, 2):
+        ordered(index, number, number, StepState.COMPLETED)
+    for number in (8, 9):
+        ordered(index, number, number, ScheduledProcedureStepStartTime=f"{number:02d}0000")
+    listed(index, 10, *(step(number) for number in (1, 2, 3)))
+    assert [row.attributes["AccessionNumber"] for row in shown(index, limit=2)] == ["A3", "A8"]
+
+
 def test_lists_are_the_same_after_the_index_was_lost(index: MessageIndex, tmp_path: Path) -> None:
     listed(index, 1, step(1), step(2))
     again = MessageIndex.open(tmp_path / "again.db")

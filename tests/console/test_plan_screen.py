@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 from safelight.site.plan_folder import PlanFolder, example_texts, write_plan
 from safelight.vault.keys import load_public_keys
 from support.browser import PHONE, chromium, needs_pages, show, window
+from support.console_house import name_plan
 from support.contrast import CONTRAST
 from support.pages_house import PASSWORD, PagesHouse
 
@@ -37,8 +38,7 @@ def house(tmp_path: Path, folder: Path) -> Iterator[PagesHouse]:
         for file in folder.glob("*.yaml"):
             text = file.read_text().replace("{id: ines, name", "{account: aadmin, id: ines, name")
             file.write_text(text.replace("  horizon:", f'  console_key: "{key}"\n  horizon:', 1))
-        settings = house.home / "safelight.toml"
-        settings.write_text(f'{settings.read_text()}\n[plan]\nfolder = "{folder}"\n')
+        name_plan(house.home / "safelight.toml", folder)
         house.start()
         yield house
 

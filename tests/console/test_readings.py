@@ -42,6 +42,6 @@ def test_what_could_not_be_written_is_not_lost_and_memory_has_an_end() -> None:
 
 def test_what_can_be_no_study_fills_no_journal() -> None:
     readings = Readings(ShiftedClock())
-    for name in ("", "x" * 10, "1" * 65, "../../etc", "1.2/3"):
+    for name in ("", "x" * 10, "1" * 65, "../../etc", "1.2/3", "١.٢"):
         readings.opened("vview", name)
     assert readings.taken() == []

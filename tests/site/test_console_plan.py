@@ -92,7 +92,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def house(tmp_path: Path, folder: Path) -> Iterator[ConsoleHouse]:
-    with console_house(tmp_path, settings=f'\n[plan]\nfolder = "{folder}"\n') as house:
+    with console_house(tmp_path, plan=folder) as house:
         key = load_public_keys(house.site.home.keys).signing.raw.hex()
         for file in folder.glob("*.yaml"):
             text = file.read_text()
@@ -145,6 +145,25 @@ def test_two_who_sign_at_once_both_have_signed(house: ConsoleHouse, folder: Path
     for one in threads:
         one.join()
     assert {one.account for one in PlanFolder(folder).signatures()} == set(both)
+
+
+def test_a_screen_that_asks_between_the_fact_and_the_signature_is_told_both(
+    house: ConsoleHouse, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it, radiology = house.browser(IT_ACCOUNT), house.browser(RADIOLOGY_ACCOUNT)
+    asked, add = told(house, "it"), PlanFolder.add_signature
+    shown = list[Any]()
+    asks = threading.Thread(target=lambda: shown.append(radiology.get("/api/plan/show").json))
+
+    def asked_meanwhile(on_disk: PlanFolder, *what: Any) -> None:
+        asks.start()
+        asks.join(1)
+        add(on_disk, *what)
+
+    monkeypatch.setattr(PlanFolder, "add_signature", asked_meanwhile)
+    assert it.post("/api/plan/sign", asked).status == 200
+    asks.join()
+    assert [one["account"] for one in shown[0]["sides"]["it"]["signatures"]] == [IT_ACCOUNT]
 
 
 def test_a_plan_with_a_mistake_is_told_and_the_findings_come_with_the_drills(house: ConsoleHouse, folder: Path) -> None:

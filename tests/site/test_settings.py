@@ -35,7 +35,7 @@ def test_the_template_names_only_settings_that_exist_with_the_defaults_in_force(
     text = settings_text(site="x", title=AETitle("SAFELIGHT"), port=11112, second="/mnt/b", accept_any=False)
     settings = settings_of(tmp_path, text)
     for section in fields(Settings):
-        if section.name in ("dicom", "protection", "recovery"):
+        if section.name in ("dicom", "protection", "recovery", "plan"):
             assert getattr(settings, section.name) == getattr(Settings(), section.name)
 
 

@@ -157,13 +157,18 @@ class ConsoleHouse:
         return browser.login(account, **more) if account else browser
 
 
+def name_plan(settings: Path, folder: Path | str) -> None:
+    """Name the folder of the plan in the settings of a new home."""
+    settings.write_text(settings.read_text().replace('folder = ""', f'folder = "{folder}"'))
+
+
 @contextmanager
-def console_house(folder: Path, *, is_open: bool = False, settings: str = "") -> Iterator[ConsoleHouse]:
+def console_house(folder: Path, *, is_open: bool = False, plan: Path | str = "") -> Iterator[ConsoleHouse]:
     """Serve a new home in the folder."""
     port = free_port()
     asked = Founding(folder / "home", "Test", AETitle.parse("HERE"), 11112, accept_any=is_open, http_port=port)
     home = found(asked).home
-    home.settings_file.write_text(home.settings_file.read_text() + settings)
+    name_plan(home.settings_file, plan)
     if not is_open:
         give_accounts(home)
     with opened(home) as site:

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Difference, Finding, OtherDifference, Proposal, ReconciledExam } from '../src/api/documents';
 import { byService, openFindings } from '../src/words/plan';
-import { fit, kindWords, openItems, settledItems, started } from '../src/words/reconciliation';
+import { fit, kindWords, openItems, settledItems, started, VERDICTS, verdictsFor } from '../src/words/reconciliation';
 
 const difference = (waits_for: string, more: Partial<Difference> = {}): Difference => ({
   id: waits_for, kind: 'study-without-order', subject: '', told: '', waits_for, exam: '', study: '', order: '', ...more,
@@ -28,6 +28,16 @@ describe('what an outage left', () => {
     const kind = 'order-without-study';
     expect(kindWords(difference('images', { kind, exam: 'DT1' }))).not.toBe(kindWords(difference('decision', { kind, order: 'A1' })));
     expect(kindWords(difference('x', { kind: 'a-new-one' }))).toBe('a-new-one');
+  });
+
+  it('offers of each difference what fits it, and has words for all of it', () => {
+    const kinds = ['study-without-order', 'order-without-study', 'identity-differs', 'same-uid-other-bytes', 'missing-at-target'];
+    const offered = kinds.map((kind) => verdictsFor(difference('decision', { kind, study: '1.2', order: 'A1' })));
+    expect(offered.every((verdicts) => verdicts.includes('left'))).toBe(true);
+    expect(new Set(['matched', ...offered.flat()])).toEqual(new Set(Object.keys(VERDICTS)));
+    // A registered exam without images has no order that was not done; a PACS with another number need not have a study.
+    expect(verdictsFor(difference('images', { kind: 'order-without-study', exam: 'DT1' }))).toEqual(['left']);
+    expect(verdictsFor(difference('decision', { kind: 'identity-differs' }))).toEqual(['left']);
   });
 
   it('writes times as clocks on the wall showed them', () => {

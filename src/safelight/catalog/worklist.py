@@ -53,17 +53,19 @@ def steps(connection: Connection, search: StepSearch, by_hand: Sequence[StepRow]
 def _looked_up(
     connection: Connection, search: StepSearch, known: Mapping[str, Listing], by_hand: Sequence[StepRow]
 ) -> tuple[list[StepRow], bool]:
-    """Return the steps that are wanted of the first of each source, by start, and whether that is all of them."""
+    """Return the steps that are wanted as far as every source was looked at, by start, and whether that is all."""
     orders = ordered_steps(connection, search)
     listed = _listed(connection, known, narrowed(listed_step_table, search), search.limit) if known else []
-    is_all = max(len(orders), len(listed)) < search.limit
+    ends = [max(map(_moment, rows)) for rows in (orders, listed) if rows and len(rows) >= search.limit]
     wanted = [row for row in by_hand if search.fits(row)]
     # What else is said of these steps decides too, whether it would be found by itself or not.
     if known:
         listed += _listed_named(connection, known, [*orders, *wanted], listed)
     everything = steps_named(connection, _names([*listed, *wanted]), orders)
     rows = _composed(list(everything.values()), listed, by_hand)
-    return sorted((row for row in rows if search.fits(row)), key=_start), is_all
+    found = sorted((row for row in rows if search.fits(row)), key=_start)
+    # Past the first end one source says nothing yet of steps that come before those of another.
+    return [row for row in found if not ends or _moment(row) <= min(ends)], not ends
 
 
 def _under_numbers_in_force(connection: Connection, by_hand: Sequence[StepRow]) -> list[StepRow]:
@@ -171,6 +173,10 @@ def _together(row: StepRow, others: Sequence[StepRow]) -> StepRow:
 
 def _start(row: StepRow) -> tuple[str, str, int]:
     return row.attributes.get(START[0], ""), row.attributes.get(START[1], ""), row.key
+
+
+def _moment(row: StepRow) -> tuple[str, str]:
+    return _start(row)[:2]
 
 
 def _place(row: StepRow) -> tuple[str, int]:

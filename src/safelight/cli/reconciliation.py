@@ -9,7 +9,7 @@ import click
 from safelight.cli.options import act_options, home_option, json_option, print_json, run_act
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 from safelight.reconciliation.difference import Kind
-from safelight.reconciliation.facts import Verdict
+from safelight.reconciliation.facts import FREE_VERDICTS, Verdict
 
 outage_option = click.option(
     "--outage", "outages", type=int, multiple=True, help="Which outage; all that are not closed if not given."
@@ -166,7 +166,7 @@ def match(exam: str, home_directory: Path, as_json: bool, **told: Any) -> None:
 @click.option(
     "--as",
     "verdict",
-    type=click.Choice([one.value for one in Verdict if one is not Verdict.MATCHED]),
+    type=click.Choice([one.value for one in FREE_VERDICTS]),
     required=True,
     help="no-order: none will come; not-done: what was ordered was not done; left: stays as it is; "
     "replaced: corrected instances and a rejection note go to the target; replaced-for-safety: nobody may see the old; "

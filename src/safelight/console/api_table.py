@@ -12,10 +12,9 @@ from safelight.downtime.exam import Way
 from safelight.downtime.number import NumberFor
 from safelight.downtime.outage import Event, Scope
 from safelight.reconciliation.difference import Kind as DifferenceKind
-from safelight.reconciliation.facts import Verdict
+from safelight.reconciliation.facts import FREE_VERDICTS, Verdict
 
 LIMIT_MAX: Final = 500
-FREE_VERDICTS: Final = [one for one in Verdict if one is not Verdict.MATCHED]
 OFFSET_MAX: Final = 9_000
 """Who leafs further shall narrow the question."""
 

@@ -35,7 +35,7 @@ class Readings:
     def opened(self, account: str, study: str) -> None:
         """Note that somebody asks for something of a study."""
         # A name that no study can have is answered with nothing, and fills no journal.
-        if len(study) > UID_CHARACTERS_MAX or not study.replace(".", "").isdigit():
+        if len(study) > UID_CHARACTERS_MAX or not (study.isascii() and study.replace(".", "").isdigit()):
             return
         key, now = (account, study), self._clock.elapsed()
         with self._lock:

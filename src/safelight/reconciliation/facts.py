@@ -32,6 +32,8 @@ class Verdict(StrEnum):
     """Of instances with several contents the target's counts, here too."""
 
 
+FREE_VERDICTS: Final = tuple(one for one in Verdict if one is not Verdict.MATCHED)
+"""What may be decided of any difference; a match names an order too."""
 REPLACING: Final = (Verdict.REPLACED, Verdict.REPLACED_FOR_SAFETY, Verdict.OURS)
 RULE: Final = "rule"
 """Stands in place of a person's name where a rule decided."""

@@ -40,7 +40,9 @@ def shown_document(home: Home, folder: str) -> dict[str, Any]:
     if not folder:
         return {"has_plan": False, "console_key": key}
     on_disk = PlanFolder(Path(folder))
-    plan, signatures = on_disk.read().plan, on_disk.signatures()
+    with deciding:
+        # A signature is a fact first: who asks because of the fact waits until it lies in the folder.
+        plan, signatures = on_disk.read().plan, on_disk.signatures()
     return {
         "has_plan": True,
         "console_key": key,
@@ -87,13 +89,13 @@ def sign_plan(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not site.settings.plan.folder:
         raise NoPlanFolder
-    on_disk = PlanFolder(Path(site.settings.plan.folder))
+    on_disk, is_dry = PlanFolder(Path(site.settings.plan.folder), site.disk), bool(told.get("dry_run"))
     with deciding:
         plan, before = on_disk.read().plan, on_disk.signatures()
         login = Login(str(told["account"]), from_text(str(told["proven_at"])))
         key, now = site.secret.signing, site.clock.now()
         signature = sign_by_login(plan, login, key, str(told["shown"]), before, now, str(told["reason"]))
-        if not told.get("dry_run"):
+        if not is_dry:
             # The fact first: whoever writes to the folder can take a signature away, and it is known that it was there.
             site.records.record_all([(FactKind.PLAN_SIGNED.value, signature.document())])
             on_disk.add_signature(signature, parts(plan))
@@ -102,7 +104,7 @@ def sign_plan(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
         "side": str(signature.side),
         "parts": len(signature.covers),
         "approved": agreement(plan, [*before, signature]).approved,
-        "dry_run": bool(told.get("dry_run")),
+        "dry_run": is_dry,
     }
 
 

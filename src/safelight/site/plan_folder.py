@@ -1,16 +1,15 @@
 """A plan's folder: its YAML files, the signatures beside them, the rules of the site, and what was signed before."""
 
 import json
-import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar, Final, TextIO
+from typing import Any, ClassVar, Final
 
-from safelight.core.disk import RealDisk
+from safelight.core.disk import Disk, RealDisk
 from safelight.core.errors import IntegrityError, StateError, UsageError
 from safelight.core.signing import BadSigningKey
 from safelight.findings.rule import Rule, site_rules
@@ -58,6 +57,7 @@ class PlanFolder:
     """One plan on disk."""
 
     path: Path
+    disk: Disk = field(default_factory=RealDisk, compare=False)
 
     def texts(self) -> dict[str, str]:
         """Return the text of each file of the plan.
@@ -92,9 +92,9 @@ class PlanFolder:
         """Keep what was signed, then the signature."""
         before = self.signatures()
         (self.path / SIGNED).mkdir(exist_ok=True)
-        _replace(self.path / SIGNED / f"{signature.signature[:16]}.json", dict(parts))
+        _replace(self.disk, self.path / SIGNED / f"{signature.signature[:16]}.json", dict(parts))
         told = {"signatures": [one.document() for one in (*before, signature)]}
-        _replace(self.path / SIGNATURES, told)
+        _replace(self.disk, self.path / SIGNATURES, told)
 
     def signed_parts(self, signature: Signature) -> dict[str, Any]:
         """Return the plan as it was when somebody signed it.
@@ -129,8 +129,9 @@ class PlanFolder:
         file = self.path / _numbered(stem, number)
         with file.open("x", encoding="utf-8") as stream:
             stream.write(f"# yaml-language-server: $schema=plan.schema.json\n{text}")
-            _synced(stream)
-        RealDisk().sync_directory(self.path)
+            stream.flush()
+            self.disk.sync(stream.fileno())
+        self.disk.sync_directory(self.path)
         return file.name
 
     def rules(self) -> tuple[Rule, ...]:
@@ -193,7 +194,7 @@ def write_plan(path: Path, texts: Mapping[str, str]) -> None:
     for name, text in texts.items():
         (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_text(text, "utf-8")
-    _replace(path / "plan.schema.json", schema())
+    _replace(RealDisk(), path / "plan.schema.json", schema())
 
 
 def example_plan(name: str, today: date) -> Plan:
@@ -209,17 +210,13 @@ def _dated(text: str, today: date) -> str:
     return re.sub(r"TODAY([+-]\d+)", lambda found: (today + timedelta(days=int(found[1]))).isoformat(), text)
 
 
-def _replace(file: Path, document: Mapping[str, Any]) -> None:
+def _replace(disk: Disk, file: Path, document: Mapping[str, Any]) -> None:
     # Not `write_file`: what lies in a plan's folder is for both sides, and not for the owner alone.
     draft = file.with_name(f"{file.name}.draft")
     with draft.open("w", encoding="utf-8") as stream:
         json.dump(document, stream, indent=1, ensure_ascii=True)
         stream.write("\n")
-        _synced(stream)
-    draft.replace(file)
-    RealDisk().sync_directory(file.parent)
-
-
-def _synced(stream: TextIO) -> None:
-    stream.flush()
-    os.fsync(stream.fileno())
+        stream.flush()
+        disk.sync(stream.fileno())
+    disk.rename(draft, file)
+    disk.sync_directory(file.parent)

@@ -1,5 +1,6 @@
 """The web half of `serve`: screens, their API, the viewer and DICOMweb, to whoever may."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +15,7 @@ from safelight.console.role import Right
 from safelight.console.session import SessionLimits, Sessions
 from safelight.console.web_application import Guarded, web_application
 from safelight.console.web_server import WebServer, WebServerSettings
+from safelight.core.errors import SafelightError
 from safelight.gateway.ahead import Ahead
 from safelight.gateway.dicomweb.faults import refused
 from safelight.gateway.dicomweb.routes import dicomweb_routes
@@ -92,9 +94,16 @@ class WebDoor:
         self._changes.stop()
         self._threads.stop()
         self._ahead.stop()
-        write_readings(self._site, self._readings)
+        self._last_written(lambda: write_readings(self._site, self._readings))
         if not self._is_open:
-            self._kept.write()
+            self._last_written(self._kept.write)
+
+    def _last_written(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except SafelightError as error:
+            # A disk that is full keeps the other doors from ending in order no more than it kept them from serving.
+            self._failed(error)
 
     def _every_turn(self) -> None:
         self._kept.write_when_due()

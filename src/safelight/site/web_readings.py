@@ -1,5 +1,6 @@
 """Who opened which study through the console, as facts of the journal."""
 
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +30,12 @@ def write_readings(site: "Site", readings: Readings) -> None:
 
 def readings_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `safelight catalog readings --json` prints: who opened which study when, the newest first."""
-    with looked_at(home) as (_, journal):
-        found = [dict(entry.facts) for entry in journal.entries(kinds=[FactKind.CONSOLE_STUDY_OPENED])]
-    for name in ("account", "study"):
-        if asked.get(name):
-            found = [one for one in found if one[name] == asked[name]]
+    wanted = {name: asked[name] for name in ("account", "study") if asked.get(name)}
     limit = int(asked["limit"])
-    return {"readings": found[: -limit - 1 : -1], "is_more": len(found) > limit}
+    # Years of them are in the journal: no more are kept than are shown, and one that says whether there are others.
+    found = deque[Mapping[str, Any]](maxlen=limit + 1)
+    with looked_at(home) as (_, journal):
+        for entry in journal.entries(kinds=[FactKind.CONSOLE_STUDY_OPENED]):
+            if wanted.items() <= entry.facts.items():
+                found.append(entry.facts)
+    return {"readings": [dict(one) for one in reversed(found)][:limit], "is_more": len(found) > limit}

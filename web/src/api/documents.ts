@@ -248,7 +248,6 @@ export interface Objective {
   readonly service: string;
   readonly name: string;
   readonly disruption: string;
-  readonly mtd: string | null;
   readonly tolerance: string | null;
   readonly capability: string | null;
   readonly estimate: string | null;
@@ -316,7 +315,6 @@ export interface DueDrill {
 export interface Assessment {
   readonly has_plan: boolean;
   readonly open: Readonly<Record<Finding['severity'], number>>;
-  readonly rifts: number;
   readonly services: readonly { readonly service: string; readonly first_blocking: Finding | null }[];
   readonly findings: readonly Finding[];
   readonly broken_rules: readonly { readonly rule: string; readonly trouble: string }[];

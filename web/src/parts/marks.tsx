@@ -1,6 +1,7 @@
 // Small signs for states: always a word, never a colour alone.
 
 import type { Exam, Phase, Stage, Wait } from '../api/documents';
+import { WAITS_FOR } from '../words/reconciliation';
 
 export const PHASE_WORDS: Readonly<Record<Phase, string>> = {
   normal: 'Normal',
@@ -47,6 +48,16 @@ export function StageMark({ stage }: { stage: Stage }) {
 
 export function StateMark({ state }: { state: string }) {
   return <span className={`mark state-${state}`}>{state}</span>;
+}
+
+/** What a difference that an outage left waits for. */
+export function WaitsForMark({ wait, before = '' }: { wait: string; before?: string }) {
+  return (
+    <span className={`mark reconcile-${wait}`}>
+      {before}
+      {WAITS_FOR[wait] ?? wait}
+    </span>
+  );
 }
 
 export function WaitMarks({ exam }: { exam: Exam }) {

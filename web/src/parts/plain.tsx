@@ -1,8 +1,10 @@
 // Words of others on our page: isolated, bounded, with everything unseen made visible.
 
-import { calmed, pieces, shortened } from '../words/text';
-import type { Exam } from '../api/documents';
+import type { ReactNode } from 'react';
+import type { Exam, Told } from '../api/documents';
 import { initials, NOBODY, person } from '../words/person';
+import { calmed, pieces, shortened } from '../words/text';
+import { dicomDate } from '../words/time';
 
 const CHARACTERS_MAX = 600;
 
@@ -43,12 +45,27 @@ export function PersonName({ value, hidden = false }: { value: string; hidden?: 
   );
 }
 
-/** Whose exam it is. A patient whom nobody knows is called so, and by the number that stands on the wrist band. */
-export function WhoseExam({ exam, hidden = false }: { exam: Exam; hidden?: boolean }) {
-  if (exam.way !== 'unidentified') return <PersonName value={exam.name} hidden={hidden} />;
+/** A patient whom nobody knows is called so, and by the number that stands on the wrist band. */
+export function Nobody({ id }: { id: string }) {
   return (
     <span className="person nobody">
-      {NOBODY} <Plain text={exam.patient_id} max={32} />
+      {NOBODY} <Plain text={id} max={32} />
     </span>
+  );
+}
+
+/** Whose exam it is. */
+export function WhoseExam({ exam, hidden = false }: { exam: Exam; hidden?: boolean }) {
+  if (exam.way !== 'unidentified') return <PersonName value={exam.name} hidden={hidden} />;
+  return <Nobody id={exam.patient_id} />;
+}
+
+/** Number, birth date and sex of a patient, and what else tells the exam from others. */
+export function PatientLine({ of, children }: { of: Pick<Told, 'patient_id' | 'birth_date' | 'sex'>; children: ReactNode }) {
+  return (
+    <p className="second">
+      <Plain text={of.patient_id} max={64} />
+      {of.birth_date && ` · born ${dicomDate(of.birth_date)}`} {of.sex && `· ${of.sex}`} · {children}
+    </p>
   );
 }

@@ -27,7 +27,7 @@ export function Plan() {
       <Notice error={shown.error ?? assessed.error} onRetry={() => { shown.reload(); assessed.reload(); }} />
       <Mistake error={shown.error} />
       {plan && (
-        <p className="reconciliation-sum">
+        <p className="page-sum">
           <strong>
             <Plain text={`${plan.title}, ${plan.hospital}`} max={200} />
           </strong>
@@ -55,7 +55,7 @@ function HowToBegin({ consoleKey }: { consoleKey: string }) {
       <div className="empty how-to">
         <p>This Safelight was not told of a plan.</p>
         <p>On its machine, write one, or begin with an example:</p>
-        <pre>safelight plan init /srv/plan --example 400-bed</pre>
+        <pre>safelight plan init /srv/plan --from 400-bed</pre>
         <p>Then name its folder in safelight.toml, and restart serve:</p>
         <pre>{'[plan]\nfolder = "/srv/plan"'}</pre>
         <ConsoleKey value={consoleKey} />
@@ -323,9 +323,7 @@ function Findings({ findings, broken }: { findings: readonly Finding[]; broken: 
                 <strong>Radiology:</strong> <Plain text={one.radiology} max={400} />
               </p>
               <p className="second">
-                <Plain text={one.title} max={200} />
-                {one.where && ` · ${one.where}`}
-                {one.owner && ` · ${one.owner}, until ${one.until ?? ''}`}
+                <Plain text={[one.title, one.where, one.owner && `${one.owner}, until ${one.until ?? ''}`].filter(Boolean).join(' · ')} />
               </p>
             </details>
           </li>

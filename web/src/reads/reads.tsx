@@ -7,10 +7,10 @@ import { ActButton } from '../parts/act';
 import { StageMark, WaitMarks } from '../parts/marks';
 import { Notice } from '../parts/notice';
 import { Pager } from '../parts/pager';
-import { Plain, WhoseExam } from '../parts/plain';
+import { PatientLine, Plain, WhoseExam } from '../parts/plain';
 import { useWhyNot } from '../session';
 import { byUrgency, lastMoment, readsOf, type Read } from '../words/exams';
-import { dicomDate, span, when } from '../words/time';
+import { span, when } from '../words/time';
 import { CallDialog, ReadDialog } from './read_acts';
 
 const PAGE_SIZE = 50;
@@ -77,10 +77,9 @@ function OneExam({ exam, now }: { exam: Exam; now: Date }) {
         <h2>
           <WhoseExam exam={exam} />
         </h2>
-        <p className="second">
-          <Plain text={exam.patient_id} max={64} />
-          {exam.birth_date && ` · born ${dicomDate(exam.birth_date)}`} {exam.sex && `· ${exam.sex}`} · accession <Plain text={exam.accession} max={32} />
-        </p>
+        <PatientLine of={exam}>
+          accession <Plain text={exam.accession} max={32} />
+        </PatientLine>
         <p className="exam-what">
           <span className="modality">{exam.modality}</span> <Plain text={exam.procedure} max={300} /> <StageMark stage={exam.stage} />
         </p>

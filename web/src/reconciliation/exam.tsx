@@ -4,11 +4,12 @@ import { useState, type ReactNode } from 'react';
 import type { Decision, Difference, ExamOnAllSides, Ordered, Proposal, ReconciledExam, Side } from '../api/documents';
 import { useDocument } from '../api/live';
 import { ActButton } from '../parts/act';
+import { WaitsForMark } from '../parts/marks';
 import { Notice } from '../parts/notice';
-import { PersonName, Plain } from '../parts/plain';
-import { decided, fit, kindWords, started, WAITS_FOR } from '../words/reconciliation';
+import { PatientLine, PersonName, Plain } from '../parts/plain';
+import { decided, decider, fit, kindWords, started, verdictsFor, type FreeVerdict } from '../words/reconciliation';
 import { dicomDate, when } from '../words/time';
-import { DecideDialog, MatchDialog, UndoDialog, type FreeVerdict } from './reconciliation_acts';
+import { DecideDialog, MatchDialog, UndoDialog } from './reconciliation_acts';
 
 type Act =
   | { readonly what: 'match'; readonly proposal: Proposal | null }
@@ -28,22 +29,25 @@ export function OneExam({ exam, now, onTold }: { exam: ReconciledExam; now: Date
   return (
     <article className="one-exam" aria-label="Exam">
       <header>
-        <h2>{exam.is_identified ? <PersonName value={exam.name} /> : <span className="person nobody">Unidentified</span>}</h2>
-        <p className="second">
-          <Plain text={exam.patient_id} max={64} />
-          {exam.birth_date && ` · born ${dicomDate(exam.birth_date)}`} {exam.sex && `· ${exam.sex}`} · accession <Plain text={exam.accession || 'none'} max={32} />
-        </p>
+        <h2>
+          <PersonName value={exam.is_identified ? exam.name : ''} />
+        </h2>
+        <PatientLine of={exam}>
+          accession <Plain text={exam.accession || 'none'} max={32} />
+        </PatientLine>
         <p className="exam-what">
           <span className="modality">{exam.modalities.join('/')}</span> <Plain text={exam.procedure} max={300} />
         </p>
-        <p>{happened(exam, shown, now)}</p>
+        <p>
+          <Plain text={happened(exam, shown, now)} />
+        </p>
       </header>
       <Notice error={whole.error} onRetry={whole.reload} />
       {exam.decision && (
         <section className="read" aria-label="Decision">
           <h3>{decided(exam.decision)}</h3>
           <p>
-            <Plain text={exam.decision.by === 'rule' ? 'Decided by rule' : exam.decision.by} max={100} />, {when(exam.decision.at, now)}:{' '}
+            <Plain text={decider(exam.decision)} max={100} />, {when(exam.decision.at, now)}:{' '}
             <Plain text={exam.decision.reason} max={600} />
           </p>
           <ActButton right="reconcile" small className="quiet" onPress={() => exam.decision && setAct({ what: 'undo', decision: exam.decision })}>
@@ -52,7 +56,7 @@ export function OneExam({ exam, now, onTold }: { exam: ReconciledExam; now: Date
         </section>
       )}
       {withoutOrder && shown && (
-        <section aria-label="Orders that it may fulfil" className="proposals">
+        <section aria-label="Orders that it may fulfil">
           <h3>{shown.proposals.length === 0 ? 'No order fits' : 'Which order does it fulfil?'}</h3>
           {!exam.is_identified && <p>Nobody knows yet who the patient is: identify the exam in the worklist first.</p>}
           {shown.proposals.slice(0, PROPOSALS_SHOWN).map((one) => (
@@ -63,7 +67,7 @@ export function OneExam({ exam, now, onTold }: { exam: ReconciledExam; now: Date
             <ActButton right="reconcile" className="quiet" onPress={() => setAct({ what: 'match', proposal: null })}>
               Another order…
             </ActButton>
-            <ActButton right="reconcile" className="quiet" onPress={() => setAct({ what: 'decide', difference: withoutOrder, verdicts: ['no-order', 'left'] })}>
+            <ActButton right="reconcile" className="quiet" onPress={() => setAct({ what: 'decide', difference: withoutOrder, verdicts: verdictsFor(withoutOrder) })}>
               No order will come…
             </ActButton>
           </div>
@@ -78,7 +82,7 @@ export function OneExam({ exam, now, onTold }: { exam: ReconciledExam; now: Date
               <li key={one.id}>
                 <p>
                   <strong>{kindWords(one)}.</strong> <Plain text={one.told} max={300} />{' '}
-                  <span className={`mark reconcile-${one.waits_for}`}>waits for {WAITS_FOR[one.waits_for] ?? one.waits_for}</span>
+                  <WaitsForMark wait={one.waits_for} before="waits for " />
                 </p>
                 <ActButton right="reconcile" small className="quiet" onPress={() => setAct({ what: 'decide', difference: one, verdicts: verdictsFor(one) })}>
                   Decide…
@@ -96,10 +100,6 @@ export function OneExam({ exam, now, onTold }: { exam: ReconciledExam; now: Date
 }
 
 const PROPOSALS_SHOWN = 5;
-
-function verdictsFor(difference: Difference): readonly FreeVerdict[] {
-  return difference.kind === 'identity-differs' && difference.study ? ['replaced', 'replaced-for-safety', 'left'] : ['left'];
-}
 
 /** What happened to it, as one would tell it. */
 function happened(exam: ReconciledExam, whole: ExamOnAllSides | null, now: Date): string {
@@ -212,4 +212,3 @@ function cell(one: Column, field: (typeof ROWS)[number][0], now: Date): ReactNod
   if (field === 'started') return text.includes('-') ? when(text, now) : started(text);
   return <Plain text={text} max={120} />;
 }
-

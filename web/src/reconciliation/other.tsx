@@ -3,9 +3,9 @@
 import { useState } from 'react';
 import type { OtherDifference } from '../api/documents';
 import { ActButton } from '../parts/act';
-import { PersonName, Plain } from '../parts/plain';
-import { kindWords, started, WAITS_FOR } from '../words/reconciliation';
-import { dicomDate } from '../words/time';
+import { WaitsForMark } from '../parts/marks';
+import { PatientLine, PersonName, Plain } from '../parts/plain';
+import { kindWords, started, verdictsFor } from '../words/reconciliation';
 import { DecideDialog } from './reconciliation_acts';
 
 export function OneOther({ difference, onTold }: { difference: OtherDifference; onTold: (words: string) => void }) {
@@ -16,10 +16,9 @@ export function OneOther({ difference, onTold }: { difference: OtherDifference; 
       <header>
         <h2>{ordered ? <PersonName value={ordered.name} /> : kindWords(difference)}</h2>
         {ordered && (
-          <p className="second">
-            <Plain text={ordered.patient_id} max={64} />
-            {ordered.birth_date && ` · born ${dicomDate(ordered.birth_date)}`} {ordered.sex && `· ${ordered.sex}`} · order <Plain text={difference.order} max={64} />
-          </p>
+          <PatientLine of={ordered}>
+            order <Plain text={difference.order} max={64} />
+          </PatientLine>
         )}
         {ordered && (
           <p className="exam-what">
@@ -31,7 +30,7 @@ export function OneOther({ difference, onTold }: { difference: OtherDifference; 
       <p>
         {ordered && <strong>{kindWords(difference)}. </strong>}
         <Plain text={difference.told} max={300} />{' '}
-        <span className={`mark reconcile-${difference.waits_for}`}>waits for {WAITS_FOR[difference.waits_for] ?? difference.waits_for}</span>
+        <WaitsForMark wait={difference.waits_for} before="waits for " />
       </p>
       {!ordered && (
         <p className="second">
@@ -47,7 +46,7 @@ export function OneOther({ difference, onTold }: { difference: OtherDifference; 
         </ActButton>
       </div>
       {decides && (
-        <DecideDialog difference={difference} verdicts={difference.kind === 'order-without-study' && difference.order ? ['not-done', 'left'] : ['left']}
+        <DecideDialog difference={difference} verdicts={verdictsFor(difference)}
           onDone={(words) => { onTold(words); setDecides(false); }} onClose={() => setDecides(false)} />
       )}
     </article>

@@ -4,10 +4,11 @@ import { useEffect, useState } from 'react';
 import type { Decision, Decisions, Reconciliation as Report } from '../api/documents';
 import { useDocument, useNow } from '../api/live';
 import { ActButton } from '../parts/act';
+import { WaitsForMark } from '../parts/marks';
 import { Notice } from '../parts/notice';
 import { Pager } from '../parts/pager';
-import { PersonName, Plain } from '../parts/plain';
-import { decided, kindWords, openItems, settledItems, VERDICTS, WAITS_FOR, waitsOf, type Item } from '../words/reconciliation';
+import { Nobody, PersonName, Plain } from '../parts/plain';
+import { decided, decider, kindWords, openItems, settledItems, VERDICTS, WAITS_FOR, waitsOf, type Item } from '../words/reconciliation';
 import { when } from '../words/time';
 import { OneExam } from './exam';
 import { OneOther } from './other';
@@ -66,7 +67,7 @@ function Summary({ report, now }: { report: Report; now: Date }) {
   if (report.outages.length === 0) return null;
   const waits = Object.entries(report.by_wait).sort(([, one], [, other]) => other - one);
   return (
-    <p className="reconciliation-sum">
+    <p className="page-sum">
       <strong>{report.open === 0 ? 'Nothing is open.' : `${report.open} open:`}</strong>{' '}
       {waits.map(([wait, count]) => `${count} for ${WAITS_FOR[wait] ?? wait}`).join(' · ')}
       <span className="second">
@@ -140,7 +141,7 @@ function Choice({ item, now }: { item: Item; now: Date }) {
   return (
     <>
       <span className="exam-choice-top">
-        <span className="modality">{exam.modalities.join('/')}</span> {exam.is_identified ? <PersonName value={exam.name} /> : <Unidentified id={exam.patient_id} />}
+        <span className="modality">{exam.modalities.join('/')}</span> {exam.is_identified ? <PersonName value={exam.name} /> : <Nobody id={exam.patient_id} />}
       </span>
       <span className="second">
         <Plain text={exam.procedure || (exam.registered ? exam.exam : 'nobody registered it')} max={80} />
@@ -151,21 +152,11 @@ function Choice({ item, now }: { item: Item; now: Date }) {
   );
 }
 
-function Unidentified({ id }: { id: string }) {
-  return (
-    <span className="person nobody">
-      Unidentified <Plain text={id} max={32} />
-    </span>
-  );
-}
-
 function Waits({ differences }: { differences: Parameters<typeof waitsOf>[0] }) {
   return (
     <span className="waits">
       {waitsOf(differences).map((wait) => (
-        <span key={wait} className={`mark reconcile-${wait}`}>
-          {WAITS_FOR[wait] ?? wait}
-        </span>
+        <WaitsForMark key={wait} wait={wait} />
       ))}
     </span>
   );
@@ -212,7 +203,7 @@ function DecisionList({ now, onTold }: { now: Date; onTold: (words: string) => v
                   )}
                 </td>
                 <td>
-                  <Plain text={one.by === 'rule' ? 'Decided by rule' : one.by} max={100} />, {when(one.at, now)}
+                  <Plain text={decider(one)} max={100} />, {when(one.at, now)}
                   <span className="second">
                     <Plain text={one.reason} max={300} />
                   </span>

@@ -5,7 +5,7 @@ import type { Decision, Difference, Proposal, ReconciledExam } from '../api/docu
 import { ActDialog } from '../parts/act';
 import { Field, Radios, Tick } from '../parts/field';
 import { PersonName, Plain } from '../parts/plain';
-import { decided } from '../words/reconciliation';
+import { decided, type FreeVerdict } from '../words/reconciliation';
 
 const MINUTES = 60_000;
 const ASKING_MILLISECONDS = 30 * MINUTES;
@@ -15,14 +15,14 @@ interface Common {
   readonly onClose: () => void;
 }
 
-export type FreeVerdict = 'no-order' | 'not-done' | 'left' | 'replaced' | 'replaced-for-safety';
-
 const VERDICT_CHOICES: Readonly<Record<FreeVerdict, readonly [string, string]>> = {
   'no-order': ['No order will come', 'It stands as it was registered or identified.'],
   'not-done': ['It was not done', 'Put off, done elsewhere, or the patient did not come.'],
   left: ['Leave it as it is', 'It is known, and nothing follows.'],
   replaced: ['Replace the images', 'The PACS gets corrected ones, and a note that rejects the old.'],
   'replaced-for-safety': ['Replace the images, for safety', 'The same, and nobody may see the old ones: they endanger a patient.'],
+  ours: ['What is here counts', 'The PACS gets ours under new numbers, and a note that rejects its own.'],
+  theirs: ['What the PACS has counts', 'It is taken in, and counts here too.'],
 };
 
 export function MatchDialog({ exam, proposal, onDone, onClose }: Common & { exam: ReconciledExam; proposal: Proposal | null }) {
@@ -65,7 +65,7 @@ export function DecideDialog({ difference, verdicts, onDone, onClose }: Common &
   const words = VERDICT_CHOICES[verdict as FreeVerdict][0];
   return (
     <ActDialog title="Decide" path="reconciliation/decide" body={() => ({ differences: [difference.id], as: verdict })} submit={words} needsReason
-      danger={verdict.startsWith('replaced')} onDone={() => onDone(`Decided: ${words}.`)} onClose={onClose}>
+      danger={verdict.startsWith('replaced') || verdict === 'ours'} onDone={() => onDone(`Decided: ${words}.`)} onClose={onClose}>
       <p className="whose wide">
         <Plain text={difference.exam || difference.order || difference.study || difference.subject} max={80} />
         <span className="second">

@@ -1,6 +1,7 @@
 // What an outage left to be reconciled, in the order in which people work on it, and in their words. Pure.
 
 import type { Decision, Difference, OtherDifference, Proposal, ReconciledExam } from '../api/documents';
+import { dicomDate, dicomTime } from './time';
 
 /** One line of the list: an exam with all that is open of it, or a difference that belongs to no exam. */
 export type Item =
@@ -47,7 +48,20 @@ export const VERDICTS: Readonly<Record<string, string>> = {
   left: 'Left as it is',
   replaced: 'Images replaced at the PACS',
   'replaced-for-safety': 'Images replaced at the PACS, for safety',
+  ours: 'What is here counts, at the PACS too',
+  theirs: 'What the PACS has counts, here too',
 };
+
+export type FreeVerdict = 'no-order' | 'not-done' | 'left' | 'replaced' | 'replaced-for-safety' | 'ours' | 'theirs';
+
+/** What may be decided of a difference without naming an order; the first is offered first. */
+export function verdictsFor(difference: Difference): readonly FreeVerdict[] {
+  if (difference.kind === 'study-without-order') return ['no-order', 'left'];
+  if (difference.kind === 'order-without-study' && difference.order) return ['not-done', 'left'];
+  if (difference.kind === 'identity-differs' && difference.study) return ['replaced', 'replaced-for-safety', 'left'];
+  if (difference.kind === 'same-uid-other-bytes') return ['ours', 'theirs', 'left'];
+  return ['left'];
+}
 
 /** What was done comes before what was not: who matches it settles both. */
 const LAST = '9999';
@@ -84,6 +98,10 @@ export function fit(proposal: Proposal): string {
   return `May fit: ${proposal.but}`;
 }
 
+export function decider(decision: Decision): string {
+  return decision.by === 'rule' ? 'Decided by rule' : decision.by;
+}
+
 /** One sentence about a decision: what, whose, by whom. */
 export function decided(decision: Decision): string {
   const words = VERDICTS[decision.verdict] ?? decision.verdict;
@@ -93,8 +111,6 @@ export function decided(decision: Decision): string {
 
 /** A date and time as a modality wrote it, or an instant; to the minute, as clocks on the wall showed it. */
 export function started(text: string): string {
-  const found = /^(\d{4})(\d{2})(\d{2})(\d{2})?(\d{2})?/.exec(text);
-  if (found === null || text.includes('-')) return text;
-  const [, year, month, date, hour, minute] = found;
-  return `${year}-${month}-${date}${hour && minute ? ` ${hour}:${minute}` : ''}`;
+  if (!/^\d{8}/.test(text) || text.includes('-')) return text;
+  return [dicomDate(text.slice(0, 8)), dicomTime(text.slice(8))].join(' ').trim();
 }
