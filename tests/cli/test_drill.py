@@ -42,6 +42,8 @@ def test_a_table_top_is_played_from_the_terminal_cut_off_gone_on_with_and_ages(h
     cut = run(home, *table_top, given="Omar\nPaula\nTry the pager\nomar\n\n")
     assert "Ask radiology" in cut.stderr
     assert cut.returncode == 130, "the terminal was gone before the second inject was answered"
+    for option in ("--abandon", "--resume"):
+        assert run(home, "run", option, "1", "--dry-run", *WHO).returncode == 0
     again = run(home, "run", "--type", "table-top", *WHO, "--json")
     assert json.loads(again.stderr)["error"]["code"] == "drill.runs"
 
