@@ -102,6 +102,20 @@ def test_a_full_drill_goes_from_the_calls_over_key_and_restore_to_the_table_and_
     assert decide(folded(*facts)) is None
 
 
+@pytest.mark.parametrize(
+    ("begins", "fact"),
+    [
+        (started(calls=(LEAD,)), called("paula", 0, 1)),
+        (started(injects=(Inject("a", "It burns.", "Who?", "Where?"),)), Answered("1", NOW, "a", "x", "y")),
+        (started(steps=STEPS[1:]), StepNoted("1", NOW, "d-1", True, "")),
+    ],
+)
+def test_a_bundle_exported_in_the_middle_is_not_the_evidence_of_what_came_after(begins: Started, fact: Fact) -> None:
+    before = folded(begins, Sealed("1", NOW, "early"))
+    assert before.evidence == "early"
+    assert decide(fold(before, fact)) == Seal()
+
+
 TIER = TierMeasured("emergency", 2, 2, 5.0, 0.0)
 
 

@@ -92,7 +92,7 @@ class DrillState:
     restored_at: datetime | None = None
     measured: Measured | None = None
     evidence: str = ""
-    """Digest of the sealed bundle."""
+    """Digest of the first sealed bundle that tells of everything so far."""
     ended_at: datetime | None = None
 
     @property
@@ -101,6 +101,11 @@ class DrillState:
         if self.started is None:
             return None
         return min((self.started.at, *(one.called_at for one in self.calls)))
+
+    @property
+    def can_be_told(self) -> bool:
+        """Say whether a bundle made now tells of the drill: one that restores, not before that was measured."""
+        return self.started is not None and (not self.started.target or self.measured is not None)
 
     @property
     def items(self) -> tuple[tuple[str, OpenItem], ...]:
@@ -139,6 +144,9 @@ def fold(state: DrillState, fact: Fact) -> DrillState:
         return state
     _refuse_strangers(state, fact)
     state = replace(state, phase=next_phase(state.phase, _EVENTS.get(type(fact), Event.GOES_ON)))
+    if isinstance(fact, Answered | Called | KeyTried | StepNoted | Measured):
+        # A bundle that was exported before this does not tell of it: the drill is sealed anew.
+        state = replace(state, evidence="")
     match fact:
         case Started():
             return replace(state, started=fact)
@@ -163,7 +171,7 @@ def fold(state: DrillState, fact: Fact) -> DrillState:
         case Measured():
             return replace(state, measured=fact)
         case Sealed():
-            return replace(state, evidence=fact.digest)
+            return replace(state, evidence=state.evidence or fact.digest) if state.can_be_told else state
         case Finished() | Abandoned():
             return replace(state, ended_at=fact.at)
         case Resumed():
