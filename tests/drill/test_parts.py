@@ -143,6 +143,22 @@ def test_what_the_drill_does_not_have_is_refused(fact: Fact) -> None:
         folded(started(calls=(ADMIN,), steps=STEPS, placements=("home",)), fact)
 
 
+def test_a_placement_that_was_not_tried_did_not_open() -> None:
+    begins = started(placements=("home", "second"))
+    tried = KeyTried("1", NOW, (CopyTried("home", "ab", NOW), CopyTried("elsewhere", "cd", NOW)))
+    assert folded(begins).unopened == ("home", "second")
+    assert folded(begins, KeyAsked("1", NOW), tried).unopened == ("second",)
+
+
+def test_items_keep_their_numbers_when_the_clock_is_set_back() -> None:
+    first, second = OpenItem("more packs", "paula"), OpenItem("a torch", "omar")
+    facts = [
+        StepNoted("1", NOW, "worklist", True, "", (first,)),
+        StepNoted("1", NOW - MINUTE, "d-1", True, "", (second,)),
+    ]
+    assert folded(started(steps=STEPS), *facts).items == (("worklist", first), ("d-1", second))
+
+
 def test_nothing_is_said_twice() -> None:
     for fact in (called("paula", 0, 1), StepNoted("1", NOW, "d-1", True, "")):
         with pytest.raises(OutOfTurn):

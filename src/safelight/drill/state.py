@@ -87,6 +87,8 @@ class DrillState:
     key_asked_at: datetime | None = None
     key_tried: KeyTried | None = None
     steps: tuple[StepNoted, ...] = ()
+    items: tuple[tuple[str, OpenItem], ...] = ()
+    """What stayed open, with the inject or step that left it so, in the order of the journal: it numbers them."""
     closed: tuple[ItemClosed, ...] = ()
     recovery: str = ""
     restored_at: datetime | None = None
@@ -108,11 +110,13 @@ class DrillState:
         return self.started is not None and (not self.started.target or self.measured is not None)
 
     @property
-    def items(self) -> tuple[tuple[str, OpenItem], ...]:
-        """What stayed open, with the inject or step that left it so, in the order in which it was said."""
-        left = [(one.at, one.inject, one.open_items) for one in self.answers]
-        left += [(one.at, one.step, one.open_items) for one in self.steps]
-        return tuple((of, item) for _, of, items in sorted(left, key=lambda one: one[0]) for item in items)
+    def unopened(self) -> tuple[str, ...]:
+        """Placements of the drill where the recovery key opened nothing, or was not tried."""
+        if self.started is None:
+            return ()
+        copies = self.key_tried.copies if self.key_tried else ()
+        opened = {one.placement for one in copies if one.opened_at is not None}
+        return tuple(one for one in self.started.placements if one not in opened)
 
     def closing_of(self, item: int) -> ItemClosed | None:
         """Return who closed an item, if anybody did."""
@@ -153,7 +157,7 @@ def fold(state: DrillState, fact: Fact) -> DrillState:
         case Asked():
             return replace(state, asked={fact.inject: fact.at, **(state.asked or {})})
         case Answered():
-            return replace(state, answers=(*state.answers, fact))
+            return replace(state, answers=(*state.answers, fact), items=_with(state, fact.inject, fact.open_items))
         case Called():
             return replace(state, calls=(*state.calls, fact))
         case KeyAsked():
@@ -161,7 +165,7 @@ def fold(state: DrillState, fact: Fact) -> DrillState:
         case KeyTried():
             return replace(state, key_tried=fact)
         case StepNoted():
-            return replace(state, steps=(*state.steps, fact))
+            return replace(state, steps=(*state.steps, fact), items=_with(state, fact.step, fact.open_items))
         case ItemClosed():
             return replace(state, closed=(*state.closed, fact))
         case Restoring():
@@ -176,6 +180,10 @@ def fold(state: DrillState, fact: Fact) -> DrillState:
             return replace(state, ended_at=fact.at)
         case Resumed():
             return state
+
+
+def _with(state: DrillState, of: str, left: tuple[OpenItem, ...]) -> tuple[tuple[str, OpenItem], ...]:
+    return (*state.items, *((of, one) for one in left))
 
 
 def _refuse_strangers(state: DrillState, fact: Fact) -> None:

@@ -69,8 +69,7 @@ def not_executed(state: DrillState) -> list[str]:
     left = list(started.not_executed)
     if (notification := told["notification"]) is not None:
         left += [f"Nobody was reached for the role {one['role']}" for one in notification["roles"] if not one["by"]]
-    if (key := told["escrow_key"]) is not None:
-        left += [f"The recovery key opened nothing at {one['placement']}" for one in key["copies"] if not one["opened"]]
+    left += [f"The recovery key opened nothing at {one}" for one in state.unopened]
     return left + [one["do"] for one in told["shift"] if not one["executed"]]
 
 

@@ -167,11 +167,11 @@ def succeeded(state: DrillState) -> bool:
     if state.phase is not Phase.DONE or state.started is None:
         return False
     told = measures_document(state)
-    notification, key = told["notification"], told["escrow_key"]
+    notification = told["notification"]
     return (
         all(item.owner for _, item in state.items)
         and (notification is None or notification["seconds_until_all"] is not None)
-        and (key is None or all(one["opened"] for one in key["copies"]))
+        and not state.unopened
         and all(one["executed"] for one in told["shift"])
         and _restored_within(state, state.started)
     )
