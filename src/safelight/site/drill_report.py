@@ -17,7 +17,7 @@ from safelight.plan.practice import Rehearsal
 from safelight.plan.words import Disruption, DrillKind
 from safelight.site.drill_choice import Choice, Supposed, rank, supposed_by
 from safelight.site.drill_measured import HOLD_IMAGES
-from safelight.site.drill_plan import covered_digest
+from safelight.site.drill_plan import MEASURE_TIMES, covered_digest
 from safelight.site.drill_records import drill_of, drills_of, measures_document, not_executed
 from safelight.site.home import Home
 from safelight.site.plan_folder import PlanFolder
@@ -188,12 +188,8 @@ def _restored_within(state: DrillState, started: Started) -> bool:
 
 def _proves(state: DrillState) -> bool:
     """Say whether a drill makes its rehearsal green: a restore that nothing was held against proves nothing."""
-    held_against = state.started is not None and bool(state.started.objectives)
-    return succeeded(state) and (not _measures_times(state) or held_against)
-
-
-def _measures_times(state: DrillState) -> bool:
-    return state.started is not None and state.started.type in {DrillKind.RESTORE_TIER, DrillKind.FULL}
+    assert state.started is not None
+    return succeeded(state) and (state.started.type not in MEASURE_TIMES or bool(state.started.objectives))
 
 
 def _standing(plan: Plan, one: Rehearsal, drills: dict[str, DrillState], today: date) -> dict[str, Any]:
