@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from safelight.cli.drill import KINDS
+from safelight.plan.words import DrillKind
 from support.hl7_house import make_home
 from support.served_home import PROGRAM, free_port
 
@@ -27,6 +29,10 @@ def home(tmp_path: Path) -> Path:
 def run(home: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     command = [PROGRAM, "drill", *arguments, "--home", str(home)]
     return subprocess.run(command, input=given, capture_output=True, check=False, text=True, timeout=60)
+
+
+def test_every_type_of_the_plan_can_be_run() -> None:
+    assert set(KINDS) == set(DrillKind)
 
 
 @pytest.mark.slow
