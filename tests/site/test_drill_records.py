@@ -71,7 +71,7 @@ def test_a_bundle_counts_when_it_can_tell_what_was_measured_and_a_second_one_cha
     journal.append(FactKind.EVIDENCE_SEALED, {**sealed, "sha256": "early"})
     journal.append(FactKind.RECOVERY_FINISHED, {"recovery": "2"})
     assert drill_of(journal, None).evidence == ""
-    assert drill_measures(journal, "1") is None
+    assert drill_measures(drill_of(journal, "1")) is None
     measured = Measured("1", NOW, "2", (TierMeasured("emergency", 1, 1, 2.0, 0.0),))
     journal.append(measured.kind, to_body(measured))
     journal.append(FactKind.EVIDENCE_SEALED, {**sealed, "sha256": "right"})
@@ -79,7 +79,7 @@ def test_a_bundle_counts_when_it_can_tell_what_was_measured_and_a_second_one_cha
     journal.append(FactKind.EVIDENCE_SEALED, {**sealed, "sha256": "again"})
     state = drill_of(journal, "1")
     assert (state.phase, state.evidence, state.recovery) == (Phase.DONE, "right", "2")
-    told = drill_measures(journal, "1")
+    told = drill_measures(state)
     assert told is not None
     assert told["tiers"][0]["rto_seconds"] == 2.0
 

@@ -44,13 +44,12 @@ def drill_of(journal: Journal, number: str | None) -> DrillState:
     return states[chosen]
 
 
-def drill_measures(journal: Journal, number: str) -> dict[str, Any] | None:
+def drill_measures(state: DrillState) -> dict[str, Any] | None:
     """Return what the evidence tells of a drill; nothing before its restore was measured."""
-    state = drills_of(journal).get(number)
-    if state is None or state.started is None or not state.can_be_told:
+    if state.started is None or not state.can_be_told:
         return None
     return {
-        "drill": number,
+        "drill": state.started.drill,
         "type": state.started.type,
         "disruption": state.started.disruption,
         "reason": state.started.reason,
