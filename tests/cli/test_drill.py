@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from safelight.cli.drill import KINDS
+from safelight.plan.words import DrillKind
 from support.hl7_house import make_home
 from support.served_home import PROGRAM, free_port
 
@@ -29,6 +31,10 @@ def run(home: Path, *arguments: str, given: str = "") -> subprocess.CompletedPro
     return subprocess.run(command, input=given, capture_output=True, check=False, text=True, timeout=60)
 
 
+def test_every_type_of_the_plan_can_be_run() -> None:
+    assert set(KINDS) == set(DrillKind)
+
+
 @pytest.mark.slow
 def test_a_table_top_is_played_from_the_terminal_cut_off_gone_on_with_and_ages(home: Path, tmp_path: Path) -> None:
     plan, script = tmp_path / "plan", tmp_path / "s.yaml"
@@ -42,6 +48,8 @@ def test_a_table_top_is_played_from_the_terminal_cut_off_gone_on_with_and_ages(h
     cut = run(home, *table_top, given="Omar\nPaula\nTry the pager\nomar\n\n")
     assert "Ask radiology" in cut.stderr
     assert cut.returncode == 130, "the terminal was gone before the second inject was answered"
+    for option in ("--abandon", "--resume"):
+        assert run(home, "run", option, "1", "--dry-run", *WHO).returncode == 0
     again = run(home, "run", "--type", "table-top", *WHO, "--json")
     assert json.loads(again.stderr)["error"]["code"] == "drill.runs"
 

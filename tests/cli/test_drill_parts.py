@@ -95,6 +95,17 @@ def test_calls_from_the_terminal_and_from_a_file_measure_when_every_role_was_rea
     assert not any(any(sign.isdigit() for sign in one or "") for one in numbers), "telephone numbers stay in the plan"
 
 
+def test_a_call_that_cannot_have_been_so_is_refused_before_anything_begins(bench: Bench) -> None:
+    answers = bench.folder / "a.yaml"
+    answers.write_text(
+        "calls: [{person: omar, called_at: 2026-01-02T03:00:00+01:00, answered_at: 2026-01-02T02:00:00+01:00}]"
+    )
+    status, told, screen = bench.drill("--type", "notification", "--answers", str(answers))
+    assert (status, json.loads(screen)["error"]["code"], told) == (2, "drill.bad-call", {})
+    listed = bench.program("drill", "list", "--home", str(bench.home), "--json")
+    assert json.loads(listed.stdout)["drills"] == []
+
+
 def _plan(folder: Path) -> Any:
     from safelight.site.plan_folder import PlanFolder
 

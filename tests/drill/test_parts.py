@@ -102,6 +102,20 @@ def test_a_full_drill_goes_from_the_calls_over_key_and_restore_to_the_table_and_
     assert decide(folded(*facts)) is None
 
 
+@pytest.mark.parametrize(
+    ("begins", "fact"),
+    [
+        (started(calls=(LEAD,)), called("paula", 0, 1)),
+        (started(injects=(Inject("a", "It burns.", "Who?", "Where?"),)), Answered("1", NOW, "a", "x", "y")),
+        (started(steps=STEPS[1:]), StepNoted("1", NOW, "d-1", True, "")),
+    ],
+)
+def test_a_bundle_exported_in_the_middle_is_not_the_evidence_of_what_came_after(begins: Started, fact: Fact) -> None:
+    before = folded(begins, Sealed("1", NOW, "early"))
+    assert before.evidence == "early"
+    assert decide(fold(before, fact)) == Seal()
+
+
 TIER = TierMeasured("emergency", 2, 2, 5.0, 0.0)
 
 
@@ -127,6 +141,22 @@ def test_a_shift_looks_by_itself_where_it_can_and_asks_for_the_rest() -> None:
 def test_what_the_drill_does_not_have_is_refused(fact: Fact) -> None:
     with pytest.raises(OutOfTurn):
         folded(started(calls=(ADMIN,), steps=STEPS, placements=("home",)), fact)
+
+
+def test_a_placement_that_was_not_tried_did_not_open() -> None:
+    begins = started(placements=("home", "second"))
+    tried = KeyTried("1", NOW, (CopyTried("home", "ab", NOW), CopyTried("elsewhere", "cd", NOW)))
+    assert folded(begins).unopened == ("home", "second")
+    assert folded(begins, KeyAsked("1", NOW), tried).unopened == ("second",)
+
+
+def test_items_keep_their_numbers_when_the_clock_is_set_back() -> None:
+    first, second = OpenItem("more packs", "paula"), OpenItem("a torch", "omar")
+    facts = [
+        StepNoted("1", NOW, "worklist", True, "", (first,)),
+        StepNoted("1", NOW - MINUTE, "d-1", True, "", (second,)),
+    ]
+    assert folded(started(steps=STEPS), *facts).items == (("worklist", first), ("d-1", second))
 
 
 def test_nothing_is_said_twice() -> None:

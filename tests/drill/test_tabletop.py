@@ -55,6 +55,7 @@ def test_a_side_without_an_answer_leaves_an_item_that_nobody_owns() -> None:
         "calls: [{person: omar, called_at: soon}]",
         "steps: [{step: worklist, executed: perhaps}]",
         "steps: [{step: worklist}]",
+        "steps: [{step: labels, executed: yes}, {step: labels, executed: no}]",
         "more: []",
     ],
 )

@@ -1,4 +1,3 @@
-import hashlib
 import json
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from safelight.evidence import verify_bundle
 from safelight.evidence.bundle import all_confirmed, write_bundle
 from safelight.evidence.record import Outcome, RecoveryRecord
 from safelight.evidence.verification import check_bundle
+from support.bundle_forged import resealed_with
 from support.evidence_record import STUDY_ROOT, journal, record, study
 
 KEY = SigningKey.generate()
@@ -48,23 +48,7 @@ def broken(data: bytes, public_key: bytes | None = PUBLIC) -> list[str]:
 
 
 def resealed(data: bytes, change: Callable[[dict[str, bytes]], None], key: SigningKey = KEY) -> bytes:
-    """What somebody who has the key could make of a bundle."""
-    members = dict(verify_bundle.read_archive(data))
-    change(members)
-    manifest = json.loads(members["manifest.json"])
-    manifest["members"] = [
-        {"name": name, "size_bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
-        for name, raw in list(members.items())[2:]
-    ]
-    members["manifest.json"] = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
-    told = json.loads(members["signature.json"])
-    told |= {
-        "signature": key.sign(members["manifest.json"]).hex(),
-        "public_key": key.verify_key.raw.hex(),
-        "key_id": key.key_id,
-    }
-    members["signature.json"] = json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
-    return bytes(verify_bundle.archive_bytes(list(members.items())))
+    return resealed_with(key, data, change)
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -91,7 +91,8 @@ def drill_run(home_directory: Path, as_json: bool, **told: Any) -> int:
     person, and Safelight sends nothing. Write no patient's name into an answer: answers stand in the journal for good.
     """
     if told["abandon"]:
-        said = {"what": "abandon", "number": told["abandon"], "reason": told["reason"], "by": told["by"]}
+        said = {name: told[name] for name in ("reason", "by", "dry_run")}
+        said |= {"what": "abandon", "number": told["abandon"]}
         document = run_act(home_directory, "drill.say", said, as_json=as_json)
     else:
         document = _run(home_directory, told, as_json=as_json)

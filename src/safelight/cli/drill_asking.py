@@ -38,16 +38,19 @@ class Asking:
         """Read plan, answers and key.
 
         Raises:
-            BadScript, BadPlan, BadKey, BadRecoveryWords, NotTheRecoveryKey: one of them is not as it must be.
+            BadScript, BadCall, BadPlan, BadKey, BadRecoveryWords, NotTheRecoveryKey: one of them is not as it must be.
         """
         from safelight.drill.answers import read_answers
+        from safelight.drill.notification import judge_times
         from safelight.site.drill_key import key_of
         from safelight.site.home import Home
         from safelight.site.plan_folder import PlanFolder
 
         home = Home.at(home_directory)
-        people = {one.id: one for one in PlanFolder(plan).read().plan.people} if plan else {}
         given = read_answers(answers.name, answers.read_text("utf-8")) if answers else None
+        for made in given.calls.values() if given else ():
+            judge_times(made.called_at, made.answered_at, SystemClock().now())
+        people = {one.id: one for one in PlanFolder(plan).read().plan.people} if plan else {}
         return cls(home, people, given, key_of(home, str(key_file)) if key_file else None)
 
     def said(self, document: Mapping[str, Any], waiting: Mapping[str, Any]) -> Iterator[Said]:

@@ -20,10 +20,13 @@ Read = Callable[[Any], Any]
 ROW: Final = "WRITTEN_AS_ROW"
 """A class with this attribute is written as a row of values: where there are a million of it, names cost too much."""
 
+PLAIN: Final = frozenset({str, int, float, bool, NoneType})
+"""What JSON has as it is: most of a long order, and asked first for that."""
+
 
 def to_body(fact: Any) -> dict[str, Any]:
     """Return what the journal keeps of a fact: its fields by name."""
-    return {one.name: _written(getattr(fact, one.name)) for one in fields(fact)}
+    return {name: _written(getattr(fact, name)) for name in _readers(type(fact))}
 
 
 def from_body(kind: type[Record], body: Mapping[str, Any]) -> Record:
@@ -37,6 +40,8 @@ def from_body(kind: type[Record], body: Mapping[str, Any]) -> Record:
 
 
 def _written(value: Any) -> Any:
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, datetime):
         return to_text(value)
     if isinstance(value, Enum):
@@ -76,17 +81,22 @@ def _reader(hint: Any) -> Read:
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint
     if isinstance(hint, type) and is_dataclass(hint):
-        return lambda value: _record(hint, value)
+        return _row_reader(hint) if hasattr(hint, ROW) else lambda value: from_body(hint, value)
     return _as_it_is
 
 
-def _record(kind: type[Record], value: Any) -> Record:
-    if isinstance(value, list):
-        named = dict(zip(_readers(kind), value, strict=False))
-        if len(named) < len(value):
+def _row_reader(kind: type) -> Read:
+    readers = tuple(_readers_of(kind).values())
+    if all(one is _as_it_is for one in readers):
+        # A long order is read in one step a row.
+        return lambda row: kind(*row)
+
+    def read_row(row: Any) -> Any:
+        if len(row) > len(readers):
             raise ValueError(f"a row of {kind.__name__} is too long")
-        return from_body(kind, named)
-    return from_body(kind, value)
+        return kind(*(read(one) for read, one in zip(readers, row, strict=False)))
+
+    return read_row
 
 
 def _as_it_is(value: Any) -> Any:

@@ -51,17 +51,17 @@ def read_answers(file: str, content: str) -> Answers:
     """Read a file of answers.
 
     Raises:
-        BadScript: something is missing, unknown or not as it must be.
+        BadScript: something is missing, unknown, there twice or not as it must be.
         BadPlan: it is no YAML of ours.
     """
     top = table(compose(file, content), (), ("answers", "calls", "steps"))
-    injects = rows(top["answers"], ("inject", "it", "radiology"), ("open",)) if "answers" in top else []
-    calls = rows(top["calls"], ("person", "called_at"), ("answered_at", "number")) if "calls" in top else []
-    steps = rows(top["steps"], ("step", "executed"), ("note", "open")) if "steps" in top else []
+    injects = _rows(top, "answers", ("inject", "it", "radiology"), ("open",))
+    calls = _rows(top, "calls", ("person", "called_at"), ("answered_at", "number"))
+    steps = _rows(top, "steps", ("step", "executed"), ("note", "open"))
     return Answers(
-        {text(one["inject"]): ToInject(text(one["it"]), text(one["radiology"]), _items(one)) for one in injects},
-        {text(one["person"]): _call(one) for one in calls},
-        {text(one["step"]): StepDone(_yes(one["executed"]), _optional(one, "note"), _items(one)) for one in steps},
+        {of: ToInject(text(one["it"]), text(one["radiology"]), _items(one)) for of, one in injects.items()},
+        {of: _call(one) for of, one in calls.items()},
+        {of: StepDone(_yes(one["executed"]), _optional(one, "note"), _items(one)) for of, one in steps.items()},
     )
 
 
@@ -69,6 +69,19 @@ def left_open(given: ToInject) -> tuple[OpenItem, ...]:
     """Return what stays open: what was said to, and each side that had no answer."""
     silent = [side for side, said in (("IT", given.it), ("Radiology", given.radiology)) if not said.strip()]
     return (*given.open_items, *(OpenItem(f"{side} had no answer", "") for side in silent))
+
+
+def _rows(
+    top: Mapping[str, Node], name: str, names: tuple[str, ...], optional: tuple[str, ...]
+) -> dict[str, dict[str, Node]]:
+    """Return the rows of a list that may be missing, by what each is about: the first of its names."""
+    found: dict[str, dict[str, Node]] = {}
+    for one in rows(top[name], names, optional) if name in top else []:
+        about = one[names[0]]
+        if text(about) in found:
+            raise BadScript(where=str(about.place), what=f"{text(about)} is there twice")
+        found[text(about)] = one
+    return found
 
 
 def _items(row: Mapping[str, Node]) -> tuple[OpenItem, ...]:

@@ -1,7 +1,7 @@
 """What a drill does next: a pure function of its state, so that a restart goes on where the last one stopped.
 
 A drill goes through the parts that it began with, in the order of an outage: people are called, the key is fetched, a
-tier is restored, the shift works, the table talks. One that has all of them is the type ``full``.
+tier is restored, the shift works, the table talks.
 """
 
 from collections.abc import Callable

@@ -87,12 +87,14 @@ class DrillState:
     key_asked_at: datetime | None = None
     key_tried: KeyTried | None = None
     steps: tuple[StepNoted, ...] = ()
+    items: tuple[tuple[str, OpenItem], ...] = ()
+    """What stayed open, with the inject or step that left it so, in the order of the journal: it numbers them."""
     closed: tuple[ItemClosed, ...] = ()
     recovery: str = ""
     restored_at: datetime | None = None
     measured: Measured | None = None
     evidence: str = ""
-    """Digest of the sealed bundle."""
+    """Digest of the first sealed bundle that tells of everything so far."""
     ended_at: datetime | None = None
 
     @property
@@ -103,11 +105,18 @@ class DrillState:
         return min((self.started.at, *(one.called_at for one in self.calls)))
 
     @property
-    def items(self) -> tuple[tuple[str, OpenItem], ...]:
-        """What stayed open, with the inject or step that left it so, in the order in which it was said."""
-        left = [(one.at, one.inject, one.open_items) for one in self.answers]
-        left += [(one.at, one.step, one.open_items) for one in self.steps]
-        return tuple((of, item) for _, of, items in sorted(left, key=lambda one: one[0]) for item in items)
+    def can_be_told(self) -> bool:
+        """Say whether a bundle made now tells of the drill: one that restores, not before that was measured."""
+        return self.started is not None and (not self.started.target or self.measured is not None)
+
+    @property
+    def unopened(self) -> tuple[str, ...]:
+        """Placements of the drill where the recovery key opened nothing, or was not tried."""
+        if self.started is None:
+            return ()
+        copies = self.key_tried.copies if self.key_tried else ()
+        opened = {one.placement for one in copies if one.opened_at is not None}
+        return tuple(one for one in self.started.placements if one not in opened)
 
     def closing_of(self, item: int) -> ItemClosed | None:
         """Return who closed an item, if anybody did."""
@@ -139,13 +148,16 @@ def fold(state: DrillState, fact: Fact) -> DrillState:
         return state
     _refuse_strangers(state, fact)
     state = replace(state, phase=next_phase(state.phase, _EVENTS.get(type(fact), Event.GOES_ON)))
+    if isinstance(fact, Answered | Called | KeyTried | StepNoted | Measured):
+        # A bundle that was exported before this does not tell of it: the drill is sealed anew.
+        state = replace(state, evidence="")
     match fact:
         case Started():
             return replace(state, started=fact)
         case Asked():
             return replace(state, asked={fact.inject: fact.at, **(state.asked or {})})
         case Answered():
-            return replace(state, answers=(*state.answers, fact))
+            return replace(state, answers=(*state.answers, fact), items=_with(state, fact.inject, fact.open_items))
         case Called():
             return replace(state, calls=(*state.calls, fact))
         case KeyAsked():
@@ -153,7 +165,7 @@ def fold(state: DrillState, fact: Fact) -> DrillState:
         case KeyTried():
             return replace(state, key_tried=fact)
         case StepNoted():
-            return replace(state, steps=(*state.steps, fact))
+            return replace(state, steps=(*state.steps, fact), items=_with(state, fact.step, fact.open_items))
         case ItemClosed():
             return replace(state, closed=(*state.closed, fact))
         case Restoring():
@@ -163,11 +175,15 @@ def fold(state: DrillState, fact: Fact) -> DrillState:
         case Measured():
             return replace(state, measured=fact)
         case Sealed():
-            return replace(state, evidence=fact.digest)
+            return replace(state, evidence=state.evidence or fact.digest) if state.can_be_told else state
         case Finished() | Abandoned():
             return replace(state, ended_at=fact.at)
         case Resumed():
             return state
+
+
+def _with(state: DrillState, of: str, left: tuple[OpenItem, ...]) -> tuple[tuple[str, OpenItem], ...]:
+    return (*state.items, *((of, one) for one in left))
 
 
 def _refuse_strangers(state: DrillState, fact: Fact) -> None:

@@ -228,7 +228,7 @@ def check_members(checks, members, public_key=None, holds=ed25519_holds):
             return
         if manifest["kind"] == "recovery":
             _check_figures(checks, found.get(STUDIES, b""), found.get(PACKS, b""), manifest)
-        if manifest.get("drill"):
+        if manifest["kind"] == "drill" or "drill" in manifest:
             _check_drill(checks, found.get(JOURNAL, b""), manifest["drill"])
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, csv.Error) as error:
         checks.add(False, "the bundle can be understood: %s %s" % (type(error).__name__, error))
@@ -332,21 +332,32 @@ def _check_drill(checks, data, drill):
         len(told.get("drill-started", [])) == 1 and all(line["facts"]["drill"] == drill["drill"] for line in lines),
         "%d journal entries are shown, all of them of drill %s" % (len(lines), drill["drill"]),
     )
-    if drill.get("tiers"):
+    # Asked of both: what was left out of the telling is found as well as what was put into it.
+    if drill.get("tiers") or "drill-measured" in told:
         measured = [tier for facts in told.get("drill-measured", []) for tier in facts["tiers"]]
         checks.add(measured == drill["tiers"], "what was measured of each tier is what the journal has")
-    if drill.get("notification"):
-        _check_calls(checks, told, drill["notification"])
-    if drill.get("escrow_key"):
+    if drill.get("objectives"):
+        bounds = ("side", "of", "rto_seconds", "rpo_seconds")
+        asked = [[one[name] for name in bounds] for one in told["drill-started"][0]["objectives"]]
+        shown = [[one[name] for name in bounds] for one in drill["objectives"]]
+        checks.add(asked == shown, "the journal has the %d objectives of the beginning" % len(shown))
+    if drill.get("notification") or "drill-called" in told:
+        _check_calls(checks, told, drill["notification"] or {"roles": []})
+    if drill.get("escrow_key") or "drill-key-tried" in told:
         copies = [one for facts in told.get("drill-key-tried", []) for one in facts["copies"]]
         opened = [(one["placement"], one["pack"] or None, bool(one["opened_at"])) for one in copies]
-        shown = [(one["placement"], one["pack"], one["opened"]) for one in drill["escrow_key"]["copies"]]
+        shown = [
+            (one["placement"], one["pack"], one["opened"]) for one in (drill["escrow_key"] or {"copies": []})["copies"]
+        ]
         checks.add(opened == shown, "what the recovery key opened is what the journal has")
-    if drill.get("shift"):
+    if drill.get("shift") or "drill-step-noted" in told:
         executed = sorted(facts["step"] for facts in told.get("drill-step-noted", []) if facts["executed"])
         shown = sorted(one["step"] for one in drill["shift"] if one["executed"])
-        checks.add(executed == shown, "the journal has the %d steps that were executed" % len(shown))
-    if drill.get("table_top"):
+        checks.add(
+            executed == shown and len(told["drill-started"][0]["steps"]) == len(drill["shift"]),
+            "the journal has the %d steps that were executed" % len(shown),
+        )
+    if drill.get("table_top") or "drill-inject-answered" in told:
         said = {facts["inject"]: (facts["it"], facts["radiology"]) for facts in told.get("drill-inject-answered", [])}
         shown = {one["inject"]: (one["it"], one["radiology"]) for one in drill["table_top"] if one["it"] is not None}
         checks.add(said == shown, "the journal has the answers to %d injects" % len(shown))

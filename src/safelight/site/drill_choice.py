@@ -13,15 +13,13 @@ from safelight.findings.assessment import Finding, State, assess
 from safelight.findings.rule import Rule, Severity, built_in
 from safelight.plan.model import Plan
 from safelight.plan.practice import Drill, Measurement, Rehearsal
-from safelight.plan.words import Disruption, DrillKind, Side
+from safelight.plan.words import Disruption, DrillKind, Proved, Side
 from safelight.site.drill_measured import HOLD_IMAGES, with_drills
-from safelight.site.drill_plan import TRIED
+from safelight.site.drill_plan import MEASURE_TIMES, TRIED
 from safelight.site.plan_assessment import facts_of
 
 JOINT = (DrillKind.TABLE_TOP, DrillKind.NOTIFICATION, DrillKind.DOWNTIME_SHIFT, DrillKind.FULL)
 """Types that both sides take part in."""
-CALLS = (DrillKind.NOTIFICATION, DrillKind.FULL)
-MEASURES = (DrillKind.RESTORE_TIER, DrillKind.FULL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +57,21 @@ class Choice:
 
     def _held(self, supposed: Supposed) -> Plan:
         kind, plan = supposed.kind, self._plan
+        proved = TRIED.get(kind, frozenset())
         drill = Drill(
             id="supposed",
             held_on=self._today,
             kind=kind,
             disruption=supposed.disruption,
             sides=tuple(Side) if kind in JOINT else (Side.IT,),
-            proved=tuple(TRIED.get(kind, ())),
-            measured=tuple(_as_claimed(plan, supposed)) if kind in MEASURES else (),
+            proved=tuple(proved),
+            measured=tuple(_as_claimed(plan, supposed)) if kind in MEASURE_TIMES else (),
         )
-        called = {name for one in plan.roles for name in (one.person, one.deputy)} if kind in CALLS else set()
+        called = (
+            {name for one in plan.roles for name in (one.person, one.deputy)}
+            if Proved.NOTIFICATION in proved
+            else set()
+        )
         people = tuple(replace(one, verified_on=self._today) if one.id in called else one for one in plan.people)
         return replace(plan, people=people, drills=(*plan.drills, drill))
 

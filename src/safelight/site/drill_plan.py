@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from safelight.core.errors import UsageError
 from safelight.core.names import Peer
@@ -30,6 +30,8 @@ TRIED: Mapping[DrillKind, frozenset[Proved]] = {
     DrillKind.FULL: _RESTORED | {Proved.NOTIFICATION},
 }
 """What a drill of a type goes through when it is done."""
+MEASURE_TIMES: Final = (DrillKind.RESTORE_TIER, DrillKind.FULL)
+"""Types that are held against objectives: only a whole tier says how long something takes."""
 NOT_TRIED: Mapping[Proved, str] = {
     Proved.FILES: "Restore of the images",
     Proved.DATABASE: "Restore of the PACS database and its agreement with the archive",

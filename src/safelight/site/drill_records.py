@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final
 
 from safelight.core.clock import to_text
 from safelight.core.errors import UsageError
-from safelight.drill.facts import KINDS, Fact, Restored, Restoring, Sealed, Started, from_entry
+from safelight.drill.facts import KINDS, Fact, Restored, Restoring, Sealed, from_entry
 from safelight.drill.measurement import compare
 from safelight.drill.notification import reached, seconds_until_all
 from safelight.drill.state import DrillState, fold
@@ -44,13 +44,12 @@ def drill_of(journal: Journal, number: str | None) -> DrillState:
     return states[chosen]
 
 
-def drill_measures(journal: Journal, number: str) -> dict[str, Any] | None:
+def drill_measures(state: DrillState) -> dict[str, Any] | None:
     """Return what the evidence tells of a drill; nothing before its restore was measured."""
-    state = drills_of(journal).get(number)
-    if state is None or state.started is None or (state.started.target and state.measured is None):
+    if state.started is None or not state.can_be_told:
         return None
     return {
-        "drill": number,
+        "drill": state.started.drill,
         "type": state.started.type,
         "disruption": state.started.disruption,
         "reason": state.started.reason,
@@ -69,8 +68,7 @@ def not_executed(state: DrillState) -> list[str]:
     left = list(started.not_executed)
     if (notification := told["notification"]) is not None:
         left += [f"Nobody was reached for the role {one['role']}" for one in notification["roles"] if not one["by"]]
-    if (key := told["escrow_key"]) is not None:
-        left += [f"The recovery key opened nothing at {one['placement']}" for one in key["copies"] if not one["opened"]]
+    left += [f"The recovery key opened nothing at {one}" for one in state.unopened]
     return left + [one["do"] for one in told["shift"] if not one["executed"]]
 
 
@@ -188,28 +186,17 @@ def _restore_document(state: DrillState) -> dict[str, Any]:
 
 def _facts(journal: Journal) -> Iterator[Fact]:
     of_recovery: dict[str, str] = {}
-    measured: set[str] = set()
-    restores_only: set[str] = set()
     for entry in journal.entries(kinds=READ):
         facts = entry.facts
         if entry.kind in KINDS:
-            fact = from_entry(entry.kind, facts)
-            if isinstance(fact, Started) and not (fact.calls or fact.placements or fact.injects):
-                restores_only.add(fact.drill)
-            if entry.kind == FactKind.DRILL_MEASURED and fact.drill in restores_only:
-                measured.add(fact.drill)
-            yield fact
+            yield from_entry(entry.kind, facts)
             continue
-        if entry.kind == FactKind.EVIDENCE_SEALED and "drill" in facts:
-            yield Sealed(str(facts["drill"]), entry.at, str(facts["sha256"]))
-            continue
-        recovery = str(facts["recovery"])
-        if entry.kind == FactKind.RECOVERY_STARTED and (drill := rehearsed_by(entry)):
-            of_recovery[recovery] = drill
-            yield Restoring(drill, entry.at, recovery)
-        elif entry.kind == FactKind.RECOVERY_FINISHED and recovery in of_recovery:
-            yield Restored(of_recovery[recovery], entry.at)
-        elif entry.kind == FactKind.EVIDENCE_SEALED and of_recovery.get(recovery) in measured:
-            # A bundle from before the measurement does not tell of it; one exported again later says nothing new.
-            measured.discard(of_recovery[recovery])
-            yield Sealed(of_recovery[recovery], entry.at, str(facts["sha256"]))
+        recovery = str(facts.get("recovery", ""))
+        drill = facts.get("drill") or of_recovery.get(recovery)
+        if entry.kind == FactKind.RECOVERY_STARTED and (rehearsed := rehearsed_by(entry)):
+            of_recovery[recovery] = rehearsed
+            yield Restoring(rehearsed, entry.at, recovery)
+        elif entry.kind == FactKind.RECOVERY_FINISHED and drill:
+            yield Restored(str(drill), entry.at)
+        elif entry.kind == FactKind.EVIDENCE_SEALED and drill:
+            yield Sealed(str(drill), entry.at, str(facts["sha256"]))

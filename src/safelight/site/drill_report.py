@@ -18,7 +18,7 @@ from safelight.plan.practice import Rehearsal
 from safelight.plan.words import Disruption, DrillKind
 from safelight.site.drill_choice import Choice, Supposed, rank, supposed_by
 from safelight.site.drill_measured import HOLD_IMAGES
-from safelight.site.drill_plan import covered_digest
+from safelight.site.drill_plan import MEASURE_TIMES, covered_digest
 from safelight.site.drill_records import drill_of, drills_of, measures_document, not_executed
 from safelight.site.home import Home
 from safelight.site.plan_folder import PlanFolder
@@ -175,11 +175,11 @@ def succeeded(state: DrillState) -> bool:
     if state.phase is not Phase.DONE or state.started is None:
         return False
     told = measures_document(state)
-    notification, key = told["notification"], told["escrow_key"]
+    notification = told["notification"]
     return (
         all(item.owner for _, item in state.items)
         and (notification is None or notification["seconds_until_all"] is not None)
-        and (key is None or all(one["opened"] for one in key["copies"]))
+        and not state.unopened
         and all(one["executed"] for one in told["shift"])
         and _restored_within(state, state.started)
     )
@@ -196,12 +196,8 @@ def _restored_within(state: DrillState, started: Started) -> bool:
 
 def _proves(state: DrillState) -> bool:
     """Say whether a drill makes its rehearsal green: a restore that nothing was held against proves nothing."""
-    held_against = state.started is not None and bool(state.started.objectives)
-    return succeeded(state) and (not _measures_times(state) or held_against)
-
-
-def _measures_times(state: DrillState) -> bool:
-    return state.started is not None and state.started.type in {DrillKind.RESTORE_TIER, DrillKind.FULL}
+    assert state.started is not None
+    return succeeded(state) and (state.started.type not in MEASURE_TIMES or bool(state.started.objectives))
 
 
 def _standing(plan: Plan, one: Rehearsal, drills: Mapping[str, DrillState], today: date) -> dict[str, Any]:

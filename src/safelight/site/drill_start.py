@@ -16,6 +16,7 @@ from safelight.plan.model import Plan
 from safelight.plan.practice import Rehearsal
 from safelight.plan.words import Disruption, DrillKind
 from safelight.site.drill_plan import (
+    MEASURE_TIMES,
     Told,
     calls_of,
     left_out,
@@ -99,8 +100,7 @@ def started_of(site: Site, told: Mapping[str, Any], reason: str, by: str) -> Sta
         exposure_seconds=None,
         reason=reason,
         by=by,
-        # Only a whole tier says how long something takes.
-        objectives=says.objectives if kind in {DrillKind.RESTORE_TIER, DrillKind.FULL} else (),
+        objectives=says.objectives if kind in MEASURE_TIMES else (),
         not_executed=says.not_executed,
     )
     return _with_parts(site, started, told, plan, planned)

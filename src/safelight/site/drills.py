@@ -61,33 +61,36 @@ def run(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
         NoRehearsalTarget, ProductionTarget: it has no target that it may write to.
         HospitalAway, DrillRuns: not now.
     """
-    reason, by = signed(told)
     with deciding:
-        if told.get("resume"):
-            state = drill_of(site.records.journal, str(told["resume"]))
-            assert state.started is not None
-            _look_for_outages(site)
-            if state.started.target:
-                # What was a scratch PACS last week may be in service now.
-                judged(site, state.started.target, plan_told(told))
-            if not told.get("same_sitting"):
-                state = _record(site, state, Resumed(state.started.drill, site.clock.now(), reason, by))
-        else:
-            _look_for_outages(site)
-            started = started_of(site, told, reason, by)
-            if told.get("dry_run"):
-                return {**document_of(fold(DrillState(), started)), "dry_run": True}
-            state = _record(site, DrillState(), started)
-    assert state.started is not None
-    number = state.started.drill
-    with deciding:
-        if number in _driven:
-            raise DrillRuns(drill=number)
-        _driven.add(number)
+        state, begins = _resumed(site, told) if told.get("resume") else (DrillState(), _begun(site, told))
+        if told.get("dry_run"):
+            return {**document_of(fold(state, begins)), "dry_run": True}
+        if begins.drill in _driven:
+            raise DrillRuns(drill=begins.drill)
+        if not told.get("same_sitting"):
+            state = _record(site, state, begins)
+        _driven.add(begins.drill)
     try:
         return document_of(_driven_on(site, state, told, report))
     finally:
-        _driven.discard(number)
+        _driven.discard(begins.drill)
+
+
+def _begun(site: Site, told: Mapping[str, Any]) -> Started:
+    reason, by = signed(told)
+    _look_for_outages(site)
+    return started_of(site, told, reason, by)
+
+
+def _resumed(site: Site, told: Mapping[str, Any]) -> tuple[DrillState, Resumed]:
+    reason, by = signed(told)
+    state = drill_of(site.records.journal, str(told["resume"]))
+    assert state.started is not None
+    _look_for_outages(site)
+    if state.started.target:
+        # What was a scratch PACS last week may be in service now.
+        judged(site, state.started.target, plan_told(told))
+    return state, Resumed(state.started.drill, site.clock.now(), reason, by)
 
 
 def _driven_on(site: Site, state: DrillState, told: Mapping[str, Any], report: Report) -> DrillState:
@@ -112,12 +115,12 @@ def say(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
         assert state.started is not None
         fact = _said(site, state.started.drill, told)
         # What does not fit must not hold a restore either.
-        fold(state, fact)
-        if isinstance(fact, Abandoned) and state.recovery and state.restored_at is None:
-            _hold_restore(site, state.recovery, fact.reason, fact.by)
+        then = fold(state, fact)
         if not told.get("dry_run"):
-            state = _record(site, state, fact)
-    return {**document_of(state), "dry_run": bool(told.get("dry_run"))}
+            if isinstance(fact, Abandoned) and state.recovery and state.restored_at is None:
+                _hold_restore(site, state.recovery, fact.reason, fact.by)
+            _record(site, state, fact)
+    return {**document_of(then), "dry_run": bool(told.get("dry_run"))}
 
 
 def _said(site: Site, number: str, told: Mapping[str, Any]) -> Recorded:

@@ -101,7 +101,7 @@ def export_drill(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
     state = drill_of(site.records.journal, told.get("drill"))
     assert state.started is not None
     number, file = state.started.drill, Path(told["to"])
-    measures = drill_measures(site.records.journal, number)
+    measures = drill_measures(state)
     if measures is None:
         raise NotMeasured(drill=number)
     signer, public_key = site.secret.signing, site.public.signing.raw
@@ -228,7 +228,7 @@ def record_of(site: Site, number: str | None) -> RecoveryRecord:
         journal=_excerpt(journal, (*KINDS, *DRILL_KINDS), belongs),
         open_kinds=OPEN_KINDS | frozenset(DRILL_KINDS),
         packs=_packs(site, state),
-        drill=drill_measures(journal, settings.drill) if settings.drill else None,
+        drill=drill_measures(drill_of(journal, settings.drill)) if settings.drill else None,
     )
 
 
