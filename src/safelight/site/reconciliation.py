@@ -19,7 +19,7 @@ from safelight.reconciliation.facts import REPLACING, RULE, Decided, Identity, U
 from safelight.reconciliation.identity import Way, identity_by_order, identity_without_order
 from safelight.reconciliation.matching import Proposal
 from safelight.reconciliation.sides import Order, TargetStudy
-from safelight.reconciliation.state import Decision, ReplacedAlready, fold, judge, judge_undo
+from safelight.reconciliation.state import Consequence, Decision, ReplacedAlready, fold, judge, judge_undo
 from safelight.site.hl7_folding import Folding, read_mappings
 from safelight.site.hl7_queue import MessageNotInQueue, skip
 from safelight.site.reconciliation_correcting import is_replacement_written, originals_in_force
@@ -158,10 +158,7 @@ def undo(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
                 raise ReplacedAlready(decision=decision.fact.number)
         fact = Undone(decision.fact.number, site.clock.now(), reason, by)
         restored = [
-            one
-            for what in decision.done
-            if what.startswith("correct ")
-            for one in originals_in_force(site, what.removeprefix("correct "))
+            one for study in decision.studies_after(Consequence.CORRECT) for one in originals_in_force(site, study)
         ]
         if decision.fact.verdict is Verdict.THEIRS:
             restored += [one for done in decision.done.values() for one in versions_before(done.told)]
