@@ -275,7 +275,7 @@ def _work(
 
 
 def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool, report: Report) -> None:
-    picture = picture_of(site, outages)
+    picture = picture_of(site, outages, str(desk.peer))
     at = site.clock.now()
     times = picture.window.local(at)
     found, cut_short = desk.look(picture.sides.studies, times, deep=deep, report=report)
@@ -286,10 +286,14 @@ def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool,
 
 def _as_compared(theirs: TargetStudy, picture: Picture) -> TargetStudy:
     """Return a study with what the last deep look found different: a list of names does not make it equal."""
-    before = picture.sides.target.studies.get(theirs.study) if picture.sides.target is not None else None
+    last = picture.sides.target
+    before = last.studies.get(theirs.study) if last is not None else None
+    if last is None or before is None:
+        return theirs
     taken = picture.state.taken(theirs.study)
-    equal_now = {row[0] for row in taken.told["instances"]} if taken is not None else set()
-    return replace(theirs, differing=before.differing - equal_now) if before is not None else theirs
+    # What a look found different after theirs were taken in differs anew.
+    equal_now = {row[0] for row in taken.told["instances"]} if taken is not None and taken.at > last.at else set()
+    return replace(theirs, differing=before.differing - equal_now)
 
 
 def _close_by_rule(site: "Site", outages: Sequence[int]) -> None:
