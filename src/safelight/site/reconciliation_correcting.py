@@ -13,7 +13,7 @@ from safelight.journal.kinds import FactKind
 from safelight.reconciliation.facts import Decided, Identity, Verdict
 from safelight.site.opened import Site
 from safelight.site.scheduled_steps import name_based_uid
-from safelight.wire.dicom.correction import Correction, corrected
+from safelight.wire.dicom.correction import Correction, corrected, mentions
 from safelight.wire.dicom.dataset import scan_head
 from safelight.wire.dicom.rejection import KEY_OBJECT_SELECTION, RejectedInstance
 from safelight.wire.dicom.rejection_note import RejectionNote, write_rejection_note
@@ -140,14 +140,12 @@ def _that_go(
     if not decided.instances:
         return versions
     names = frozenset(decided.instances)
-    # A UID stands in a data set as plain text. One that only begins alike is replaced too, which is harmless.
-    texts = [name.encode() for name in names]
-    return [one for one in versions if one.sop_instance in names or _mentions(opened(one), texts)]
-
-
-def _mentions(source: ByteSource, texts: Sequence[bytes]) -> bool:
-    data = bytes(source.read(0, source.size))
-    return any(text in data for text in texts)
+    # What mentions a UID that only begins alike is replaced too, which is harmless.
+    return [
+        one
+        for one in versions
+        if one.sop_instance in names or mentions(opened(one), one.transfer_syntax, decided.instances)
+    ]
 
 
 def is_replacement_written(site: Site, decided: Decided) -> bool:
