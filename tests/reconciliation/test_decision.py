@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from safelight.core.names import Personal
 from safelight.reconciliation.case import cases_of
-from safelight.reconciliation.decision import Destinations, Merge, Send, decide
+from safelight.reconciliation.decision import Destinations, Merge, StudyCommand, decide
 from safelight.reconciliation.facts import Decided, Done, Fact, Identity, Undone, Verdict, fact_of
 from safelight.reconciliation.identity import Way, identity_by_order, way_to_correct
 from safelight.reconciliation.messages import Sender, control_id, merge_message, report_message, update_message
@@ -87,7 +87,7 @@ def test_what_the_target_does_not_give_back_is_sent_again_with_what_came_back_di
         known = state(*matched, done("send 2.25.1", lacking=lacking, differing=differing))
         cases = cases_of(at_target.exams, at_target.studies)
         commands = decide(known, cases, at_target, EVERYBODY, 9)
-        assert {name for one in commands if isinstance(one, Send) for name in one.instances} == again
+        assert {name for one in commands if isinstance(one, StudyCommand) for name in one.instances} == again
 
 
 def test_one_content_of_several_comes_to_count_before_anything_is_sent_and_once() -> None:

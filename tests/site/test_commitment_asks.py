@@ -16,7 +16,7 @@ from safelight.gateway.dicom.exchange import Exchange
 from safelight.journal.kinds import FactKind
 from safelight.site import commitment_asks
 from safelight.site.acts import act
-from safelight.site.commitment_asks import NothingToCommit, UnknownTransaction, asks_document, take_report
+from safelight.site.commitment_asks import NOT_GIVEN, NothingToCommit, UnknownTransaction, asks_document, take_report
 from safelight.wire.dicom.commitment import Reported
 from safelight.wire.dicom.dimse import Command
 from support.archive_door import ArchiveDoor, invented, open_archive
@@ -127,8 +127,11 @@ def test_another_safelight_answers_on_the_same_association(tmp_path: Path, monke
         (request,) = asks_document(door.site.home)["requests"]
         assert request["failed"] == {instance.sop_instance: "0112H"}
         again = Reported(request["transaction"], (instance.sop_instance,), {})
+        # As after a cut behind the answer's fact: what it means for people is said when it comes again.
+        door.site.records.close_finding(NOT_GIVEN, f"SAFELIGHT {STUDY}", "test")
         take_report(door.site, "SAFELIGHT", again)
         assert asks_document(door.site.home)["requests"] == [request]
+        assert [one.subject for one in door.site.catalog.findings(code=NOT_GIVEN)] == [f"SAFELIGHT {STUDY}"]
         for to, transaction in (("ELSE", request["transaction"]), ("SAFELIGHT", "1.2.3")):
             with pytest.raises(UnknownTransaction):
                 take_report(door.site, to, Reported(transaction, (), {}))

@@ -14,8 +14,8 @@ from safelight.catalog.search import StudySearch
 from safelight.core.names import AETitle, Peer
 from safelight.core.progress import silent
 from safelight.journal.kinds import FactKind
-from safelight.reconciliation.decision import Correct
-from safelight.reconciliation.state import ReplacedAlready, UndoneAlready
+from safelight.reconciliation.decision import StudyCommand
+from safelight.reconciliation.state import Consequence, ReplacedAlready, UndoneAlready
 from safelight.site.flushing import pack_everything
 from safelight.site.reconciliation import DoesNotFit, IdentityUnknown, StillFolding
 from safelight.site.reconciliation_correcting import correct_study, replace_study
@@ -347,7 +347,7 @@ def test_a_decision_taken_back_while_its_correction_is_written_never_comes_into_
     decision = state_of(there.site.records.journal).decisions[1]
     outcome = correct_study(there.site, exam["study"], decision.fact)
     there.act("reconciliation.undo", decision=1, **WHO)
-    assert not record_done(there.site, Correct(1, exam["study"]), outcome)
+    assert not record_done(there.site, StudyCommand(1, Consequence.CORRECT, exam["study"]), outcome)
     (ours,) = there.site.catalog.studies()
     assert (ours.patient_id.text, ours.accession) == ("DP01", exam["accession"])
     assert {one.sender for one in there.site.catalog.instances(exam["study"])} == {"10.0.0.7"}

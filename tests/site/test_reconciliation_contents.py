@@ -117,6 +117,16 @@ def test_the_targets_content_is_taken_in_and_counts_until_that_is_taken_back(the
     assert there.act("reconciliation.compare", deep=True)["by_kind"] == {"same-uid-other-bytes": 1}
 
 
+def test_what_differs_again_after_theirs_was_taken_is_not_forgotten_by_a_look_at_names(there: Hospital) -> None:
+    what = _two_contents(there)
+    (ours,) = [one.digest for one in there.site.catalog.instances(STUDY) if one.sop_instance == OURS]
+    there.decide(what, "theirs")
+    there.act("reconciliation.send")
+    there.site.records.record(FactKind.VERSION_CHOSEN, {"sop_instance": OURS, "digest": ours.hex()})
+    assert there.act("reconciliation.compare", deep=True)["by_kind"] == {"same-uid-other-bytes": 1}
+    assert there.act("reconciliation.compare")["by_kind"] == {"same-uid-other-bytes": 1}
+
+
 def test_our_content_goes_out_under_a_new_uid_with_a_note_for_the_old_one(there: Hospital) -> None:
     what = _two_contents(there)
     there.decide(what, "ours")

@@ -14,7 +14,7 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
 from safelight.core.instance import MemorySource
-from safelight.wire.dicom.correction import Correction, corrected
+from safelight.wire.dicom.correction import Correction, corrected, mentions
 from safelight.wire.dicom.elements import BadDataSet
 from safelight.wire.dicom.part10 import read_prefix
 
@@ -79,6 +79,16 @@ def _item(**told: object) -> Dataset:
 def _corrected(data_set: Dataset, correction: Correction) -> Dataset:
     data = corrected(MemorySource(_encoded(data_set)), EXPLICIT, correction)
     return read_dataset(DicomBytesIO(data), False, True)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_uid_is_seen_wherever_it_stands_and_however_it_is_encoded(name: str) -> None:
+    raw = Path(str(get_testdata_file(name))).read_bytes()
+    prefix = read_prefix(MemorySource(raw))
+    data = MemorySource(raw[prefix.prefix_size :])
+    study = str(dcmread(BytesIO(raw)).StudyInstanceUID)
+    assert mentions(data, prefix.transfer_syntax, ["2.25.77", study])
+    assert not mentions(data, prefix.transfer_syntax, ["2.25.77"])
 
 
 def test_references_change_at_any_depth_and_others_stay() -> None:

@@ -26,7 +26,7 @@ class TableUnreadable(UsageError):
     """The file holds no table that can be read, or a larger one than can be."""
 
     code: ClassVar[str] = "core.table-unreadable"
-    hint: ClassVar[str] = "Save it as CSV or XLSX; of an extract name character set and sheet in extract_form.toml."
+    hint: ClassVar[str] = "Save it as CSV or XLSX; of an extract name character set and sheet in extract_mapping.toml."
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,7 @@ def _read(database: Database, after: int, count: int) -> list[StoredRow]:
         ]
     # A damaged page sends the engine's search to a wrong leaf, which gives rows that were read before, for ever.
     if any(this >= following for this, following in pairwise([after, *(row.position for row in rows)])):
-        raise JournalDamaged(after=after)
+        raise JournalDamaged(after=after, error="rows out of order")
     return rows
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from safelight.reconciliation.case import Case
 from safelight.reconciliation.decision import (
     Destinations,
-    Replace,
     differing_as_sent,
     is_reported,
     lacking_at_target,
@@ -19,7 +18,7 @@ from safelight.reconciliation.facts import Identity, Verdict
 from safelight.reconciliation.identity import Way
 from safelight.reconciliation.matching import Proposal, propose
 from safelight.reconciliation.sides import HeldStudy, Order, Sides
-from safelight.reconciliation.state import Decision, ReconciliationState
+from safelight.reconciliation.state import Consequence, Decision, ReconciliationState
 
 
 def compare(
@@ -117,7 +116,7 @@ def _identity_at_target(
 ) -> Iterator[Difference]:
     for study, way in ways_at_target(case, identity, sides):
         replacement = state.replacement(study.study)
-        is_replaced = replacement is not None and Replace(replacement.fact.number, study.study).name in replacement.done
+        is_replaced = replacement is not None and replacement.did(Consequence.REPLACE, study.study) is not None
         if is_replaced:
             yield from _still_shown(study, exam, sides)
             continue
@@ -200,7 +199,7 @@ def _sent(
     study: HeldStudy, exam: str, decision: Decision, sides: Sides, state: ReconciliationState
 ) -> Iterator[Difference]:
     """Give what did not come back as it was sent by a decision."""
-    sent = decision.done.get(f"send {study.study}")
+    sent = decision.did(Consequence.SEND, study.study)
     if sent is None:
         return
     lacking = unreturned(study, decision)

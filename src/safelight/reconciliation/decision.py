@@ -8,73 +8,23 @@ from safelight.reconciliation.case import Case
 from safelight.reconciliation.facts import Identity, Verdict
 from safelight.reconciliation.identity import Way, needs_correction, way_to_correct
 from safelight.reconciliation.sides import HeldStudy, Patient, Read, Sides, TargetLook
-from safelight.reconciliation.state import Decision, ReconciliationState, take_name
+from safelight.reconciliation.state import Consequence, Decision, ReconciliationState
 
 
 @dataclass(frozen=True, slots=True)
-class Correct:
-    """Put the right identity into the instances of a study that no archive has yet; their UIDs stay."""
+class StudyCommand:
+    """Do something with a study."""
 
     decision: int
+    consequence: Consequence
     study: str
+    instances: frozenset[str] = frozenset()
+    """Those that are sent; of what else is done the decision says to which."""
 
     @property
     def name(self) -> str:
         """Under which name it is recorded as done."""
-        return f"correct {self.study}"
-
-
-@dataclass(frozen=True, slots=True)
-class Replace:
-    """Make corrected instances under UIDs of their own, and a rejection note for those that an archive has."""
-
-    decision: int
-    study: str
-
-    @property
-    def name(self) -> str:
-        """Under which name it is recorded as done."""
-        return f"replace {self.study}"
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """Say of instances that came with several contents that the one in force stays so."""
-
-    decision: int
-    study: str
-
-    @property
-    def name(self) -> str:
-        """Under which name it is recorded as done."""
-        return f"keep {self.study}"
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """Take the target's versions of instances in, and let them be in force."""
-
-    decision: int
-    study: str
-
-    @property
-    def name(self) -> str:
-        """Under which name it is recorded as done."""
-        return take_name(self.study)
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send what the target lacks of a study, and see that it has it."""
-
-    decision: int
-    study: str
-    instances: frozenset[str]
-
-    @property
-    def name(self) -> str:
-        """Under which name it is recorded as done."""
-        return f"send {self.study}"
+        return self.consequence.name_for(self.study)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +72,7 @@ class Report:
         return f"report {self.read.number} to {self.destination}"
 
 
-Command = Correct | Replace | Keep | Take | Send | Merge | Update | Report
+Command = StudyCommand | Merge | Update | Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +115,10 @@ def _of_contents(state: ReconciliationState, case: Case, sides: Sides) -> list[C
     for study in case.studies:
         kept = state.decision(received_apart(study.study), Verdict.OURS)
         if kept is not None:
-            found.append(Keep(kept.fact.number, study.study))
+            found.append(StudyCommand(kept.fact.number, Consequence.KEEP, study.study))
         taken = state.decision(study.study, Verdict.THEIRS)
         if taken is not None and sides.target is not None:
-            found.append(Take(taken.fact.number, study.study))
+            found.append(StudyCommand(taken.fact.number, Consequence.TAKE, study.study))
     return [one for one in found if one.name not in state.decisions[one.decision].done]
 
 
@@ -189,7 +139,8 @@ def _of_case(
         todo += [Report(decision.fact.number, destinations.reports, case, read, identity) for read in case.exam.reads]
     for one in todo:
         # Whether a study is to be sent again, the look at the target says.
-        if isinstance(one, Send) or one.name not in state.decisions[one.decision].done:
+        is_sent = isinstance(one, StudyCommand) and one.consequence is Consequence.SEND
+        if is_sent or one.name not in state.decisions[one.decision].done:
             yield one
 
 
@@ -250,11 +201,10 @@ def _studies(
     if replacement is not None:
         yield from _replaced(replacement, study, sides)
         return
-    correction = Correct(decision.fact.number, study.study)
-    is_corrected = correction.name in decision.done
+    is_corrected = decision.did(Consequence.CORRECT, study.study) is not None
     lacking = _to_send(study, sides, decision)
     if not lacking:
-        if is_corrected and f"send {study.study}" not in decision.done:
+        if is_corrected and decision.did(Consequence.SEND, study.study) is None:
             # It is there, and nobody recorded that it came back equal: once more is harmless.
             yield from _send(decision, study.study, study.instances, sides.target)
         return
@@ -262,7 +212,7 @@ def _studies(
     ways = dict(ways_at_target(Case(None, (study,)), identity, sides))
     is_moved_with_it = ways.get(study, Way.NONE) is not Way.NONE
     if not is_moved_with_it and needs_correction(study.patient, study.accession, identity):
-        yield correction
+        yield StudyCommand(decision.fact.number, Consequence.CORRECT, study.study)
         if not is_corrected:
             return
     yield from _send(decision, study.study, lacking, sides.target)
@@ -271,9 +221,8 @@ def _studies(
 def _replaced(replacement: Decision, study: HeldStudy, sides: Sides) -> Iterator[Command]:
     """Give what follows for a study whose instances are replaced; of it only the rejection note is left to send."""
     assert sides.target is not None, "it was looked at"
-    command = Replace(replacement.fact.number, study.study)
-    yield command
-    done = replacement.done.get(command.name)
+    yield StudyCommand(replacement.fact.number, Consequence.REPLACE, study.study)
+    done = replacement.did(Consequence.REPLACE, study.study)
     if done is None:
         return
     # A look from before the note was written cannot say that it is there.
@@ -282,12 +231,11 @@ def _replaced(replacement: Decision, study: HeldStudy, sides: Sides) -> Iterator
         yield from _send(replacement, study.study, lacking, sides.target)
 
 
-def _send(decision: Decision, study: str, instances: frozenset[str], look: TargetLook) -> Iterator[Send]:
+def _send(decision: Decision, study: str, instances: frozenset[str], look: TargetLook) -> Iterator[StudyCommand]:
     """Send what is lacking, unless that was done since the look: then the next look says whether it helped."""
-    send = Send(decision.fact.number, study, instances)
-    done = decision.done.get(send.name)
+    done = decision.did(Consequence.SEND, study)
     if done is None or look.at > done.at:
-        yield send
+        yield StudyCommand(decision.fact.number, Consequence.SEND, study, instances)
 
 
 def _to_send(study: HeldStudy, sides: Sides, decision: Decision) -> frozenset[str]:
@@ -307,7 +255,7 @@ def differing_as_sent(study: HeldStudy, decision: Decision) -> frozenset[str]:
 
 
 def _of_sending(study: HeldStudy, decision: Decision, told: str) -> frozenset[str]:
-    sent = decision.done.get(f"send {study.study}")
+    sent = decision.did(Consequence.SEND, study.study)
     return study.instances & frozenset(sent.told.get(told, ())) if sent is not None else frozenset()
 
 

@@ -69,9 +69,23 @@ class OrderTaken(StateError):
     )
 
 
-def take_name(study: str) -> str:
-    """Return under which name it is recorded that the target's versions were taken in."""
-    return f"take {study}"
+class Consequence(StrEnum):
+    """What a decision has done with a study."""
+
+    KEEP = "keep"
+    """Of instances that came with several contents the one in force stays so."""
+    TAKE = "take"
+    """The target's versions of instances are taken in, and come into force."""
+    CORRECT = "correct"
+    """A decision's identity is put into instances as they lie here, under the UIDs that they have."""
+    REPLACE = "replace"
+    """Corrected instances are written under new UIDs, with a note that rejects those that the target has."""
+    SEND = "send"
+    """The target gets what it lacks, and is seen to have it."""
+
+    def name_for(self, study: str) -> str:
+        """Return under which name it is recorded as done."""
+        return f"{self} {study}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,15 @@ class Decision:
     def is_in_force(self) -> bool:
         """Whether it counts."""
         return self.stage is Stage.IN_FORCE
+
+    def studies_after(self, consequence: Consequence) -> list[str]:
+        """Return the studies with which this was done, in order."""
+        start = consequence.name_for("")
+        return [name.removeprefix(start) for name in self.done if name.startswith(start)]
+
+    def did(self, consequence: Consequence, study: str) -> Done | None:
+        """Return that this was done with a study."""
+        return self.done.get(consequence.name_for(study))
 
 
 @dataclass(slots=True)
@@ -124,7 +147,7 @@ class ReconciliationState:
     def taken(self, study: str) -> Done | None:
         """Return that the target's versions of a study's instances were taken in, and are in force."""
         decision = self.decision(study, Verdict.THEIRS)
-        return decision.done.get(take_name(study)) if decision is not None else None
+        return decision.did(Consequence.TAKE, study) if decision is not None else None
 
     def matched_to(self, order: int) -> list[Decision]:
         """Return the decisions in force by which cases fulfil this order."""

@@ -115,18 +115,17 @@ def take_report(site: "Site", to: str, reported: Reported) -> None:
     asked = site.commitment_asks.of(reported.transaction)
     if asked is None or asked.to != to:
         raise UnknownTransaction(transaction=reported.transaction)
-    if asked.failed is not None:
-        # It had no answer from us and says it again.
-        return
-    committed = set(reported.committed)
-    # What is not named was not promised.
-    failed = {uid: reported.failed.get(uid, 0) for uid in asked.instances if uid not in committed}
-    body = {"to": to, "transaction": reported.transaction, "committed": len(asked.instances) - len(failed)}
-    site.records.record(FactKind.COMMITMENT_REPORTED, {**body, "failed": failed})
-    subject = f"{to} {asked.study}"
-    if failed:
-        site.records.open_finding(NOT_GIVEN, subject, "serious", instances=len(failed))
-    elif site.commitment_asks.is_given(to, asked.study):
+    # Who had no answer from us says it again: that is recorded once, but what follows from it may have been cut off.
+    if asked.failed is None:
+        committed = set(reported.committed)
+        # What is not named was not promised.
+        failed = {uid: reported.failed.get(uid, 0) for uid in asked.instances if uid not in committed}
+        body = {"to": to, "transaction": reported.transaction, "committed": len(asked.instances) - len(failed)}
+        site.records.record(FactKind.COMMITMENT_REPORTED, {**body, "failed": failed})
+    subject, refused = f"{to} {asked.study}", site.commitment_asks.refused(to, asked.study)
+    if refused:
+        site.records.open_finding(NOT_GIVEN, subject, "serious", instances=refused)
+    else:
         site.records.close_finding(NOT_GIVEN, subject, "it was given")
 
 

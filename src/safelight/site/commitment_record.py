@@ -49,8 +49,8 @@ class CommitmentAsks:
             self._catch_up()
             return self._asked.get(transaction)
 
-    def is_given(self, to: str, study: str) -> bool:
-        """Say whether the last answer about each part of a study gives commitment for all of it."""
+    def refused(self, to: str, study: str) -> int:
+        """Count the instances for which the last answer about each part of a study gives no commitment."""
         with self._lock:
             self._catch_up()
             parts = {}
@@ -58,7 +58,7 @@ class CommitmentAsks:
                 one = self._asked[transaction]
                 if one.failed is not None:
                     parts[one.instances[0]] = one
-            return not any(one.failed for one in parts.values())
+            return sum(len(one.failed or ()) for one in parts.values())
 
     def _catch_up(self) -> None:
         for entry in self._journal.entries(after=self._read_until, kinds=KINDS):

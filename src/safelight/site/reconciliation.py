@@ -19,7 +19,7 @@ from safelight.reconciliation.facts import REPLACING, RULE, Decided, Identity, U
 from safelight.reconciliation.identity import Way, identity_by_order, identity_without_order
 from safelight.reconciliation.matching import Proposal
 from safelight.reconciliation.sides import Order, TargetStudy
-from safelight.reconciliation.state import Decision, ReplacedAlready, fold, judge, judge_undo
+from safelight.reconciliation.state import Consequence, Decision, ReplacedAlready, fold, judge, judge_undo
 from safelight.site.hl7_folding import Folding, read_mappings
 from safelight.site.hl7_queue import MessageNotInQueue, skip
 from safelight.site.reconciliation_correcting import is_replacement_written, originals_in_force
@@ -158,10 +158,7 @@ def undo(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
                 raise ReplacedAlready(decision=decision.fact.number)
         fact = Undone(decision.fact.number, site.clock.now(), reason, by)
         restored = [
-            one
-            for what in decision.done
-            if what.startswith("correct ")
-            for one in originals_in_force(site, what.removeprefix("correct "))
+            one for study in decision.studies_after(Consequence.CORRECT) for one in originals_in_force(site, study)
         ]
         if decision.fact.verdict is Verdict.THEIRS:
             restored += [one for done in decision.done.values() for one in versions_before(done.told)]
@@ -278,7 +275,7 @@ def _work(
 
 
 def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool, report: Report) -> None:
-    picture = picture_of(site, outages)
+    picture = picture_of(site, outages, str(desk.peer))
     at = site.clock.now()
     times = picture.window.local(at)
     found, cut_short = desk.look(picture.sides.studies, times, deep=deep, report=report)
@@ -289,10 +286,14 @@ def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool,
 
 def _as_compared(theirs: TargetStudy, picture: Picture) -> TargetStudy:
     """Return a study with what the last deep look found different: a list of names does not make it equal."""
-    before = picture.sides.target.studies.get(theirs.study) if picture.sides.target is not None else None
+    last = picture.sides.target
+    before = last.studies.get(theirs.study) if last is not None else None
+    if last is None or before is None:
+        return theirs
     taken = picture.state.taken(theirs.study)
-    equal_now = {row[0] for row in taken.told["instances"]} if taken is not None else set()
-    return replace(theirs, differing=before.differing - equal_now) if before is not None else theirs
+    # What a look found different after theirs were taken in differs anew.
+    equal_now = {row[0] for row in taken.told["instances"]} if taken is not None and taken.at > last.at else set()
+    return replace(theirs, differing=before.differing - equal_now)
 
 
 def _close_by_rule(site: "Site", outages: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
 """Corrected instances: written from the originals, kept like anything that arrives, and in force from then on."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -13,7 +13,7 @@ from safelight.journal.kinds import FactKind
 from safelight.reconciliation.facts import Decided, Identity, Verdict
 from safelight.site.opened import Site
 from safelight.site.scheduled_steps import name_based_uid
-from safelight.wire.dicom.correction import Correction, corrected
+from safelight.wire.dicom.correction import Correction, corrected, mentions
 from safelight.wire.dicom.dataset import scan_head
 from safelight.wire.dicom.rejection import KEY_OBJECT_SELECTION, RejectedInstance
 from safelight.wire.dicom.rejection_note import RejectionNote, write_rejection_note
@@ -83,13 +83,12 @@ def correction_of(site: Site, decided: Decided, uids: dict[str, str] | None = No
 
 def correct_study(site: Site, study: str, decided: Decided) -> Outcome:
     """Put the decision's identity into every instance of a study; their UIDs stay, and both versions are kept."""
-    correction = correction_of(site, decided)
+    correction, opened = correction_of(site, decided), _opener(site, study)
     pairs: list[tuple[VersionRow, bytes]] = []
     with OwnArrivals(site) as own:
-        for version, source in originals(site, study):
-            pairs.append(
-                (version, own.take(corrected(source, version.transfer_syntax, correction), version.transfer_syntax))
-            )
+        for version in originals(site, study):
+            digest = own.take(corrected(opened(version), version.transfer_syntax, correction), version.transfer_syntax)
+            pairs.append((version, digest))
     told = {"instances": [[one.sop_instance, one.digest.hex(), digest.hex()] for one, digest in pairs]}
     return Outcome(told, [chosen(version.sop_instance, digest) for version, digest in pairs])
 
@@ -101,18 +100,19 @@ def replace_study(site: Site, study: str, decided: Decided) -> Outcome:
     get a study of their own, the order's where it has one.
     """
     name = _note_uid(site, study, decided)
-    found = list(originals(site, study, name))
+    found = originals(site, study, name)
     # Copies of a replacement that was cut off lie in the same study where its patient is the same: no originals of it.
-    made = {_uid(site, decided, version.sop_instance) for version, _ in found}
-    pairs = _that_go(decided, [one for one in found if one[0].sop_instance not in made])
-    uids = _new_uids(site, study, [version for version, _ in pairs], decided)
+    made = {_uid(site, decided, version.sop_instance) for version in found}
+    opened = _opener(site, study)
+    going = _that_go(decided, [one for one in found if one.sop_instance not in made], opened)
+    uids = _new_uids(site, study, going, decided)
     correction = correction_of(site, decided, uids)
     rows: list[list[str]] = []
     with OwnArrivals(site) as own:
-        for version, source in pairs:
-            digest = own.take(corrected(source, version.transfer_syntax, correction), version.transfer_syntax)
+        for version in going:
+            digest = own.take(corrected(opened(version), version.transfer_syntax, correction), version.transfer_syntax)
             rows.append([version.sop_instance, version.digest.hex(), uids[version.sop_instance], digest.hex()])
-        note = _note(site, study, name, [version for version, _ in pairs], decided)
+        note = _note(site, study, name, going, decided)
         own.take(write_rejection_note(note, _study_attributes(site, study)), EXPLICIT_LITTLE_ENDIAN)
     pieces = [rows[place : place + PAIRS_A_FACT] for place in range(0, len(rows), PAIRS_A_FACT)]
     noted = {
@@ -133,19 +133,19 @@ def replace_study(site: Site, study: str, decided: Decided) -> Outcome:
     )
 
 
-def _that_go(decided: Decided, pairs: list[tuple[VersionRow, ByteSource]]) -> list[tuple[VersionRow, ByteSource]]:
+def _that_go(
+    decided: Decided, versions: list[VersionRow], opened: Callable[[VersionRow], ByteSource]
+) -> list[VersionRow]:
     """Return what a decision replaces: everything; or the instances that it names, and whatever refers to them."""
     if not decided.instances:
-        return pairs
+        return versions
     names = frozenset(decided.instances)
-    # A UID stands in a data set as plain text. One that only begins alike is replaced too, which is harmless.
-    texts = [name.encode() for name in names]
-    return [one for one in pairs if one[0].sop_instance in names or _mentions(one[1], texts)]
-
-
-def _mentions(source: ByteSource, texts: Sequence[bytes]) -> bool:
-    data = bytes(source.read(0, source.size))
-    return any(text in data for text in texts)
+    # What mentions a UID that only begins alike is replaced too, which is harmless.
+    return [
+        one
+        for one in versions
+        if one.sop_instance in names or mentions(opened(one), one.transfer_syntax, decided.instances)
+    ]
 
 
 def is_replacement_written(site: Site, decided: Decided) -> bool:
@@ -207,18 +207,17 @@ def originals_in_force(site: Site, study: str) -> list[Told]:
     current = {one.sop_instance: one.digest for one in site.catalog.instances(study)}
     return [
         chosen(version.sop_instance, version.digest)
-        for version, _ in originals(site, study)
+        for version in originals(site, study)
         if current.get(version.sop_instance) != version.digest
     ]
 
 
-def originals(site: Site, study: str, own_note: str = "") -> Iterator[tuple[VersionRow, ByteSource]]:
-    """Give the instances of a study as they were received, each with its data set.
+def originals(site: Site, study: str, own_note: str = "") -> list[VersionRow]:
+    """Return the instances of a study as they were received.
 
     What was rejected before is left out, unless by ``own_note``: a replacement that was cut off finds the same again.
     """
-    catalog, holdings = site.catalog, site.holdings
-    landed = {row.version.digest: row for row in catalog.landed(study, waiting_only=False)}
+    catalog = site.catalog
     current = {one.digest for one in catalog.instances(study)}
     rejected = {one.sop_instance for one in catalog.rejections(study) if one.note != own_note}
     received: dict[str, VersionRow] = {}
@@ -231,8 +230,14 @@ def originals(site: Site, study: str, own_note: str = "") -> Iterator[tuple[Vers
         rank = (version.sender != CORRECTED, version.digest in current)
         if known is None or rank > (known.sender != CORRECTED, known.digest in current):
             received[version.sop_instance] = version
-    for version in received.values():
-        yield version, holdings.data_set(landed.get(version.digest) or holdings.holding_of(version.digest))
+    return list(received.values())
+
+
+def _opener(site: Site, study: str) -> Callable[[VersionRow], ByteSource]:
+    """Return what opens the data sets of a study one by one: all of them at once may be more than memory holds."""
+    holdings = site.holdings
+    landed = {row.version.digest: row for row in site.catalog.landed(study, waiting_only=False)}
+    return lambda version: holdings.data_set(landed.get(version.digest) or holdings.holding_of(version.digest))
 
 
 class OwnArrivals:

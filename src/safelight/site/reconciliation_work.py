@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from safelight.catalog.message_facts import WRITTEN_HERE
 from safelight.journal.message_log_format import Arrived, LoggedMessage
-from safelight.reconciliation.decision import Command, Correct, Keep, Merge, Replace, Report, Send, Take, Update
+from safelight.reconciliation.decision import Command, Merge, Report, StudyCommand, Update
 from safelight.reconciliation.facts import Decided, Done, Undone
 from safelight.reconciliation.messages import Sender, control_id, merge_message, report_message, update_message
+from safelight.reconciliation.state import Consequence
 from safelight.site.hl7_destinations import UnknownDestination, read_destinations
 from safelight.site.hl7_intake import MessageJournaling
 from safelight.site.opened import Site
@@ -25,20 +26,26 @@ def do(site: Site, desk: TargetDesk, command: Command, decided: Decided) -> Outc
         UnknownDestination: a message goes to a destination that is not there.
     """
     match command:
-        case Correct():
-            return correct_study(site, command.study, decided)
-        case Replace():
-            return replace_study(site, command.study, decided)
-        case Keep():
+        case StudyCommand():
+            return _of_study(site, desk, command, decided)
+        case Merge() | Update() | Report():
+            return _tell(site, command, decided)
+
+
+def _of_study(site: Site, desk: TargetDesk, command: StudyCommand, decided: Decided) -> Outcome:
+    match command.consequence:
+        case Consequence.KEEP:
             return keep_versions(site, command.study, decided)
-        case Take():
+        case Consequence.TAKE:
             return take_versions(site, desk, command.study, decided)
-        case Send():
+        case Consequence.CORRECT:
+            return correct_study(site, command.study, decided)
+        case Consequence.REPLACE:
+            return replace_study(site, command.study, decided)
+        case Consequence.SEND:
             sent = desk.send(command.study, command.instances)
             told = {"level": sent.level, "lacking": sorted(sent.lacking), "differing": sorted(sent.differing)}
             return Outcome({"instances": len(sent.stored), **told})
-        case Merge() | Update() | Report():
-            return _tell(site, command, decided)
 
 
 def is_taken_back(site: Site, decision: int) -> bool:

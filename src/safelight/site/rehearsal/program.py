@@ -67,8 +67,12 @@ class RehearsalHome:
                 yield
             finally:
                 process.send_signal(signal.SIGTERM)
-                process.wait(timeout=60)
-                process.stdout.close()
+                try:
+                    process.wait(timeout=60)
+                except subprocess.TimeoutExpired:
+                    # Whoever leaves the block waits without end.
+                    process.kill()
+                    raise
 
     def safelight(self, *words: str, allow: tuple[int, ...] = (0,)) -> Any:
         """Run a command and return its JSON document.

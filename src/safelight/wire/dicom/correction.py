@@ -6,7 +6,7 @@ Source: PS3.3 C.12.1.1.9 (Original Attributes), PS3.4 B.4.1.3 (coercion).
 
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -60,13 +60,27 @@ def corrected(source: ByteSource, transfer_syntax: str, correction: Correction, 
     Raises:
         BadDataSet: it cannot be taken apart, or what is to be written cannot be.
     """
-    encoding = encoding_of(transfer_syntax)
-    if encoding.deflated:
-        whole = inflate(source, start, INFLATED_BYTES_MAX)
-        if len(whole) >= INFLATED_BYTES_MAX:
-            raise BadDataSet(offset=start, why="too long to be inflated")
-        return deflate(_corrected(MemorySource(whole), 0, transfer_syntax, correction))
+    if encoding_of(transfer_syntax).deflated:
+        return deflate(_corrected(_inflated(source, start), 0, transfer_syntax, correction))
     return _corrected(source, start, transfer_syntax, correction)
+
+
+def mentions(source: ByteSource, transfer_syntax: str, uids: Iterable[str]) -> bool:
+    """Say whether one of these UIDs stands anywhere in a data set, or one that begins with it.
+
+    Raises:
+        BadDataSet: it is deflated, and too long to be inflated.
+    """
+    plain = _inflated(source, 0) if encoding_of(transfer_syntax).deflated else source
+    data = bytes(plain.read(0, plain.size))
+    return any(uid.encode() in data for uid in uids)
+
+
+def _inflated(source: ByteSource, start: int) -> ByteSource:
+    whole = inflate(source, start, INFLATED_BYTES_MAX)
+    if len(whole) >= INFLATED_BYTES_MAX:
+        raise BadDataSet(offset=start, why="too long to be inflated")
+    return MemorySource(whole)
 
 
 def _corrected(source: ByteSource, start: int, transfer_syntax: str, correction: Correction) -> bytes:
