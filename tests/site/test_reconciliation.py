@@ -114,6 +114,8 @@ def test_a_dry_run_asks_the_target_and_writes_nothing(there: Hospital, pacs: Arc
     assert [one["what"].split()[0] for one in told["would_do"]] == ["merge", "correct"]
     # What it shows follows from what the PACS has now, not from what it had when somebody looked last.
     there.act("reconciliation.send")
+    there.await_delivery()
+    settle(there.site)
     before = _bytes_of(there)
     assert there.act("reconciliation.send", dry_run=True)["would_do"] == []
     away = there.act("reconciliation.send", target=f"AWAY@127.0.0.1:{free_port()}", dry_run=True)
