@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar, Final, get_args
 
 from safelight.core import fact_codec
@@ -207,6 +207,21 @@ class StepNoted:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemAssigned:
+    """Somebody was told to do what stayed open, until a day; said again, it has another owner or another day."""
+
+    kind: ClassVar[str] = "drill-item-assigned"
+    drill: str
+    at: datetime
+    item: int
+    """Its place among the drill's open items, from 1."""
+    owner: str
+    due_on: date
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class ItemClosed:
     """Somebody says that what stayed open is done."""
 
@@ -288,6 +303,7 @@ Recorded = (
     | Measured
     | Finished
     | Abandoned
+    | ItemAssigned
     | ItemClosed
 )
 Fact = Recorded | Restoring | Restored | Sealed
