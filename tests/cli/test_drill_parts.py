@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pydicom.data import get_testdata_file
 
+from safelight.drill.phone_book import calls_of
 from support.served_home import PROGRAM, free_port
 
 pytestmark = pytest.mark.slow
@@ -77,7 +78,7 @@ def test_calls_from_the_terminal_and_from_a_file_measure_when_every_role_was_rea
     roles = {one["role"] for one in first["notification"]["roles"]}
     now = datetime.now(UTC) - timedelta(minutes=10)
     plan = _plan(bench.plan)
-    names = {name for one in plan.roles for name in (one.person, one.deputy) if name}
+    names = {name for one in calls_of(plan) for name in (one.person, one.deputy) if name}
     rows = [
         f"  - {{person: {name}, called_at: {now.isoformat()}, answered_at: {(now + timedelta(minutes=2)).isoformat()}}}"
         for name in sorted(names - {silent["person"]})
@@ -125,7 +126,7 @@ def test_a_person_who_answered_is_verified_and_the_finding_is_gone_only_beside_t
     (suggested,) = [one for one in listed["not_rehearsed"] if one["type"] == "notification"]
     assert {one["rule"] for one in suggested["closes"]} >= {"R08"}
     plan, now = _plan(bench.plan), datetime.now(UTC) - timedelta(minutes=5)
-    names = sorted({one.person for one in plan.roles})
+    names = sorted({one.person for one in calls_of(plan)})
     rows = [f"  - {{person: {one}, called_at: {now.isoformat()}, answered_at: {now.isoformat()}}}" for one in names]
     answers = bench.folder / "a.yaml"
     answers.write_text("calls:\n" + "\n".join(rows) + "\n")
@@ -133,6 +134,31 @@ def test_a_person_who_answered_is_verified_and_the_finding_is_gone_only_beside_t
     assert (status, told["notification"]["seconds_until_all"]) == (0, 0.0), screen
     assert bench.assessed("R08", with_home=False) == before, "the plan says what it said"
     assert before - bench.assessed("R08", with_home=True) == {f"people/{one}" for one in names} & before
+
+
+def test_vendors_are_called_by_their_numbers_and_one_that_does_not_answer_fails_the_drill(bench: Bench) -> None:
+    plan = _plan(bench.plan)
+    people = list(dict.fromkeys(one.person for one in plan.roles))
+    vendors = [f"vendors/{one.id}" for one in plan.vendors]
+    given = "\n\n" * len(people) + "\n\n" + "\nno\n" * (len(vendors) - 1)
+    status, told, screen = bench.drill("--type", "notification", given=given)
+    for line in (
+        "Call PACS vendor (vendors/pacs-vendor)",
+        "  emergency     0800 1",
+        "  contract P-77, responds within 30 min, on site within 4 h, at night and on weekends too",
+    ):
+        assert line in screen
+    roles = {one["role"]: (one["side"], one["by"]) for one in told["notification"]["roles"]}
+    assert roles[vendors[0]] == ("vendor", vendors[0])
+    assert {roles[one] for one in vendors[1:]} == {("vendor", None)}
+    assert (status, told["state"], told["succeeded"]) == (1, "done", False)
+    assert f"Nobody was reached for {vendors[1]}" in told["not_executed"]
+    assert "0800" not in json.dumps(told), "numbers stay in the plan"
+    bench.verified("1")
+    written = bench.program(
+        "drill", "report", "1", "--write", str(bench.plan), "--home", str(bench.home), "--json", "--dry-run"
+    )
+    assert "sides: [it, radiology]" in json.loads(written.stdout)["written"]["text"]
 
 
 def test_the_recovery_key_alone_opens_a_pack_in_each_placement_and_is_recorded_nowhere(bench: Bench) -> None:

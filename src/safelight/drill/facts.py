@@ -43,12 +43,13 @@ class OpenItem:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A role of the plan that must be reached."""
+    """A role or a vendor of the plan that must be reached."""
 
     role: str
+    """A vendor is named as `safelight.drill.phone_book` does."""
     side: str
     person: str
-    """Who has it, by the plan's short name: numbers stay in the plan."""
+    """Who has it, by the plan's short name: numbers stay in the plan. A vendor has itself."""
     deputy: str = ""
 
 
@@ -161,14 +162,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A person called a person."""
+    """A person called a person or a company."""
 
     kind: ClassVar[str] = "drill-called"
     drill: str
     at: datetime
     person: str
     number: str
-    """Which of the plan's numbers it was last: ``office`` or ``mobile``; empty when there is none."""
+    """Which of the plan's numbers it was last, such as ``mobile``; empty when there is none."""
     called_at: datetime
     answered_at: datetime | None
     """None when nobody answered."""

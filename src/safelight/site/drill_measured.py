@@ -145,11 +145,11 @@ def _proved(state: DrillState, started: Started) -> Iterator[Proved]:
         yield Proved.NOTIFICATION
 
 
-def _sides(state: DrillState, started: Started) -> set[Side]:
-    """Return which sides the record shows to have taken part."""
-    found = {Side(one.side) for one in reached(started.calls, state.calls) if one.by}
+def _sides(state: DrillState, started: Started) -> set[str]:
+    """Return which sides the record shows to have taken part; a vendor that answers a call took no part yet."""
+    found = {one.side for one in reached(started.calls, state.calls) if one.by}
     executed = {one.step for one in state.steps if one.executed}
-    found |= {Side(one.side) for one in started.steps if one.id in executed and not one.check}
+    found |= {one.side for one in started.steps if one.id in executed and not one.check}
     found |= {Side.IT} if state.measured or state.key_tried or any(one.it.strip() for one in state.answers) else set()
     found |= {Side.RADIOLOGY} if any(one.radiology.strip() for one in state.answers) else set()
     return found
