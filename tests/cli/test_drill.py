@@ -70,6 +70,7 @@ def test_a_table_top_is_played_from_the_terminal_cut_off_gone_on_with_and_ages(h
     assert run(home, *given).stdout == "1.1 is with paula, due 2999-01-31.\n"
     (item,) = json.loads(run(home, "item", "list", "--json").stdout)["items"]
     assert (item["owner"], item["due_on"], item["overdue"]) == ("paula", "2999-01-31", False)
+    assert "1.1 Try the pager (one), owner: paula, due 2999-01-31" in run(home, "report").stdout
     assert _code(run(home, "item", "assign", "1.1", "--due", "2020-01-31", *WHO, "--json")) == "drill.bad-assignment"
     assert _code(run(home, "item", "assign", "1.7", "--due", "2999-01-31", *WHO, "--json")) == "drill.out-of-turn"
     assert run(home, "item", "close", "1.1", "--reason", "tried; it works", "--by", "Omar").returncode == 0

@@ -14,6 +14,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from safelight.drill.phone_book import calls_of
+from safelight.site.rehearsal.program import RehearsalHome
 from support.served_home import PROGRAM, free_port
 
 pytestmark = pytest.mark.slow
@@ -187,6 +188,39 @@ def test_the_recovery_key_alone_opens_a_pack_in_each_placement_and_is_recorded_n
     assert [one["opened"] for one in told["escrow_key"]["copies"]] == [True, False]
     assert "The recovery key opened nothing at second" in told["not_executed"]
     bench.verified("2")
+
+
+def _extract(folder: Path, count: int) -> str:
+    """Write an extract of a schedule with so many exams of today and one of a week from now."""
+    file, today = folder / "extract.csv", datetime.now().astimezone().date()
+    days = [*([today] * count), today + timedelta(days=7)]
+    rows = [f"P{number},Berg^Ana,A{number},CT,{day:%Y%m%d},08:00\n" for number, day in enumerate(days)]
+    file.write_text("MRN,Name,Accession,Modality,Date,Time\n" + "".join(rows))
+    return str(file)
+
+
+def test_a_shift_finds_the_worklist_and_the_numbers_ready_while_the_home_is_served_and_not_without_it(
+    bench: Bench,
+) -> None:
+    home, answers = ["--home", str(bench.home)], bench.folder / "a.yaml"
+    answers.write_text("steps: []")
+    for what in ("patient", "accession"):
+        one = ["--for", what, "--prefix", "DT", "--first", "1", "--last", "99", *WHO, *home]
+        assert bench.program("downtime", "numbers", "reserve", *one).returncode == 0
+
+    def looked() -> dict[str, tuple[bool, str]]:
+        _, told, screen = bench.drill("--type", "downtime-shift", "--answers", str(answers))
+        assert told, screen
+        seen = {one["step"]: one for one in told["shift"] if one["looked_at_by_safelight"]}
+        return {step: (one["executed"], one["note"]) for step, one in seen.items()}
+
+    numbers = (True, "99 for patient, 99 for accession")
+    with RehearsalHome(bench.home, bench.port).served(bench.folder / "serve.log"):
+        imported = bench.program("gateway", "worklist", "import", _extract(bench.folder, 2), *home)
+        assert imported.returncode == 0, imported.stderr
+        assert looked() == {"worklist": (True, "2 steps of today"), "numbers": numbers}
+    nobody = (False, "no answer: gateway.peer-unreachable")
+    assert looked() == {"worklist": nobody, "numbers": numbers}, "what is on record is no worklist that answers"
 
 
 def test_a_shift_names_what_was_not_executed_and_is_written_into_the_plan_once(bench: Bench) -> None:

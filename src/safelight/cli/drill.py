@@ -266,7 +266,8 @@ def _show(document: dict[str, Any]) -> None:
         click.secho(line, fg=colour)
     for one in document["open_items"]:
         state = f"closed by {one['closed_by']}" if one["closed_at"] else "open"
-        told = f"  {state}: {one['item']} {one['what']} ({one['inject']}), owner: {one['owner'] or 'NOBODY'}"
+        due = f", due {one['due_on']}" if one["due_on"] else ""
+        told = f"  {state}: {one['item']} {one['what']} ({one['inject']}), owner: {one['owner'] or 'NOBODY'}{due}"
         click.secho(told, fg=None if one["closed_at"] else "yellow")
     for one in document["not_executed"]:
         click.echo(f"  not executed: {one}")
