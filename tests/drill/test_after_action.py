@@ -1,10 +1,11 @@
 """What a drill left open is given to somebody until a day, told with what is overdue first, and closed."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from safelight.drill.after_action import BadAssignment, by_urgency, items, judge_assignment
+from safelight.drill.after_action import BadAssignment, by_urgency, came_back, items, judge_assignment
 from safelight.drill.facts import Fact, Finished, ItemAssigned, ItemClosed, OpenItem, Started, Step, StepNoted
 from safelight.drill.state import DrillState, OutOfTurn, fold
 
@@ -61,3 +62,19 @@ def test_somebody_does_it_until_a_day_that_is_not_over() -> None:
     for bad in (given(1, TODAY - DAY), given(1, TODAY, " ")):
         with pytest.raises(BadAssignment):
             judge_assignment(bad, TODAY)
+
+
+def test_what_was_closed_came_back_when_a_later_drill_leaves_the_same_open_in_the_same_place() -> None:
+    closed = ItemClosed("1", NOW + DAY, 2, "bought", "omar")
+    one = items(folded(*HELD, closed))[1]
+    assert one.what == "toner"
+    again = replace(one, drill="2", begun_at=NOW + 2 * DAY, closed=None)
+    assert came_back(one, [one, again])
+    for other in (
+        replace(again, what="a chair"),
+        replace(again, of="forms"),
+        replace(again, begun_at=NOW),
+        replace(again, closed=replace(closed, drill="2", at=NOW + 3 * DAY)),
+    ):
+        assert not came_back(one, [one, other])
+    assert not came_back(again, [one, again]), "what is open did not come back: it is open"

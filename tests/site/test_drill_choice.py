@@ -17,6 +17,7 @@ from safelight.plan.practice import Measurement, Rehearsal
 from safelight.plan.words import Disruption, DrillKind
 from safelight.site.drill_choice import Choice, rank, supposed_by
 from safelight.site.drill_plan import covered_digest
+from safelight.site.drill_records import drills_of
 from safelight.site.drill_report import items_document, planned_drills
 from safelight.site.drills import say
 from safelight.site.home import Home
@@ -110,14 +111,15 @@ def test_a_restore_on_record_that_took_too_long_disproves_what_the_plan_claims(f
 
 
 @contextmanager
-def with_items(home: Home, count: int) -> Iterator[Site]:
+def with_items(home: Home, count: int, drill: str = "1") -> Iterator[Site]:
     """Give a site with a shift that left so much open."""
     steps = (Step("labels", "Labels lie there", "radiology"), Step("forms", "Forms lie there", "radiology"))
-    begins = begun(type="downtime-shift", rehearsal="", target="", exposure_seconds=None, steps=steps)
     with opened(home) as site:
+        of_drill = {"drill": drill, "at": site.clock.now(), "type": "downtime-shift", "rehearsal": "", "target": ""}
+        begins = begun(**of_drill, exposure_seconds=None, steps=steps)
         site.records.journal.append(begins.kind, to_body(begins))
         left = [{"what": f"Thing {number}", "owner": "omar"} for number in range(1, count + 1)]
-        say(site, {"number": "1", "what": "step", "step": "labels", "executed": True, "open": left})
+        say(site, {"number": drill, "what": "step", "step": "labels", "executed": True, "open": left})
         yield site
 
 
@@ -140,6 +142,19 @@ def test_what_a_drill_left_open_is_found_when_its_day_is_over_and_not_before_or_
     named = replace(PLAN.actions[0], id="drill-1-item-1", due_on=TODAY + 9 * DAY)
     written = replace(PLAN, actions=(*PLAN.actions, named))
     assert found(folder, "R48", written, records, TODAY + DAY) == [], "the plan has this item by its name"
+
+
+def test_what_was_closed_is_found_again_when_a_later_drill_leaves_the_same_open(folder: PlanFolder, home: Home) -> None:
+    with with_items(home, 1) as site:
+        day = {"due_on": (TODAY + DAY).isoformat(), "item": 1}
+        say(site, {"number": "1", "what": "assign-item", **day, **WHO})
+        say(site, {"number": "1", "what": "close-item", "item": 1, **WHO})
+    assert found(folder, "R48", PLAN, records_of(home)) == []
+    with with_items(home, 1, drill="2") as site:
+        told = found(folder, "R48", PLAN, PlanRecords(drills=drills_of(site.records.journal)))
+        assert told == ["A drill showed that this was not solved: Thing 1"]
+        say(site, {"number": "2", "what": "close-item", "item": 1, **WHO})
+    assert found(folder, "R48", PLAN, records_of(home)) == []
 
 
 def test_an_item_is_given_to_its_owner_or_another_one_and_a_dry_run_records_nothing(home: Home) -> None:

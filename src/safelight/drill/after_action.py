@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import ClassVar
 
 from safelight.core.errors import UsageError
@@ -22,6 +22,8 @@ class Item:
     """Something that a drill left open, as it stands now."""
 
     drill: str
+    begun_at: datetime
+    """When that drill began."""
     number: int
     """Its place among what the drill left open, from 1."""
     of: str
@@ -52,8 +54,16 @@ def items(state: DrillState) -> tuple[Item, ...]:
         assigned = next((one for one in reversed(state.assigned) if one.item == number), None)
         owner, due_on = (assigned.owner, assigned.due_on) if assigned else (left.owner, None)
         closed = next((one for one in state.closed if one.item == number), None)
-        found.append(Item(state.started.drill, number, of, left.what, owner, due_on, closed))
+        found.append(Item(state.started.drill, state.started.at, number, of, left.what, owner, due_on, closed))
     return tuple(found)
+
+
+def came_back(one: Item, found: Iterable[Item]) -> bool:
+    """Say whether a drill that was held after an item was closed left the same open again, and it still is."""
+    return one.closed is not None and any(
+        (later.of, later.what) == (one.of, one.what) and later.closed is None and later.begun_at > one.closed.at
+        for later in found
+    )
 
 
 def by_urgency(found: Iterable[Item]) -> list[Item]:

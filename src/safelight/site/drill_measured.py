@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from safelight.core.errors import StateError
 from safelight.core.span import span_text
-from safelight.drill.after_action import items
+from safelight.drill.after_action import came_back, items
 from safelight.drill.facts import Started
 from safelight.drill.notification import reached, seconds_until_all
 from safelight.drill.state import DrillState, Phase
@@ -111,11 +111,19 @@ def write_drill(home: Home, number: str, folder: Path, *, dry_run: bool) -> dict
 def _promised(plan: Plan, drills: Mapping[str, DrillState]) -> Iterator[Action]:
     """Give what drills left open as the plan's section `actions` has it; without a day nothing is promised yet."""
     named = {one.id for one in plan.actions}
-    for one in (item for state in drills.values() for item in items(state)):
+    found = [one for state in drills.values() for one in items(state)]
+    for one in found:
         name = f"drill-{one.drill}-item-{one.number}"
         if one.due_on is not None and name not in named:
             done_on = one.closed.at.astimezone().date() if one.closed else None
-            yield Action(id=name, what=one.what, owner=one.owner, due_on=one.due_on, done_on=done_on)
+            yield Action(
+                id=name,
+                what=one.what,
+                owner=one.owner,
+                due_on=one.due_on,
+                done_on=done_on,
+                reopened=came_back(one, found),
+            )
 
 
 def _measured(plan: Plan, state: DrillState, started: Started) -> tuple[Measurement, ...]:
