@@ -106,6 +106,8 @@ class FactKind(StrEnum):
     """What the recovery key opened, placement by placement; never the key."""
     DRILL_STEP_NOTED = "drill-step-noted"
     """A step of a shift on the downtime procedures was executed, or was not."""
+    DRILL_ITEM_ASSIGNED = "drill-item-assigned"
+    """What a drill left open was given to somebody, until a day."""
     DRILL_ITEM_CLOSED = "drill-item-closed"
     """Somebody said that what a drill left open is done."""
     DRILL_MEASURED = "drill-measured"
