@@ -108,7 +108,7 @@ class Probed:
     overwrites: bool | None
     """Whether a resend replaces what the target holds; None when nothing told us."""
     remarks: tuple[str, ...] = ()
-    """``may-be-orthanc``, ``resend-is-ignored``, ``cannot-be-fetched-back``."""
+    """Codes of `recipes.REMARKS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +229,13 @@ class StudyReleased:
     """Whether its rejected instances go too."""
 
 
+TARGET_UNREACHABLE: Final = "target-unreachable"
+"""Why a recovery pauses by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """A person paused the recovery; what runs is finished, nothing new begins."""
+    """A person paused the recovery, or it gave up on its target; what runs is finished, nothing new begins."""
 
     kind: ClassVar[str] = "recovery-paused"
     recovery: str

@@ -18,6 +18,16 @@ class TargetUnreachable(PeerError):
     hint: ClassVar[str] = "See that the archive runs and knows our AE title, then: safelight recovery resume."
 
 
+class TargetSilent(PeerError):
+    """The target did not answer, so nothing was begun."""
+
+    code: ClassVar[str] = "recovery.target-silent"
+    hint: ClassVar[str] = (
+        "See that the archive runs and lets this calling title in: safelight gateway echo. "
+        "To begin all the same and try again for about eight minutes, give the command --wait."
+    )
+
+
 class WayShut(PeerError):
     """The target does not give instances back this way: asking again for single ones is no use."""
 

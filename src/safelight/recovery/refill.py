@@ -14,6 +14,7 @@ from safelight.core.clock import Clock
 from safelight.core.errors import IntegrityError, PeerError, SafelightError
 from safelight.recovery.decision import Act, Command
 from safelight.recovery.facts import (
+    TARGET_UNREACHABLE,
     Fact,
     Finished,
     InstanceNote,
@@ -38,7 +39,13 @@ from safelight.recovery.ports import (
     Target,
     TargetUnreachable,
 )
-from safelight.recovery.recipes import may_hide_orthanc, recipe_for
+from safelight.recovery.recipes import (
+    CANNOT_BE_FETCHED_BACK,
+    MAY_BE_ORTHANC,
+    RESEND_IS_IGNORED,
+    may_hide_orthanc,
+    recipe_for,
+)
 from safelight.recovery.selection import Selection, select
 from safelight.recovery.state import SETTLED, RecoveryState, Stage
 
@@ -78,7 +85,7 @@ class Refill:
             case Act.PROBE:
                 return (self._probe(),)
             case Act.STAND_DOWN:
-                return (Paused(self.recovery, self.clock.now(), "target-unreachable", "safelight"),)
+                return (Paused(self.recovery, self.clock.now(), TARGET_UNREACHABLE, "safelight"),)
             case Act.FINISH:
                 confirmed = state.count(Stage.CONFIRMED)
                 settled = sum(state.count(stage) for stage in SETTLED)
@@ -112,12 +119,12 @@ class Refill:
         remarks: list[str] = []
         if chosen == "auto":
             chosen = recipe_for(traits.implementation_class, traits.implementation_version).name
-            if may_hide_orthanc(traits.implementation_version):
-                remarks.append("may-be-orthanc")
+            if self.keeper is None and may_hide_orthanc(traits.implementation_version):
+                remarks.append(MAY_BE_ORTHANC)
         if overwrites is False:
-            remarks.append("resend-is-ignored")
+            remarks.append(RESEND_IS_IGNORED)
         if not set(traits.ways) - {CLAIM_WAY}:
-            remarks.append("cannot-be-fetched-back")
+            remarks.append(CANNOT_BE_FETCHED_BACK)
         return Probed(
             self.recovery,
             self.clock.now(),

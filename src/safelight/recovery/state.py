@@ -174,7 +174,8 @@ class RecoveryState:
     target_lost: int = 0
     """How often the target could not be reached since it last did something."""
     probe_due: datetime | None = None
-    paused: bool = False
+    paused: Paused | None = None
+    """Who holds it, and why; nothing while it goes on."""
     finished: Finished | None = None
     studies: dict[str, Progress] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
@@ -233,10 +234,10 @@ def fold(state: RecoveryState, fact: Fact) -> RecoveryState:
             state.finished = None
             state.studies[fact.study].with_rejected |= fact.with_rejected
         case Paused():
-            state.paused = True
+            state.paused = fact
         case Resumed():
             # Whoever resumes has looked at the target: it is asked again at once, also what it is and can.
-            state.paused, state.target_lost, state.probe_due, state.finished = False, 0, None, None
+            state.paused, state.target_lost, state.probe_due, state.finished = None, 0, None, None
             state.probe = None
         case Finished():
             state.finished = fact

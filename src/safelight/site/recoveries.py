@@ -12,10 +12,21 @@ from safelight.catalog.rows import StudyRow
 from safelight.core.clock import to_text
 from safelight.core.errors import StateError, UsageError
 from safelight.core.names import AETitle, Personal
-from safelight.core.progress import Progress, Report
+from safelight.core.progress import Report
 from safelight.journal.journal import Journal
+from safelight.recovery.decision import TARGET_ATTEMPTS_MAX
 from safelight.recovery.estimate import Estimate
-from safelight.recovery.facts import KINDS, Paused, Planned, Resumed, Settings, Started, from_entry, to_body
+from safelight.recovery.facts import (
+    KINDS,
+    TARGET_UNREACHABLE,
+    Paused,
+    Planned,
+    Resumed,
+    Settings,
+    Started,
+    from_entry,
+    to_body,
+)
 from safelight.recovery.folder import FolderTarget
 from safelight.recovery.order import PatientNow, Placed, StudyFacts, clinical_order
 from safelight.recovery.orthanc import OrthancKeeper
@@ -35,8 +46,9 @@ from safelight.site.recovery_crew import Crew, JournalRecorder
 from safelight.site.recovery_door import RecoveryDoor
 from safelight.site.recovery_folder import FolderFiles
 from safelight.site.recovery_holdings import VaultHoldings, compare_versions
+from safelight.site.recovery_progress import Watch
 from safelight.site.recovery_rest import HttpRest
-from safelight.site.refill_target import DicomTarget
+from safelight.site.refill_target import DicomTarget, seek
 from safelight.site.status import looked_at
 
 FOLDER: Final = "folder"
@@ -96,6 +108,7 @@ def start(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]
     settings = _settings(site, told)
     if told.get("dry_run"):
         return _dry_run(site, settings, told)
+    _seek_target(site, settings, told)
     number = f"{len(_numbers(site.records.journal)) + 1}"
     started = Started(number, site.clock.now(), settings)
     site.records.record(started.kind, to_body(started))
@@ -114,10 +127,17 @@ def resume(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any
     missing = [name for name in state.settings.ordered_by if not told.get(name)]
     if missing and not state.planned:
         raise OrderNotOnRecord(recovery=state.recovery, missing=" ".join(missing))
+    _seek_target(site, state.settings, told)
     resumed = Resumed(state.recovery, site.clock.now(), str(told["reason"]), str(told["by"]))
     site.records.record(resumed.kind, to_body(resumed))
     state = fold(state, resumed)
     return _drive(site, state.recovery, state, told, report)
+
+
+def _seek_target(site: Site, settings: Settings, told: Mapping[str, Any]) -> None:
+    """See at once that the target is there, unless whoever begins means to wait for it."""
+    if settings.recipe != FOLDER and not told.get("wait"):
+        seek(find_peer(site.home.peers, settings.target), AETitle.parse(settings.calling))
 
 
 def pause(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,6 +173,11 @@ def document_of(state: RecoveryState) -> dict[str, Any]:
         "target": state.settings.target,
         "recipe": state.probe.recipe if state.probe else state.settings.recipe,
         "state": "finished" if state.finished else "paused" if state.paused else "running",
+        "paused_because": state.paused.reason if state.paused else None,
+        "paused_by": state.paused.by if state.paused else None,
+        "target_silent": _target_silent(state),
+        "hint": _hint(state),
+        "remarks": list(state.probe.remarks) if state.probe else [],
         "drill": state.settings.drill or None,
         "started_at": to_text(state.started_at),
         "studies": len(state.studies),
@@ -172,6 +197,29 @@ def document_of(state: RecoveryState) -> dict[str, Any]:
         "questions_open": _questions_open(state.settings),
         "open": open_studies,
     }
+
+
+def _target_silent(state: RecoveryState) -> dict[str, Any] | None:
+    """Return how often the target was tried in vain, while it does not answer."""
+    if not state.target_lost or state.probe or state.finished:
+        return None
+    is_tried_again = state.probe_due and state.target_lost < TARGET_ATTEMPTS_MAX
+    return {
+        "attempts": state.target_lost,
+        "attempts_max": TARGET_ATTEMPTS_MAX,
+        "next_at": to_text(state.probe_due) if state.probe_due and is_tried_again else None,
+    }
+
+
+def _hint(state: RecoveryState) -> str | None:
+    """Return what goes on with a recovery that is held."""
+    if not state.paused or state.finished:
+        return None
+    again = f"safelight recovery resume {state.recovery} --reason WHY --by NAME"
+    if state.paused.reason != TARGET_UNREACHABLE:
+        return f"Go on with: {again}"
+    assert state.settings is not None
+    return f"See that the archive runs and lets {state.settings.calling} in, then: {again}"
 
 
 def side_effects_of(settings: Settings) -> str:
@@ -271,7 +319,7 @@ def _driven(site: Site, number: str, state: RecoveryState, told: Mapping[str, An
                 recorder,
                 clock=site.clock,
                 wait=time.sleep,
-                watch=lambda now: _tell(now, report),
+                watch=Watch(site.clock, report),
             )
         finally:
             crew.stop()
@@ -288,14 +336,6 @@ def _note_open(site: Site, number: str, listed: Sequence[Mapping[str, Any]]) -> 
             site.records.close_finding(STUDY_OPEN, finding.subject, "the study was confirmed")
     for one in listed[:FINDINGS_MAX]:
         site.records.open_finding(STUDY_OPEN, f"{number}/{one['study']}", "serious", state=one["state"])
-
-
-def _tell(state: RecoveryState, report: Report) -> None:
-    for name, tally in state.tiers.items():
-        if tally.total:
-            sent = tally.total - tally.studies[Stage.WAITING]
-            note = f"{sent} sent, {tally.studies[Stage.CONFIRMED]} confirmed"
-            report(Progress(name, tally.settled, tally.total, "studies", note))
 
 
 def _target(site: Site, settings: Settings, door: RecoveryDoor) -> Target:
