@@ -37,13 +37,14 @@ from safelight.recovery.ports import Target
 from safelight.recovery.procedure import drive
 from safelight.recovery.recipes import CALLING_TITLE, QUESTIONS, RECIPES, open_questions, recipe_named
 from safelight.recovery.refill import Refill
-from safelight.recovery.state import SETTLED, RecoveryState, Stage, estimates, fold
+from safelight.recovery.state import RecoveryState, Stage, estimates, fold
 from safelight.site.home import Home
 from safelight.site.moments import moment_told
 from safelight.site.opened import Site
 from safelight.site.peers import find_peer
 from safelight.site.recovery_crew import Crew, JournalRecorder
 from safelight.site.recovery_door import RecoveryDoor
+from safelight.site.recovery_findings import OPEN, note_open_studies, record
 from safelight.site.recovery_folder import FolderFiles
 from safelight.site.recovery_holdings import VaultHoldings, compare_versions
 from safelight.site.recovery_progress import Watch
@@ -53,9 +54,6 @@ from safelight.site.status import looked_at
 
 FOLDER: Final = "folder"
 UNANSWERED: Final = "unanswered"
-OPEN: Final = SETTLED - {Stage.CONFIRMED}
-STUDY_OPEN: Final = "recovery.study-open"
-FINDINGS_MAX: Final = 100
 
 
 class NoTarget(UsageError):
@@ -129,7 +127,7 @@ def resume(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any
         raise OrderNotOnRecord(recovery=state.recovery, missing=" ".join(missing))
     _seek_target(site, state.settings, told)
     resumed = Resumed(state.recovery, site.clock.now(), str(told["reason"]), str(told["by"]))
-    site.records.record(resumed.kind, to_body(resumed))
+    record(site.records, resumed, rehearses=bool(state.settings.drill))
     state = fold(state, resumed)
     return _drive(site, state.recovery, state, told, report)
 
@@ -146,7 +144,8 @@ def pause(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
     if state.finished or state.paused:
         raise NotRunning(recovery=state.recovery)
     paused = Paused(state.recovery, site.clock.now(), str(told["reason"]), str(told["by"]))
-    site.records.record(paused.kind, to_body(paused))
+    assert state.settings is not None
+    record(site.records, paused, rehearses=bool(state.settings.drill))
     return {"number": state.recovery}
 
 
@@ -311,7 +310,7 @@ def _driven(site: Site, number: str, state: RecoveryState, told: Mapping[str, An
             keeper=OrthancKeeper(HttpRest(url)) if url else None,
         )
         crew = Crew(refill, settings.associations_max)
-        recorder = JournalRecorder(site, number)
+        recorder = JournalRecorder(site, number, rehearses=bool(settings.drill))
         try:
             end = drive(
                 state,
@@ -323,19 +322,8 @@ def _driven(site: Site, number: str, state: RecoveryState, told: Mapping[str, An
             )
         finally:
             crew.stop()
-    document = document_of(end)
-    _note_open(site, number, document["open"])
-    return document
-
-
-def _note_open(site: Site, number: str, listed: Sequence[Mapping[str, Any]]) -> None:
-    """Say which studies need a person, and no longer say it of those that do not."""
-    still = {f"{number}/{one['study']}" for one in listed}
-    for finding in site.catalog.findings(code=STUDY_OPEN):
-        if finding.subject.startswith(f"{number}/") and finding.subject not in still:
-            site.records.close_finding(STUDY_OPEN, finding.subject, "the study was confirmed")
-    for one in listed[:FINDINGS_MAX]:
-        site.records.open_finding(STUDY_OPEN, f"{number}/{one['study']}", "serious", state=one["state"])
+    note_open_studies(site.records, end)
+    return document_of(end)
 
 
 def _target(site: Site, settings: Settings, door: RecoveryDoor) -> Target:
