@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -12,6 +12,13 @@ from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 wait_option = click.option(
     "--wait", is_flag=True, help="Begin though the target does not answer yet; it is tried for about eight minutes."
 )
+
+
+NOT_TAKEN_WORDS: Final = {
+    "encoding-refused": "does not accept SOP class {}",
+    "refused": "refused with status {}",
+    "failed": "failed with status {}",
+}
 
 
 @click.group()
@@ -215,6 +222,9 @@ def _show_outcome(document: dict[str, Any]) -> None:
         click.secho("  side effects at the target: nobody said that they were looked at", fg="yellow")
     for study in document["open"][:20]:
         click.secho(f"  {study['state']}: {study['study']}  {study['told']}", fg="red")
+        for said in study["not_taken"]:
+            what = NOT_TAKEN_WORDS[said["code"]].format(said["detail"])
+            click.echo(f"    the target {what}: {said['instances']:,} of {study['instances']:,} instances")
     state = "every study confirmed" if document["all_confirmed"] else f"{len(document['open']):,} studies not confirmed"
     if document["nothing_matched"]:
         state = "nothing matched, so nothing was restored"

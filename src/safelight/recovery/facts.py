@@ -121,6 +121,14 @@ class TargetLost:
     why: str
 
 
+ENCODING_REFUSED: Final = "encoding-refused"
+REFUSED: Final = "refused"
+FAILED: Final = "failed"
+NOT_TAKEN: Final = frozenset({ENCODING_REFUSED, REFUSED, FAILED})
+"""Codes of notes on instances that the target did not take: it does not accept the SOP class in the transfer
+syntax, or it answered with the status that the detail tells. Its comment is not kept: it may name a patient."""
+
+
 @dataclass(frozen=True, slots=True)
 class InstanceNote:
     """What is to be said of one instance: a code and, where there is one, a detail."""

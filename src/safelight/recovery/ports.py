@@ -78,7 +78,7 @@ class Answer:
 
     sop_instance: str
     status: int | None
-    """The C-STORE status; None when the instance was not offered since its encoding is not accepted."""
+    """The C-STORE status; None when the target accepts no such instance, so that it was not offered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,15 @@ def document_of(state: RecoveryState) -> dict[str, Any]:
         (one.settled_at for _, one in state.in_stages([Stage.CONFIRMED]) if one.settled_at), default=None
     )
     open_studies = [
-        {"study": study, "state": one.stage.value, "told": one.why, "instances": one.instances}
+        {
+            "study": study,
+            "state": one.stage.value,
+            "told": one.why,
+            "instances": one.instances,
+            "not_taken": [
+                {"code": code, "detail": detail, "instances": count} for (code, detail), count in one.not_taken.items()
+            ],
+        }
         for study, one in state.in_stages(OPEN | {Stage.WAITING, Stage.SENT_UNCONFIRMED})
     ]
     ahead = estimates(state)
