@@ -1,5 +1,6 @@
 """An outage of the department lasts as long as the plan's estimates say."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -48,6 +49,15 @@ def test_sizes_and_rates_of_a_home_make_it_longer_and_are_named(plan: Plan) -> N
     assert as_planned.hours is not None and on_record.hours is not None
     assert on_record.hours > as_planned.hours + 48
     assert any("measured in drill 4" in part["source"] for part in on_record.length.path)
+
+
+def test_a_service_that_nobody_can_say_of_leaves_the_whole_unknown(plan: Plan) -> None:
+    systems = tuple(replace(one, recovery=()) if one.id == "ct-1" else one for one in plan.systems)
+    found = outage_estimates(replace(plan, systems=systems), department("Intensive care", "stroke"), NOTHING)
+    assert (found[Disruption.HARDWARE].service, found[Disruption.HARDWARE].hours) == ("Stroke", None)
+    with pytest.raises(NoEstimate) as refused:
+        _ = found[Disruption.HARDWARE].length
+    assert refused.value.facts["unknown"] == "ct-1: no `recovery` for hardware"
 
 
 def test_what_nothing_is_brought_back_in_has_no_estimate_though_somebody_detects_it(plan: Plan) -> None:
