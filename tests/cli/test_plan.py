@@ -1,6 +1,8 @@
 """The plan at the command line: begin, check, sign by both sides, change, review."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,3 +149,13 @@ def test_what_was_simulated_is_told_by_service(folder: Path, tmp_path: Path) -> 
     assert (stroke["first_breach_minutes"], stroke["first_blocking"]["rule"]) == (60.0, "R26")
     (tmp_path / "impact.json").write_text("{}")
     assert isinstance(run("assess", folder, "--impact", tmp_path / "impact.json").exception, SafelightError)
+
+
+def test_a_plan_alone_is_assessed_without_loading_a_database(folder: Path) -> None:
+    asked = (
+        "import sys; from safelight.cli.plan import plan\n"
+        f"plan(['assess', {str(folder)!r}, '--json'], standalone_mode=False)\n"
+        "print([one for one in ('sqlalchemy', 'sqlite3') if one in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"

@@ -93,7 +93,8 @@ def plan_lint(folder: Path, home_directory: Path | None, as_json: bool) -> int:
     """
     from safelight.plan.errors import BadPlan, Trouble
     from safelight.plan.estimate import order
-    from safelight.site.drill_measured import drills_on_record, unwritten
+    from safelight.site.drill_measured import unwritten
+    from safelight.site.drill_written import drills_on_record
     from safelight.site.plan_folder import PlanFolder
 
     troubles: tuple[Trouble, ...] = ()

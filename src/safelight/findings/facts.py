@@ -90,9 +90,16 @@ class Facts:
     surge: Surge | None = None
     """None where the plan has no department to simulate."""
 
+    @cached_property
+    def _things(self) -> dict[str, tuple[Thing, ...]]:
+        """The sections that rules asked for so far."""
+        return {}
+
     def each(self, section: str, *kinds: str) -> tuple[Thing, ...]:
         """Return the things of a section, of some kinds if any are named."""
-        found = tuple(Thing(one) for one in self.sections[section])
+        if section not in self._things:
+            self._things[section] = tuple(Thing(one) for one in self.sections[section])
+        found = self._things[section]
         return tuple(one for one in found if one.kind in kinds) if kinds else found
 
     def single(self, section: str) -> Thing | None:

@@ -1,7 +1,6 @@
 """A plan before the rules: its facts, its estimates, the four values of each objective, and what all rules say."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from safelight.findings.assessment import Assessment, Finding, assess
 from safelight.findings.facts import Estimated, Facts, ServiceImpact, Surge
 from safelight.findings.requirement import judged, requirement_packs
 from safelight.findings.rule import built_in
+from safelight.plan.document import tables
 from safelight.plan.errors import Place
 from safelight.plan.estimate import Estimate, Measured, Part, estimates, measurements, service_estimate
 from safelight.plan.model import Plan
@@ -47,7 +47,7 @@ def facts_of(
             work = work_recovery(service, records.figures).takes
             told.append(Estimated(service.id, str(disruption), takes, work))
     unsigned = {str(side): agreed.missing(side) for side in Side}
-    return Facts(asdict(plan), today, unsigned, tuple(told), impact or {}, surge)
+    return Facts(tables(plan), today, unsigned, tuple(told), impact or {}, surge)
 
 
 def assessment_of(
