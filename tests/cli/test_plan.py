@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from safelight.cli.plan import plan
 from safelight.core.errors import SafelightError
+from safelight.site.plan_folder import BadSignatureFile
 
 
 def run(*words: object, answers: str | None = None) -> Result:
@@ -27,6 +29,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "plan"
 
 
+def kept(folder: Path) -> dict[str, Any]:
+    """Return how a plan stands to keeping documentation for six years."""
+    packs: Any = document("assess", folder)["requirements"]
+    asked = next(one["requirements"] for one in packs if one["pack"] == "hipaa")
+    return next(one for one in asked if one["check"] == "signed-versions-kept")
+
+
 def test_a_plan_is_approved_when_both_sides_signed_and_a_change_unsigns_one_part(folder: Path, tmp_path: Path) -> None:
     for person in ("ines", "paula"):
         made = document("sign", folder, "--by", person, "--reason", "r", "--key", tmp_path / person, "--make-key")
@@ -40,17 +49,24 @@ def test_a_plan_is_approved_when_both_sides_signed_and_a_change_unsigns_one_part
     assert document("sign", folder, "--by", "ines", *words, tmp_path / "ines")["approved"] is False
     assert document("sign", folder, "--by", "paula", *words, tmp_path / "paula")["approved"] is True
     assert document("assess", folder)["open"] == {"critical": 0, "high": 0, "medium": 0, "low": 0}
+    assert kept(folder)["standing"] == "met"
     text = (folder / "systems.yaml").read_text()
     (folder / "systems.yaml").write_text(text.replace("name: RIS and worklist", "name: RIS"))
     assert document("show", folder)["unsigned"] == {"it": ["systems/ris"], "radiology": ["systems/ris"]}
     (change,) = document("diff", folder)["changes"]  # type: ignore[misc]
     assert change == {"where": "systems/ris", "field": "name", "before": "RIS and worklist", "after": "RIS"}
     assert run("assess", folder).return_value == 1
+    for one in (folder / "signed").iterdir():
+        one.unlink()
+    assert (kept(folder)["standing"], len(kept(folder)["says"])) == ("open", 2)
 
 
 def test_a_damaged_file_of_signatures_is_told(folder: Path) -> None:
-    (folder / "signatures.json").write_text("{")
-    assert isinstance(run("show", folder).exception, SafelightError)
+    signature = dict.fromkeys(("person", "version", "reason", "key", "signature"), "x")
+    undated = {"signatures": [{**signature, "side": "it", "at": "yesterday", "covers": {}}]}
+    for damaged in ("{", json.dumps(undated)):
+        (folder / "signatures.json").write_text(damaged)
+        assert isinstance(run("assess", folder).exception, BadSignatureFile)
 
 
 def test_the_hospital_whose_radiology_bought_its_pacs_sees_the_rift(tmp_path: Path) -> None:

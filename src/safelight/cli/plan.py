@@ -468,8 +468,10 @@ def _show_requirements(packs: list[dict[str, Any]], *, each: bool) -> None:
             by = f" by {', '.join(one['found_by'])}" if one["found_by"] else ""
             click.secho(f"      {one['ref']:<26} {one['standing']}{by}", fg=STANDINGS[one["standing"]])
             served = ", ".join(one["parts"]).replace("_", " ") or "nothing in the plan"
-            rules = " ".join(one["rules"]) or "no rule"
+            rules = " ".join([*one["rules"], *([one["check"]] if one["check"] else [])]) or "no rule"
             click.echo(f"          {one['text']}. Text: {one['verified']}. Asked: {rules}. Served by: {served}")
+            for said in (*one["says"], *([one["beyond"]] if one["beyond"] else [])):
+                click.echo(f"          {said}")
 
 
 def _show_agenda(told: dict[str, Any]) -> None:

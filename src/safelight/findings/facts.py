@@ -77,6 +77,15 @@ class Estimated:
     work_recovery: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class SignedVersion:
+    """A version of the plan that somebody signed, and whether what was signed still lies beside the plan."""
+
+    version: str
+    on: date
+    kept: bool
+
+
 @dataclass(frozen=True)
 class Facts:
     """Everything that rules may look at."""
@@ -89,6 +98,7 @@ class Facts:
     impact: Mapping[str, ServiceImpact] = field(default_factory=dict)
     surge: Surge | None = None
     """None where the plan has no department to simulate."""
+    signed: Sequence[SignedVersion] = ()
 
     @cached_property
     def _things(self) -> dict[str, tuple[Thing, ...]]:
