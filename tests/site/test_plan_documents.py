@@ -11,14 +11,16 @@ import pytest
 from click.testing import CliRunner, Result
 from playwright.sync_api import sync_playwright
 
+from safelight.catalog.catalog import Catalog
 from safelight.cli.main import program
 from safelight.downtime.number import RangeUsedUp
 from safelight.findings.rules_downtime import r36
 from safelight.plan.practice import Pack
 from safelight.plan.signature import agreement
 from safelight.plan.words import PackForm
+from safelight.site.pack_look import ScheduleTooLong
 from safelight.site.plan_assessment import facts_of
-from safelight.site.plan_documents import NoSuchPlace, PackAsked, ScheduleTooLong, make_pack, print_plan, stale_packs
+from safelight.site.plan_documents import NoSuchPlace, PackAsked, make_pack, print_plan, stale_packs
 from safelight.site.plan_folder import PlanFolder, example_texts, write_plan
 from support.browser import CHROMIUM, FLAGS
 from support.hl7_house import make_home
@@ -167,6 +169,23 @@ def test_a_pack_for_nobody_the_plan_knows_is_not_made(folder: PlanFolder, tmp_pa
     assert not (tmp_path / "usb").exists()
 
 
+def test_a_home_is_opened_once_for_its_pack(
+    folder: PlanFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, catalog_open = list[Path](), Catalog.open
+
+    def counted(path: Path, *, read_only: bool = False) -> Catalog:
+        opened.append(path)
+        return catalog_open(path, read_only=read_only)
+
+    home = make_home(tmp_path)
+    monkeypatch.setattr(Catalog, "open", counted)
+    asked = PackAsked("main", None, PackForm.PRINTED, home)
+    assert make_pack(folder, tmp_path / "usb", NOW, asked, dry_run=True)["exams"] == 0
+    assert make_pack(folder, tmp_path / "usb", NOW, asked)["numbers"] == 0
+    assert opened == [home.catalog, home.catalog], "once each time"
+
+
 def test_a_pack_from_a_home_has_its_labels_and_all_of_today_and_says_so_at_the_command_line(
     folder: PlanFolder, tmp_path: Path
 ) -> None:
@@ -255,11 +274,11 @@ def test_a_schedule_that_is_too_long_is_refused_before_numbers_are_allotted(
         return []
 
     asked = PackAsked("main", "paula", PackForm.PRINTED, home, allot)
-    monkeypatch.setattr("safelight.site.plan_documents.EXAMS_MAX", 2)
+    monkeypatch.setattr("safelight.site.pack_look.EXAMS_MAX", 2)
     with pytest.raises(ScheduleTooLong):
         make_pack(folder, tmp_path / "usb", NOW, asked)
     assert not allotted and not (tmp_path / "usb").exists()
-    monkeypatch.setattr("safelight.site.plan_documents.EXAMS_MAX", 3)
+    monkeypatch.setattr("safelight.site.pack_look.EXAMS_MAX", 3)
     assert make_pack(folder, tmp_path / "usb", NOW, asked)["exams"] == 3
     assert allotted == ["P-003"]
 

@@ -74,9 +74,14 @@ def records_of(home: Home | None) -> PlanRecords:
     from safelight.site.status import looked_at
 
     with looked_at(home) as (catalog, journal):
-        sizes = sizes_held(catalog, SystemClock().now().astimezone().date())
-        figures = OnRecord(sizes, measured_rate(journal), lived_through(journal))
-        return PlanRecords(figures, drills_of(journal))
+        return records_in(catalog, journal)
+
+
+def records_in(catalog: "Catalog", journal: "Journal") -> PlanRecords:
+    """Return what the records of a home that is open say to a plan."""
+    sizes = sizes_held(catalog, SystemClock().now().astimezone().date())
+    figures = OnRecord(sizes, measured_rate(journal), lived_through(journal))
+    return PlanRecords(figures, drills_of(journal))
 
 
 def sizes_held(catalog: "Catalog", today: date) -> dict[Portion, Figure]:
