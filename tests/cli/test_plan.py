@@ -149,6 +149,8 @@ def test_the_map_shows_every_system_and_escapes_its_name(folder: Path, tmp_path:
     root = ElementTree.parse(tmp_path / "map.svg").getroot()
     names = {one.text for one in root.iter("{http://www.w3.org/2000/svg}title")}
     assert {"PACS", "RIS <& Co>", "Finance"} <= names
+    drawn = [[one.text for one in box.iter("{http://www.w3.org/2000/svg}text")] for box in root]
+    assert ["CT in the", "emergency", "department", "tier 1 · modalities"] in drawn, "a name is not cut"
 
 
 def test_what_was_simulated_is_told_by_service(folder: Path, tmp_path: Path) -> None:

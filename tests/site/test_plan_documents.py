@@ -101,7 +101,8 @@ def folder(tmp_path: Path) -> PlanFolder:
 
 def pages(file: Path) -> list[str]:
     told = subprocess.run(["pdftotext", "-layout", file, "-"], capture_output=True, text=True, check=True).stdout
-    return told.split("\f")[:-1]
+    # A space that keeps a number with its unit is a space to whoever looks for words.
+    return told.replace("\u00a0", " ").split("\f")[:-1]
 
 
 def assert_stands_alone(pdf: Path, html: Path, heads: Sequence[str]) -> None:
@@ -167,6 +168,45 @@ def test_a_pack_for_nobody_the_plan_knows_is_not_made(folder: PlanFolder, tmp_pa
         with pytest.raises(NoSuchPlace):
             make_pack(folder, tmp_path / "usb", NOW, asked)
     assert not (tmp_path / "usb").exists()
+
+
+LONG = "Donaudampfschifffahrtsgesellschaftsbefundungsarbeitsplatz"
+
+
+def assert_all_of_it_is_on_the_page(pdf: Path) -> None:
+    told = subprocess.run(["pdftotext", "-bbox", pdf, "-"], capture_output=True, text=True, check=True).stdout
+    sheets = re.split(r"<page ", told)[1:]
+    assert sheets
+    for sheet in sheets:
+        wide = float(re.findall(r'width="([\d.]+)"', sheet)[0])
+        ends = [(float(end), word) for end, word in re.findall(r'xMax="([\d.]+)" yMax="[\d.]+">([^<]*)<', sheet)]
+        assert [word for end, word in ends if end > wide - 35] == []
+
+
+@pytest.mark.parametrize("name", ["400-bed", "100-bed", "long words"])
+def test_no_word_leaves_the_page(name: str, tmp_path: Path) -> None:
+    texts = example_texts("400-bed" if name == "long words" else name, NOW.date())
+    if name == "long words":
+        texts["systems.yaml"] = texts["systems.yaml"].replace("name: Diagnostic viewer", f"name: {LONG}")
+        texts["plan.yaml"] = texts["plan.yaml"].replace("Riverside General (invented)", f"Riverside {LONG * 2}")
+    write_plan(tmp_path / "plan", texts)
+    folder = PlanFolder(tmp_path / "plan")
+    print_plan(folder, tmp_path / "paper", NOW)
+    make_pack(folder, tmp_path / "paper", NOW, PackAsked(None, None, PackForm.PRINTED, None))
+    for file in ("plan.pdf", "downtime-pack.pdf"):
+        assert_all_of_it_is_on_the_page(tmp_path / "paper" / file)
+
+
+def test_a_number_stays_with_its_unit_and_a_plan_without_procedures_has_no_page_for_them(tmp_path: Path) -> None:
+    write_plan(tmp_path / "plan", example_texts("100-bed", NOW.date()))
+    make_pack(PlanFolder(tmp_path / "plan"), tmp_path, NOW, PackAsked(None, None, PackForm.PRINTED, None))
+    html = (tmp_path / "downtime-pack.html").read_text("utf-8")
+    assert "<td>4\u00a0h</td>" in html
+    assert not re.search(
+        r"\d (h|d|min)\b", re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL).split('id="forms"')[0]
+    )
+    (sheet,) = [one for one in pages(tmp_path / "downtime-pack.pdf") if "Procedures by phase" in one]
+    assert "Role cards" in sheet
 
 
 def test_a_home_is_opened_once_for_its_pack(

@@ -147,7 +147,7 @@ def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_jso
     for pack in told["stale_packs"]:
         click.secho(f"Pack {pack['pack']} at {pack['site']} is version {pack['version']}: replace it", fg="yellow")
     click.echo()
-    line = "{:<24}{:<18}{:>10} {:>12} {:>12} {:>12} {:>14}"
+    line = "{:<24}{:<18}{:>12} {:>12} {:>16} {:>12} {:>14}"
     click.echo(line.format("service", "disruption", "tolerance", "IT says", "estimate", "measured", "RPO bears/IT"))
     for one in told["objectives"]:
         cells = [one["tolerance"], one["capability"], one["estimate"], one["measurement"]]
