@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from safelight.journal.kinds import FactKind
-from safelight.site.web_readings import readings_document
+from safelight.site.readings import readings_document
 from support.console_house import console_house
 from support.dicom_files import image
 from support.web_house import WebHouse

@@ -197,6 +197,8 @@ class FactKind(StrEnum):
     """Somebody gave an account another role."""
     CONSOLE_STUDY_OPENED = "console-study-opened"
     """Somebody opened a study through the console or DICOMweb: which account, which study, when."""
+    STUDY_RETRIEVED = "study-retrieved"
+    """A C-MOVE or C-GET of a study, or of some of it, was begun: who asked from where, where it goes, when."""
 
     JOURNAL_SEALED = "journal-sealed"
     """Entries up to a position lie in the vault, in the pack named."""
