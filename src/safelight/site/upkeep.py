@@ -8,6 +8,7 @@ from typing import Final
 from safelight.catalog.message_facts import MESSAGE_KINDS
 from safelight.core.errors import SafelightError
 from safelight.site.opened import Site
+from safelight.site.packer import PackingStopped
 from safelight.site.readings import READING_KINDS
 from safelight.site.register import CallerBook
 from safelight.site.scrubbing import scrub
@@ -51,6 +52,9 @@ class Upkeep:
         while not self._stopping.wait(seconds):
             try:
                 turn()
+            except PackingStopped:
+                # Somebody told us to stop, and will tell this thread in a moment.
+                continue
             except SafelightError as error:
                 self._site.log.failure(error)
             except Exception as error:  # noqa: BLE001 - a worker's one place: it goes on with its next turn
