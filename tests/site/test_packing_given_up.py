@@ -1,5 +1,7 @@
 """A stop amid an order: the packer leaves off between two instances, and everything is packed after the next start."""
 
+import random
+import threading
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,10 +28,14 @@ from safelight.site.packer import (
 from safelight.vault.age import Identity
 from safelight.vault.pack_writer import PackWriter
 from support.hl7_house import make_home
+from support.raw_sender import RawAssociation, make_instance
 from support.reconciled_house import EXPLICIT, acquire, encoded, image
-from support.served_home import free_port
+from support.served_home import Promises, ServedHome, free_port
 
 INSTANCES = 6
+PACKERS = 3
+SEALED, STOPPING = "vault.pack-sealed", "gateway.stopping"
+pause = threading.Event()
 
 
 class Pipe:
@@ -121,3 +127,24 @@ def test_a_site_that_stops_amid_a_pack_loses_nothing_and_packs_it_after_the_next
         pack_everything(site, silent)
         assert site.catalog.tally().instances_waiting == 0
         assert len(site.catalog.holdings(study="1.2.3")) == len(site.catalog.holdings(study="1.2.4")) == 50
+
+
+@pytest.mark.slow
+def test_serve_packs_no_more_than_what_is_being_sealed_when_it_is_told_to_stop(tmp_path: Path) -> None:
+    log, dice = tmp_path / "serve.log", random.Random(7)
+    made = [make_instance(f"1.2.{study}", 1, number, 16, dice) for study in range(1, 101) for number in range(1, 21)]
+    promises = Promises()
+    with ServedHome(tmp_path / "home", log) as home:
+        home.init()
+        home.start()
+        with RawAssociation(home.port, "SAFELIGHT") as association:
+            association.send(made, promises.answered)
+        while SEALED not in log.read_text():
+            pause.wait(0.001)
+        home.stop()
+        _, _, after = log.read_text().partition(STOPPING)
+        # Of each packer of a new home one that is being recorded, and the next that is just being sealed.
+        assert after.count(SEALED) <= 2 * PACKERS
+        assert "vault.pack-failed" not in after and "vault.packing-stopped" not in after
+        home.start()
+        assert home.held(tmp_path / "out") == promises.all()
