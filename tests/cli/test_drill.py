@@ -63,10 +63,20 @@ def test_a_table_top_is_played_from_the_terminal_cut_off_gone_on_with_and_ages(h
     assert [one["it"] for one in told["injects"]] == ["Omar", "Restore"]
     assert "Try the pager" in run(home, "report").stdout
     _check_bundle(home, tmp_path)
-    assert "1.1" in run(home, "item", "list").stdout
+    assert "1.1      no day yet" in run(home, "item", "list").stdout
+    given = ["item", "assign", "1.1", "--owner", "paula", "--due", "2999-01-31", *WHO]
+    assert run(home, *given, "--dry-run").stdout == "1.1 can be with paula, due 2999-01-31.\n"
+    assert json.loads(run(home, "item", "list", "--json").stdout)["items"][0]["due_on"] is None
+    assert run(home, *given).stdout == "1.1 is with paula, due 2999-01-31.\n"
+    (item,) = json.loads(run(home, "item", "list", "--json").stdout)["items"]
+    assert (item["owner"], item["due_on"], item["overdue"]) == ("paula", "2999-01-31", False)
+    assert "1.1 Try the pager (one), owner: paula, due 2999-01-31" in run(home, "report").stdout
+    assert _code(run(home, "item", "assign", "1.1", "--due", "2020-01-31", *WHO, "--json")) == "drill.bad-assignment"
+    assert _code(run(home, "item", "assign", "1.7", "--due", "2999-01-31", *WHO, "--json")) == "drill.out-of-turn"
     assert run(home, "item", "close", "1.1", "--reason", "tried; it works", "--by", "Omar").returncode == 0
-    assert json.loads(run(home, "item", "list", "--json").stdout) == {"items": [], "open": 0}
+    assert json.loads(run(home, "item", "list", "--json").stdout) == {"items": [], "open": 0, "overdue": 0}
     assert _code(run(home, "item", "close", "1.1", *WHO, "--json")) == "drill.out-of-turn"
+    assert _code(run(home, *given, "--json")) == "drill.out-of-turn", "what is closed is given to nobody"
     assert _code(run(home, "item", "close", "1.7", *WHO, "--json")) == "drill.out-of-turn"
 
     colours = _colours(run(home, "list", "--plan", str(plan), "--json"))

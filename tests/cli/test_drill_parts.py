@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from pydicom.data import get_testdata_file
 
+from safelight.drill.phone_book import calls_of
+from safelight.site.rehearsal.program import RehearsalHome
 from support.served_home import PROGRAM, free_port
 
 pytestmark = pytest.mark.slow
@@ -77,7 +79,7 @@ def test_calls_from_the_terminal_and_from_a_file_measure_when_every_role_was_rea
     roles = {one["role"] for one in first["notification"]["roles"]}
     now = datetime.now(UTC) - timedelta(minutes=10)
     plan = _plan(bench.plan)
-    names = {name for one in plan.roles for name in (one.person, one.deputy) if name}
+    names = {name for one in calls_of(plan) for name in (one.person, one.deputy) if name}
     rows = [
         f"  - {{person: {name}, called_at: {now.isoformat()}, answered_at: {(now + timedelta(minutes=2)).isoformat()}}}"
         for name in sorted(names - {silent["person"]})
@@ -125,7 +127,7 @@ def test_a_person_who_answered_is_verified_and_the_finding_is_gone_only_beside_t
     (suggested,) = [one for one in listed["not_rehearsed"] if one["type"] == "notification"]
     assert {one["rule"] for one in suggested["closes"]} >= {"R08"}
     plan, now = _plan(bench.plan), datetime.now(UTC) - timedelta(minutes=5)
-    names = sorted({one.person for one in plan.roles})
+    names = sorted({one.person for one in calls_of(plan)})
     rows = [f"  - {{person: {one}, called_at: {now.isoformat()}, answered_at: {now.isoformat()}}}" for one in names]
     answers = bench.folder / "a.yaml"
     answers.write_text("calls:\n" + "\n".join(rows) + "\n")
@@ -133,6 +135,31 @@ def test_a_person_who_answered_is_verified_and_the_finding_is_gone_only_beside_t
     assert (status, told["notification"]["seconds_until_all"]) == (0, 0.0), screen
     assert bench.assessed("R08", with_home=False) == before, "the plan says what it said"
     assert before - bench.assessed("R08", with_home=True) == {f"people/{one}" for one in names} & before
+
+
+def test_vendors_are_called_by_their_numbers_and_one_that_does_not_answer_fails_the_drill(bench: Bench) -> None:
+    plan = _plan(bench.plan)
+    people = list(dict.fromkeys(one.person for one in plan.roles))
+    vendors = [f"vendors/{one.id}" for one in plan.vendors]
+    given = "\n\n" * len(people) + "\n\n" + "\nno\n" * (len(vendors) - 1)
+    status, told, screen = bench.drill("--type", "notification", given=given)
+    for line in (
+        "Call PACS vendor (vendors/pacs-vendor)",
+        "  emergency     0800 1",
+        "  contract P-77, responds within 30 min, on site within 4 h, at night and on weekends too",
+    ):
+        assert line in screen
+    roles = {one["role"]: (one["side"], one["by"]) for one in told["notification"]["roles"]}
+    assert roles[vendors[0]] == ("vendor", vendors[0])
+    assert {roles[one] for one in vendors[1:]} == {("vendor", None)}
+    assert (status, told["state"], told["succeeded"]) == (1, "done", False)
+    assert f"Nobody was reached for {vendors[1]}" in told["not_executed"]
+    assert "0800" not in json.dumps(told), "numbers stay in the plan"
+    bench.verified("1")
+    written = bench.program(
+        "drill", "report", "1", "--write", str(bench.plan), "--home", str(bench.home), "--json", "--dry-run"
+    )
+    assert "sides: [it, radiology]" in json.loads(written.stdout)["written"]["text"]
 
 
 def test_the_recovery_key_alone_opens_a_pack_in_each_placement_and_is_recorded_nowhere(bench: Bench) -> None:
@@ -161,6 +188,39 @@ def test_the_recovery_key_alone_opens_a_pack_in_each_placement_and_is_recorded_n
     assert [one["opened"] for one in told["escrow_key"]["copies"]] == [True, False]
     assert "The recovery key opened nothing at second" in told["not_executed"]
     bench.verified("2")
+
+
+def _extract(folder: Path, count: int) -> str:
+    """Write an extract of a schedule with so many exams of today and one of a week from now."""
+    file, today = folder / "extract.csv", datetime.now().astimezone().date()
+    days = [*([today] * count), today + timedelta(days=7)]
+    rows = [f"P{number},Berg^Ana,A{number},CT,{day:%Y%m%d},08:00\n" for number, day in enumerate(days)]
+    file.write_text("MRN,Name,Accession,Modality,Date,Time\n" + "".join(rows))
+    return str(file)
+
+
+def test_a_shift_finds_the_worklist_and_the_numbers_ready_while_the_home_is_served_and_not_without_it(
+    bench: Bench,
+) -> None:
+    home, answers = ["--home", str(bench.home)], bench.folder / "a.yaml"
+    answers.write_text("steps: []")
+    for what in ("patient", "accession"):
+        one = ["--for", what, "--prefix", "DT", "--first", "1", "--last", "99", *WHO, *home]
+        assert bench.program("downtime", "numbers", "reserve", *one).returncode == 0
+
+    def looked() -> dict[str, tuple[bool, str]]:
+        _, told, screen = bench.drill("--type", "downtime-shift", "--answers", str(answers))
+        assert told, screen
+        seen = {one["step"]: one for one in told["shift"] if one["looked_at_by_safelight"]}
+        return {step: (one["executed"], one["note"]) for step, one in seen.items()}
+
+    numbers = (True, "99 for patient, 99 for accession")
+    with RehearsalHome(bench.home, bench.port).served(bench.folder / "serve.log"):
+        imported = bench.program("gateway", "worklist", "import", _extract(bench.folder, 2), *home)
+        assert imported.returncode == 0, imported.stderr
+        assert looked() == {"worklist": (True, "2 steps of today"), "numbers": numbers}
+    nobody = (False, "no answer: gateway.peer-unreachable")
+    assert looked() == {"worklist": nobody, "numbers": numbers}, "what is on record is no worklist that answers"
 
 
 def test_a_shift_names_what_was_not_executed_and_is_written_into_the_plan_once(bench: Bench) -> None:

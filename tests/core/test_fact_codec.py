@@ -1,6 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import IntEnum
 from typing import Any, ClassVar
 
@@ -37,9 +37,10 @@ class Whole:
     counts: Mapping[str, int] | None = None
     one: Told | None = None
     on: datetime | None = None
+    day: date | None = None
 
 
-WHOLE = Whole(NOW, (Told(NOW),), (Row("a", Level.LOW, "b"),), ("x",), {"y": 1}, Told(NOW), NOW)
+WHOLE = Whole(NOW, (Told(NOW),), (Row("a", Level.LOW, "b"),), ("x",), {"y": 1}, Told(NOW), NOW, date(2026, 3, 2))
 BODY: dict[str, Any] = {
     "at": "2026-03-02T03:00:00.000000Z",
     "told": [{"at": "2026-03-02T03:00:00.000000Z"}],
@@ -48,6 +49,7 @@ BODY: dict[str, Any] = {
     "counts": {"y": 1},
     "one": {"at": "2026-03-02T03:00:00.000000Z"},
     "on": "2026-03-02T03:00:00.000000Z",
+    "day": "2026-03-02",
 }
 
 

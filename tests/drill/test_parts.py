@@ -1,6 +1,6 @@
 """The parts that drills are made of: who is called next, what was reached, which steps a shift has."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -14,6 +14,7 @@ from safelight.drill.facts import (
     Fact,
     Finished,
     Inject,
+    ItemAssigned,
     ItemClosed,
     KeyAsked,
     KeyTried,
@@ -170,7 +171,7 @@ def test_an_item_is_closed_once_whatever_became_of_its_drill(end: Fact) -> None:
     item = StepNoted("1", NOW, "d-1", True, "", (OpenItem("more packs", "paula"),))
     closed = ItemClosed("1", NOW, 1, "bought", "paula")
     state = folded(started(steps=STEPS), item, end, closed)
-    assert state.closing_of(1) == closed
+    assert state.closed == (closed,)
     with pytest.raises(OutOfTurn):
         fold(state, closed)
 
@@ -180,6 +181,7 @@ def test_an_item_is_closed_once_whatever_became_of_its_drill(end: Fact) -> None:
     [
         started(calls=(ADMIN,), steps=STEPS, placements=("home",)), called("paula", 0, None), KeyAsked("1", NOW),
         KeyTried("1", NOW, (CopyTried("home", "ab", None, "vault.bad-key"),)), ItemClosed("1", NOW, 1, "a", "b"),
+        ItemAssigned("1", NOW, 1, "a", date(2026, 3, 9), "b", "c"),
         StepNoted("1", NOW, "d-1", True, "", (OpenItem("z", ""),)),
     ],
 )  # fmt: skip

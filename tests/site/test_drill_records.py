@@ -1,6 +1,6 @@
 """What a drill leaves in the journal is read as a drill, and as nothing that the hospital went through."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -10,15 +10,27 @@ from safelight.core.progress import silent
 from safelight.core.signing import SigningKey
 from safelight.downtime.outage import Event, Said, Scope
 from safelight.downtime.phase import Phase as ScopePhase
-from safelight.drill.facts import Finished, Measured, TierMeasured, to_body
+from safelight.drill.facts import (
+    Answered,
+    Finished,
+    Inject,
+    ItemAssigned,
+    ItemClosed,
+    Measured,
+    OpenItem,
+    Sealed,
+    TierMeasured,
+    to_body,
+)
 from safelight.drill.facts import Started as DrillStarted
-from safelight.drill.state import Phase
+from safelight.drill.state import DrillState, Phase, fold
 from safelight.journal.journal import Journal
 from safelight.journal.kinds import FactKind
 from safelight.recovery.facts import Level, Settings, Started, StudyCompared
 from safelight.recovery.facts import to_body as recovery_body
 from safelight.site.commitment_asks import refilled
 from safelight.site.drill_records import drill_measures, drill_of
+from safelight.site.drill_report import succeeded
 from safelight.site.drills import conclude, run, say
 from safelight.site.opened import Site
 from safelight.site.outages import downtime_state, is_refilling
@@ -108,3 +120,20 @@ def test_a_dry_run_of_going_on_or_giving_up_records_nothing_and_holds_no_restore
         assert (told["state"], told["waits_for"]) == ("running", {"what": "itself"})
         assert len(list(journal.entries())) == before
         assert not state_of(journal, "2").paused
+
+
+@pytest.mark.parametrize(
+    "then", [ItemAssigned("1", NOW, 1, "omar", date(2026, 3, 9), "why", "who"), ItemClosed("1", NOW, 1, "told", "who")]
+)
+def test_a_table_top_succeeds_once_nothing_of_it_is_open_without_an_owner(then: ItemAssigned | ItemClosed) -> None:
+    inject = Inject("gone", "It is gone.", "What now?", "Where?")
+    state = DrillState()
+    for fact in (
+        DrillStarted("1", NOW, "table-top", "", "hardware", (), "", "", None, None, "why", "who", injects=(inject,)),
+        Answered("1", NOW, "gone", "", "At the scanner", (OpenItem("IT had no answer", ""),)),
+        Sealed("1", NOW, "ab"),
+        Finished("1", NOW),
+    ):
+        state = fold(state, fact)
+    assert not succeeded(state)
+    assert succeeded(fold(state, then))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from safelight.drill.phone_book import calls_of
 from safelight.site.plan_folder import PlanFolder
 from safelight.site.rehearsal.hospital import generate
 from safelight.site.rehearsal.pacs import pacs_in
@@ -99,7 +100,7 @@ def test_a_full_drill_calls_tries_the_key_restores_and_talks_and_is_one_bundle(h
     answers, key, script = (house.folder / name for name in ("answers.yaml", "key.txt", "script.yaml"))
     key.write_text(house.recovery_words)
     script.write_text(SCRIPT)
-    people = {one.person for one in PlanFolder(house.plan).read().plan.roles}
+    people = {one.person for one in calls_of(PlanFolder(house.plan).read().plan)}
     answers.write_text(_answers(people, datetime.now(UTC) - CALLED_BEFORE))
     told = house.drill(
         "full", "--answers", str(answers), "--recovery-key", str(key), "--script", str(script), allow=(1,)

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from safelight.core.clock import SetClock
 from safelight.site.inflow import (
     BURST_SPAN,
+    ENDED_AFTER,
     FORGOTTEN_AFTER,
     HIGH_BYTES,
     HIGH_INSTANCES,
-    SETTLED_AFTER,
+    MOVED_ON_AFTER,
     WINDOW_SPAN,
     Feeds,
     Inflow,
@@ -62,11 +63,11 @@ def test_a_series_is_settled_a_while_after_its_association_went_on_to_another() 
     clock = SetClock(START)
     feeds = Feeds(clock)
     feeds.note("one", "1", "1.1")
-    clock.advance(SETTLED_AFTER)
+    clock.advance(MOVED_ON_AFTER)
     assert not feeds.settled()
     feeds.note("one", "1", "1.2")
     assert not feeds.settled()
-    clock.advance(SETTLED_AFTER)
+    clock.advance(MOVED_ON_AFTER)
     assert feeds.settled() == {("1", "1.1")}
 
 
@@ -76,7 +77,7 @@ def test_a_series_is_settled_a_while_after_its_association_ended() -> None:
     feeds.note("one", "1", "1.1")
     feeds.end("one")
     feeds.end("one")
-    clock.advance(SETTLED_AFTER - SHORT)
+    clock.advance(ENDED_AFTER - SHORT)
     assert not feeds.settled()
     clock.advance(SHORT)
     assert feeds.settled() == {("1", "1.1")}
@@ -88,13 +89,13 @@ def test_a_series_that_another_association_brings_or_that_goes_on_is_not_settled
     feeds.note("one", "1", "1.1")
     feeds.note("other", "1", "1.1")
     feeds.end("one")
-    clock.advance(SETTLED_AFTER)
+    clock.advance(ENDED_AFTER)
     assert not feeds.settled()
     assert feeds.are_open
     feeds.end("other")
     assert not feeds.are_open
     feeds.note("third", "1", "1.1")
-    clock.advance(SETTLED_AFTER)
+    clock.advance(ENDED_AFTER)
     assert not feeds.settled()
 
 
@@ -103,5 +104,5 @@ def test_settled_series_are_forgotten() -> None:
     feeds = Feeds(clock)
     for number in range(1000):
         feeds.note("one", "1", f"1.{number}")
-        clock.advance(SETTLED_AFTER)
-    assert len(feeds.settled()) <= FORGOTTEN_AFTER / SETTLED_AFTER + 1
+        clock.advance(MOVED_ON_AFTER)
+    assert len(feeds.settled()) <= FORGOTTEN_AFTER / MOVED_ON_AFTER + 2

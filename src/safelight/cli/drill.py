@@ -1,7 +1,7 @@
 """Rehearse a recovery: what is due, run it, read what came of it."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ KINDS: Final = (
 )
 CLOSES_SHOWN: Final = 5
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+item_argument = click.argument("name", metavar="ITEM")
 plan_option = click.option("--plan", "plan_folder", type=DIRECTORY, help="The folder of the plan.")
 
 
@@ -142,38 +143,71 @@ def item() -> None:
 @home_option
 @json_option
 def item_list(everything: bool, home_directory: Path, as_json: bool) -> None:
-    """Show what is open after drills, and who brings the answer."""
+    """Show what is open after drills, what is overdue first, and who brings the answer until when."""
     from safelight.site.drill_report import items_document
     from safelight.site.home import Home
 
-    document = items_document(Home.at(home_directory), everything=everything)
+    document = items_document(Home.at(home_directory), date.today(), everything=everything)
     if as_json:
         print_json(document)
         return
     for one in document["items"]:
+        until = f"due {one['due_on']}" if one["due_on"] else "no day yet"
         closed = f"  closed by {one['closed_by']}: {one['closed_because']}" if one["closed_at"] else ""
-        line = f"{one['item']:<8} {one['what']}, owner: {one['owner'] or 'NOBODY'}{closed}"
-        click.secho(line, fg=None if one["closed_at"] else "yellow")
-    click.echo(f"{document['open']} open")
+        line = f"{one['item']:<8} {until:<15} {one['what']}, owner: {one['owner'] or 'NOBODY'}{closed}"
+        click.secho(line, fg="red" if one["overdue"] else None if one["closed_at"] else "yellow")
+    click.echo(f"{document['open']} open, {document['overdue']} overdue")
+
+
+@item.command("assign")
+@item_argument
+@click.option("--owner", help="Who does it, as the plan names them. Default: who has it already.")
+@click.option("--due", required=True, type=click.DateTime(["%Y-%m-%d"]), help="Until which day.")
+@click.option("--dry-run", is_flag=True, help="Only look whether it can be given so.")
+@act_options
+@home_option
+@json_option
+def item_assign(
+    name: str,
+    owner: str | None,
+    due: datetime,
+    dry_run: bool,
+    reason: str,
+    by: str,
+    home_directory: Path,
+    as_json: bool,
+) -> None:
+    """Give ITEM, such as 3.2, to somebody until a day; again, with the reason, when either changes."""
+    told = {"owner": owner, "due_on": due.date().isoformat(), "reason": reason, "by": by, "dry_run": dry_run}
+    found = _follow(home_directory, "assign-item", name, told, as_json=as_json)
+    if not as_json:
+        click.echo(f"{name} {'can be' if dry_run else 'is'} with {found['owner']}, due {found['due_on']}.")
 
 
 @item.command("close")
-@click.argument("name", metavar="ITEM")
+@item_argument
 @click.option("--dry-run", is_flag=True, help="Only look whether it can be closed.")
 @act_options
 @home_option
 @json_option
 def item_close(name: str, dry_run: bool, reason: str, by: str, home_directory: Path, as_json: bool) -> None:
     """Say that ITEM, such as 3.2, is done, and how (--reason)."""
+    told = {"reason": reason, "by": by, "dry_run": dry_run}
+    _follow(home_directory, "close-item", name, told, as_json=as_json)
+    if not as_json:
+        click.echo(f"{name} {'can be closed' if dry_run else 'is closed'}.")
+
+
+def _follow(home_directory: Path, what: str, name: str, told: Mapping[str, Any], *, as_json: bool) -> dict[str, Any]:
+    """Say something of an open item, and return the item as it stands then."""
     number, _, place = name.partition(".")
     if not place.isdecimal():
         raise click.UsageError("An item is named as `safelight drill item list` names it, such as 3.2.")
-    said = {"what": "close-item", "number": number, "item": int(place), "reason": reason, "by": by, "dry_run": dry_run}
+    said = {"what": what, "number": number, "item": int(place), **told}
     document = run_act(home_directory, "drill.say", said, as_json=as_json)
     if as_json:
-        print_json({"item": name, "dry_run": dry_run, "open_items": document["open_items"]})
-    else:
-        click.echo(f"{name} {'can be closed' if dry_run else 'is closed'}.")
+        print_json({"item": name, "dry_run": told["dry_run"], "open_items": document["open_items"]})
+    return dict(document["open_items"][int(place) - 1])
 
 
 def _run(home_directory: Path, told: Mapping[str, Any], *, as_json: bool) -> dict[str, Any]:
@@ -232,7 +266,8 @@ def _show(document: dict[str, Any]) -> None:
         click.secho(line, fg=colour)
     for one in document["open_items"]:
         state = f"closed by {one['closed_by']}" if one["closed_at"] else "open"
-        told = f"  {state}: {one['item']} {one['what']} ({one['inject']}), owner: {one['owner'] or 'NOBODY'}"
+        due = f", due {one['due_on']}" if one["due_on"] else ""
+        told = f"  {state}: {one['item']} {one['what']} ({one['inject']}), owner: {one['owner'] or 'NOBODY'}{due}"
         click.secho(told, fg=None if one["closed_at"] else "yellow")
     for one in document["not_executed"]:
         click.echo(f"  not executed: {one}")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,12 +15,11 @@ from safelight.core.errors import SafelightError
 
 if TYPE_CHECKING:
     from safelight.drill.answers import Answers
-    from safelight.plan.inventory import Person
+    from safelight.drill.phone_book import Entry
     from safelight.site.home import Home
     from safelight.vault.age import Identity
 
 Said = dict[str, Any]
-NUMBERS: Final = ("mobile", "office")
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,8 @@ class Asking:
     """Who answers: the file, where one was given, else whoever sits at the terminal."""
 
     home: Home
-    people: Mapping[str, Person]
-    """Of the plan, by short name; empty without a plan."""
+    phone_book: Mapping[str, Entry]
+    """Of the plan; empty without one."""
     answers: Answers | None
     key: Identity | None
 
@@ -42,6 +41,7 @@ class Asking:
         """
         from safelight.drill.answers import read_answers
         from safelight.drill.notification import judge_times
+        from safelight.drill.phone_book import phone_book
         from safelight.site.drill_key import key_of
         from safelight.site.home import Home
         from safelight.site.plan_folder import PlanFolder
@@ -50,8 +50,8 @@ class Asking:
         given = read_answers(answers.name, answers.read_text("utf-8")) if answers else None
         for made in given.calls.values() if given else ():
             judge_times(made.called_at, made.answered_at, SystemClock().now())
-        people = {one.id: one for one in PlanFolder(plan).read().plan.people} if plan else {}
-        return cls(home, people, given, key_of(home, str(key_file)) if key_file else None)
+        book = phone_book(PlanFolder(plan).read().plan) if plan else {}
+        return cls(home, book, given, key_of(home, str(key_file)) if key_file else None)
 
     def said(self, document: Mapping[str, Any], waiting: Mapping[str, Any]) -> Iterator[Said]:
         """Ask for what a drill waits for, and give what is to be recorded, one after the other."""
@@ -88,11 +88,13 @@ class Asking:
         return {"by_number": made.number, "called_at": to_text(made.called_at), "answered_at": answered}
 
     def _asked_call(self, waiting: Mapping[str, Any]) -> Said:
-        person = self.people.get(waiting["person"])
-        click.secho(f"\nCall {person.name if person else waiting['person']} ({waiting['role']})", bold=True, err=True)
-        told = {name: getattr(person, name) for name in NUMBERS if person and getattr(person, name)}
+        entry = self.phone_book.get(waiting["person"])
+        click.secho(f"\nCall {entry.name if entry else waiting['person']} ({waiting['role']})", bold=True, err=True)
+        told = entry.numbers if entry else {}
         for name, number in told.items():
-            click.echo(f"  {name:<7} {number}", err=True)
+            click.echo(f"  {name:<13} {number}", err=True)
+        if entry and entry.terms:
+            click.echo(f"  {entry.terms}", err=True)
         if not told:
             click.secho("  no number here: look it up where you would in an outage", fg="yellow", err=True)
         click.prompt("  Enter when it rings", default="", show_default=False, err=True)

@@ -6,7 +6,7 @@ old entry takes its default; a name that the class does not have is refused.
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
@@ -44,6 +44,8 @@ def _written(value: Any) -> Any:
         return value
     if isinstance(value, datetime):
         return to_text(value)
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple):
@@ -78,6 +80,8 @@ def _reader(hint: Any) -> Read:
         return lambda value: tuple([read_one(one) for one in value])
     if hint is datetime:
         return from_text
+    if hint is date:
+        return date.fromisoformat
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint
     if isinstance(hint, type) and is_dataclass(hint):

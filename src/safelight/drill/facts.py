@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar, Final, get_args
 
 from safelight.core import fact_codec
@@ -43,12 +43,13 @@ class OpenItem:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A role of the plan that must be reached."""
+    """A role or a vendor of the plan that must be reached."""
 
     role: str
+    """A vendor is named as `safelight.drill.phone_book` does."""
     side: str
     person: str
-    """Who has it, by the plan's short name: numbers stay in the plan."""
+    """Who has it, by the plan's short name: numbers stay in the plan. A vendor has itself."""
     deputy: str = ""
 
 
@@ -161,14 +162,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A person called a person."""
+    """A person called a person or a company."""
 
     kind: ClassVar[str] = "drill-called"
     drill: str
     at: datetime
     person: str
     number: str
-    """Which of the plan's numbers it was last: ``office`` or ``mobile``; empty when there is none."""
+    """Which of the plan's numbers it was last, such as ``mobile``; empty when there is none."""
     called_at: datetime
     answered_at: datetime | None
     """None when nobody answered."""
@@ -204,6 +205,21 @@ class StepNoted:
     executed: bool
     note: str
     open_items: tuple[OpenItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ItemAssigned:
+    """Somebody was told to do what stayed open, until a day; said again, it has another owner or another day."""
+
+    kind: ClassVar[str] = "drill-item-assigned"
+    drill: str
+    at: datetime
+    item: int
+    """Its place among the drill's open items, from 1."""
+    owner: str
+    due_on: date
+    reason: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +304,7 @@ Recorded = (
     | Measured
     | Finished
     | Abandoned
+    | ItemAssigned
     | ItemClosed
 )
 Fact = Recorded | Restoring | Restored | Sealed

@@ -14,6 +14,7 @@ from safelight.drill.facts import (
     Called,
     Fact,
     Finished,
+    ItemAssigned,
     ItemClosed,
     KeyAsked,
     KeyTried,
@@ -45,7 +46,8 @@ class Event(StrEnum):
     """Resumed, shown, answered, called, tried, noted, restored, measured or sealed."""
     FINISHED = "finished"
     ABANDONED = "abandoned"
-    ITEM_CLOSED = "item-closed"
+    ITEM_FOLLOWED = "item-followed"
+    """What it left open was given to somebody, or closed."""
 
 
 NEXT: Final[Mapping[tuple[Phase, Event], Phase]] = {
@@ -53,17 +55,18 @@ NEXT: Final[Mapping[tuple[Phase, Event], Phase]] = {
     (Phase.RUNNING, Event.GOES_ON): Phase.RUNNING,
     (Phase.RUNNING, Event.FINISHED): Phase.DONE,
     (Phase.RUNNING, Event.ABANDONED): Phase.ABANDONED,
-    # What stayed open is mostly closed long after the drill.
-    (Phase.RUNNING, Event.ITEM_CLOSED): Phase.RUNNING,
-    (Phase.DONE, Event.ITEM_CLOSED): Phase.DONE,
-    (Phase.ABANDONED, Event.ITEM_CLOSED): Phase.ABANDONED,
+    # What stayed open is mostly seen to long after the drill.
+    (Phase.RUNNING, Event.ITEM_FOLLOWED): Phase.RUNNING,
+    (Phase.DONE, Event.ITEM_FOLLOWED): Phase.DONE,
+    (Phase.ABANDONED, Event.ITEM_FOLLOWED): Phase.ABANDONED,
 }
 
 _EVENTS: Final[Mapping[type, Event]] = {
     Started: Event.STARTED,
     Finished: Event.FINISHED,
     Abandoned: Event.ABANDONED,
-    ItemClosed: Event.ITEM_CLOSED,
+    ItemAssigned: Event.ITEM_FOLLOWED,
+    ItemClosed: Event.ITEM_FOLLOWED,
 }
 
 
@@ -89,6 +92,7 @@ class DrillState:
     steps: tuple[StepNoted, ...] = ()
     items: tuple[tuple[str, OpenItem], ...] = ()
     """What stayed open, with the inject or step that left it so, in the order of the journal: it numbers them."""
+    assigned: tuple[ItemAssigned, ...] = ()
     closed: tuple[ItemClosed, ...] = ()
     recovery: str = ""
     restored_at: datetime | None = None
@@ -117,10 +121,6 @@ class DrillState:
         copies = self.key_tried.copies if self.key_tried else ()
         opened = {one.placement for one in copies if one.opened_at is not None}
         return tuple(one for one in self.started.placements if one not in opened)
-
-    def closing_of(self, item: int) -> ItemClosed | None:
-        """Return who closed an item, if anybody did."""
-        return next((one for one in self.closed if one.item == item), None)
 
 
 def next_phase(phase: Phase, event: Event) -> Phase:
@@ -166,6 +166,8 @@ def fold(state: DrillState, fact: Fact) -> DrillState:
             return replace(state, key_tried=fact)
         case StepNoted():
             return replace(state, steps=(*state.steps, fact), items=_with(state, fact.step, fact.open_items))
+        case ItemAssigned():
+            return replace(state, assigned=(*state.assigned, fact))
         case ItemClosed():
             return replace(state, closed=(*state.closed, fact))
         case Restoring():
@@ -202,7 +204,7 @@ def _refuse_strangers(state: DrillState, fact: Fact) -> None:
         case KeyTried():
             asked, known = fact.kind, [fact.kind] if state.key_asked_at else []
             had = [fact.kind] if state.key_tried else []
-        case ItemClosed():
+        case ItemAssigned() | ItemClosed():
             asked, known = str(fact.item), [str(number) for number in range(1, len(state.items) + 1)]
             had = [str(one.item) for one in state.closed]
         case _:

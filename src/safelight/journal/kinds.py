@@ -106,6 +106,8 @@ class FactKind(StrEnum):
     """What the recovery key opened, placement by placement; never the key."""
     DRILL_STEP_NOTED = "drill-step-noted"
     """A step of a shift on the downtime procedures was executed, or was not."""
+    DRILL_ITEM_ASSIGNED = "drill-item-assigned"
+    """What a drill left open was given to somebody, until a day."""
     DRILL_ITEM_CLOSED = "drill-item-closed"
     """Somebody said that what a drill left open is done."""
     DRILL_MEASURED = "drill-measured"
@@ -197,6 +199,8 @@ class FactKind(StrEnum):
     """Somebody gave an account another role."""
     CONSOLE_STUDY_OPENED = "console-study-opened"
     """Somebody opened a study through the console or DICOMweb: which account, which study, when."""
+    CONSOLE_READINGS_MISSED = "console-readings-missed"
+    """So much waited to be recorded that not every study that was opened in a span of time is."""
     STUDY_RETRIEVED = "study-retrieved"
     """A C-MOVE or C-GET of a study, or of some of it, was begun: who asked from where, where it goes, when."""
 

@@ -14,7 +14,6 @@ from safelight.site.records import Records
 BATCH: Final = 500
 GATHER_SECONDS: Final = 0.2
 """How long the first of a batch waits for others: a commit an instance would starve the receiving threads."""
-GATHER_SECONDS_BUSY: Final = 0.5
 KEY_OBJECT_SELECTION: Final = "1.2.840.10008.5.1.4.1.1.88.59"
 
 
@@ -80,7 +79,7 @@ class Arrivals:
             batch: list[Arrival] = []
             taken = self._queue.get()
             if taken is not None and self._queue.qsize() < BATCH:
-                self._hurry.wait(GATHER_SECONDS_BUSY if self._inflow.is_high else GATHER_SECONDS)
+                self._hurry.wait(GATHER_SECONDS)
             while taken is not None:
                 batch.append(taken)
                 if len(batch) >= BATCH or self._queue.empty():

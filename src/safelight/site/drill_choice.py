@@ -1,15 +1,17 @@
 """Which drill next: the rules are asked again as if it had been held and gone well, and what would close is counted.
 
-Nothing here says which rule belongs to which type of drill: the rules themselves do.
+Nothing here says which rule belongs to which type of drill: the rules themselves do. A drill that is only supposed is
+put among the facts that were worked out from the plan once: it changes drills and people, and no estimate.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 
 from safelight.drill.state import DrillState
 from safelight.findings.assessment import Finding, State, assess
+from safelight.findings.facts import Facts
 from safelight.findings.rule import Rule, Severity, built_in
 from safelight.plan.model import Plan
 from safelight.plan.practice import Drill, Measurement, Rehearsal
@@ -38,7 +40,8 @@ class Choice:
         self._plan = with_drills(plan, drills)
         self._today = today
         self._rules = (*built_in(), *rules)
-        self._open = self._findings(self._plan)
+        self._facts = facts_of(self._plan, today)
+        self._open = self._findings(self._facts)
 
     def closed_by(self, supposed: Supposed) -> list[Finding]:
         """Return the open findings that would be gone if this drill were held today and went well, gravest first."""
@@ -52,10 +55,10 @@ class Choice:
             if (one.rule.id, one.subject, one.what) not in left and after[_about(one)] < before[_about(one)]
         ]
 
-    def _findings(self, plan: Plan) -> list[Finding]:
-        return [one for one in assess(facts_of(plan, self._today), self._rules).findings if one.state == State.OPEN]
+    def _findings(self, facts: Facts) -> list[Finding]:
+        return [one for one in assess(facts, self._rules).findings if one.state == State.OPEN]
 
-    def _held(self, supposed: Supposed) -> Plan:
+    def _held(self, supposed: Supposed) -> Facts:
         kind, plan = supposed.kind, self._plan
         proved = TRIED.get(kind, frozenset())
         drill = Drill(
@@ -72,8 +75,10 @@ class Choice:
             if Proved.NOTIFICATION in proved
             else set()
         )
-        people = tuple(replace(one, verified_on=self._today) if one.id in called else one for one in plan.people)
-        return replace(plan, people=people, drills=(*plan.drills, drill))
+        known, today = self._facts.sections, self._today
+        people = ({**one, "verified_on": today} if one["id"] in called else one for one in known["people"])
+        sections = {**known, "drills": (*known["drills"], asdict(drill)), "people": tuple(people)}
+        return replace(self._facts, sections=sections)
 
 
 def supposed_by(rehearsal: Rehearsal) -> Supposed:

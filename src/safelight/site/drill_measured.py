@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 
 from safelight.core.errors import StateError
 from safelight.core.span import span_text
+from safelight.drill.after_action import came_back, items
 from safelight.drill.facts import Started
 from safelight.drill.notification import reached, seconds_until_all
 from safelight.drill.state import DrillState, Phase
 from safelight.plan.inventory import Person
 from safelight.plan.model import Plan
-from safelight.plan.practice import Drill, Measurement
+from safelight.plan.practice import Action, Drill, Measurement
 from safelight.plan.source import quoted
 from safelight.plan.words import Disruption, DrillKind, Proved, Side, SystemKind
 from safelight.site.drill_records import drill_of, drills_of, not_executed
@@ -61,8 +62,12 @@ def with_drills(plan: Plan, drills: Mapping[str, DrillState]) -> Plan:
     """Return the plan as it stands with what drills on record measured. It is not what anybody signed."""
     held = unwritten(plan, drills)
     answered = dict(_answered(held))
-    people = tuple(_reached(one, answered.get(one.id)) for one in plan.people)
-    return replace(plan, people=people, drills=(*plan.drills, *(entry_of(plan, one) for one in held)))
+    return replace(
+        plan,
+        people=tuple(_reached(one, answered.get(one.id)) for one in plan.people),
+        drills=(*plan.drills, *(entry_of(plan, one) for one in held)),
+        actions=(*plan.actions, *_promised(plan, drills)),
+    )
 
 
 def entry_of(plan: Plan, state: DrillState) -> Drill:
@@ -103,6 +108,24 @@ def write_drill(home: Home, number: str, folder: Path, *, dry_run: bool) -> dict
     return {"file": None if dry_run else on_disk.add_file(f"drill-{number}", text), "text": text}
 
 
+def _promised(plan: Plan, drills: Mapping[str, DrillState]) -> Iterator[Action]:
+    """Give what drills left open as the plan's section `actions` has it; without a day nothing is promised yet."""
+    named = {one.id for one in plan.actions}
+    found = [one for state in drills.values() for one in items(state)]
+    for one in found:
+        name = f"drill-{one.drill}-item-{one.number}"
+        if one.due_on is not None and name not in named:
+            done_on = one.closed.at.astimezone().date() if one.closed else None
+            yield Action(
+                id=name,
+                what=one.what,
+                owner=one.owner,
+                due_on=one.due_on,
+                done_on=done_on,
+                reopened=came_back(one, found),
+            )
+
+
 def _measured(plan: Plan, state: DrillState, started: Started) -> tuple[Measurement, ...]:
     if state.measured is None or started.limit is not None:
         # Some studies of a tier show that a restore works, and not how long it takes.
@@ -130,11 +153,11 @@ def _proved(state: DrillState, started: Started) -> Iterator[Proved]:
         yield Proved.NOTIFICATION
 
 
-def _sides(state: DrillState, started: Started) -> set[Side]:
-    """Return which sides the record shows to have taken part."""
-    found = {Side(one.side) for one in reached(started.calls, state.calls) if one.by}
+def _sides(state: DrillState, started: Started) -> set[str]:
+    """Return which sides the record shows to have taken part; a vendor that answers a call took no part yet."""
+    found = {one.side for one in reached(started.calls, state.calls) if one.by}
     executed = {one.step for one in state.steps if one.executed}
-    found |= {Side(one.side) for one in started.steps if one.id in executed and not one.check}
+    found |= {one.side for one in started.steps if one.id in executed and not one.check}
     found |= {Side.IT} if state.measured or state.key_tried or any(one.it.strip() for one in state.answers) else set()
     found |= {Side.RADIOLOGY} if any(one.radiology.strip() for one in state.answers) else set()
     return found

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from safelight.core.errors import UsageError
 from safelight.core.names import Peer
-from safelight.drill.facts import Call, Objective
+from safelight.drill.facts import Objective
 from safelight.drill.target import Place
 from safelight.journal.journal import Journal
 from safelight.journal.kinds import FactKind
@@ -80,11 +80,6 @@ def told_by(plan: Plan, kind: DrillKind, disruption: Disruption, systems: Sequen
     return Told(
         covered, covered_digest(plan, covered), _objectives(plan, covered, disruption), _left(plan, covered, kind)
     )
-
-
-def calls_of(plan: Plan) -> tuple[Call, ...]:
-    """Return the roles that must be reached."""
-    return tuple(Call(one.id, one.side.value, one.person, one.deputy or "") for one in plan.roles)
 
 
 def left_out(kind: DrillKind) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def not_executed(state: DrillState) -> list[str]:
     told = measures_document(state)
     left = list(started.not_executed)
     if (notification := told["notification"]) is not None:
-        left += [f"Nobody was reached for the role {one['role']}" for one in notification["roles"] if not one["by"]]
+        left += [f"Nobody was reached for {one['role']}" for one in notification["roles"] if not one["by"]]
     left += [f"The recovery key opened nothing at {one}" for one in state.unopened]
     return left + [one["do"] for one in told["shift"] if not one["executed"]]
 

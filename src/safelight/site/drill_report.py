@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from safelight.core.clock import to_text
+from safelight.drill.after_action import Item, by_urgency, items
 from safelight.drill.age import Held, standing
 from safelight.drill.decision import Ask, CallPerson, FetchKey, Note, decide
 from safelight.drill.facts import Started
@@ -118,38 +119,35 @@ def document_of(state: DrillState) -> dict[str, Any]:
             }
             for one in started.injects
         ],
-        "open_items": items_of(state),
+        "open_items": [_item(one) for one in items(state)],
         "not_executed": not_executed(state),
         "waits_for": waits_for(state),
     }
 
 
-def items_of(state: DrillState) -> list[dict[str, Any]]:
-    """Return what a drill left open, as JSON, also what was closed since."""
-    assert state.started is not None
-    found = []
-    for number, (of, item) in enumerate(state.items, 1):
-        closing = state.closing_of(number)
-        found.append(
-            {
-                "item": f"{state.started.drill}.{number}",
-                "what": item.what,
-                "owner": item.owner or None,
-                "inject": of,
-                "closed_at": to_text(closing.at) if closing else None,
-                "closed_by": closing.by if closing else None,
-                "closed_because": closing.reason if closing else None,
-            }
-        )
-    return found
-
-
-def items_document(home: Home, *, everything: bool) -> dict[str, Any]:
-    """Return what `safelight drill item list --json` prints."""
+def items_document(home: Home, today: date, *, everything: bool) -> dict[str, Any]:
+    """Return what `safelight drill item list --json` prints, what is overdue first."""
     with looked_at(home) as (_, journal):
-        items = [one for state in drills_of(journal).values() for one in items_of(state)]
-    waiting = [one for one in items if one["closed_at"] is None]
-    return {"items": items if everything else waiting, "open": len(waiting)}
+        found = by_urgency(one for state in drills_of(journal).values() for one in items(state))
+    waiting = [one for one in found if one.closed is None]
+    return {
+        "items": [{**_item(one), "overdue": one.is_overdue(today)} for one in (found if everything else waiting)],
+        "open": len(waiting),
+        "overdue": sum(one.is_overdue(today) for one in waiting),
+    }
+
+
+def _item(one: Item) -> dict[str, Any]:
+    return {
+        "item": one.name,
+        "what": one.what,
+        "owner": one.owner or None,
+        "due_on": one.due_on.isoformat() if one.due_on else None,
+        "inject": one.of,
+        "closed_at": to_text(one.closed.at) if one.closed else None,
+        "closed_by": one.closed.by if one.closed else None,
+        "closed_because": one.closed.reason if one.closed else None,
+    }
 
 
 def waits_for(state: DrillState) -> dict[str, Any] | None:
@@ -177,7 +175,7 @@ def succeeded(state: DrillState) -> bool:
     told = measures_document(state)
     notification = told["notification"]
     return (
-        all(item.owner for _, item in state.items)
+        all(one.owner or one.closed for one in items(state))
         and (notification is None or notification["seconds_until_all"] is not None)
         and not state.unopened
         and all(one["executed"] for one in told["shift"])

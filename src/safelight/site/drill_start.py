@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 from safelight.core.errors import StateError, UsageError
 from safelight.drill.facts import Inject, Started
+from safelight.drill.phone_book import calls_of
 from safelight.drill.shift import shift_steps
 from safelight.drill.state import Phase
 from safelight.drill.tabletop import read_script, shipped_script
@@ -18,7 +19,6 @@ from safelight.plan.words import Disruption, DrillKind
 from safelight.site.drill_plan import (
     MEASURE_TIMES,
     Told,
-    calls_of,
     left_out,
     place_of,
     production_places,
@@ -68,7 +68,7 @@ class NobodyToCall(UsageError):
     """Nobody is named whom a notification drill could call."""
 
     code: ClassVar[str] = "drill.nobody-to-call"
-    hint: ClassVar[str] = "Give --plan FOLDER of a plan that has roles, with the people who have them."
+    hint: ClassVar[str] = "Give --plan FOLDER of a plan that names roles, with the people who have them, or vendors."
 
 
 def started_of(site: Site, told: Mapping[str, Any], reason: str, by: str) -> Started:

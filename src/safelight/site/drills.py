@@ -1,7 +1,7 @@
 """Drills: begin, go on, restore into a rehearsal target, note the answers of a table-top, give up."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +9,7 @@ from safelight.core.clock import from_text
 from safelight.core.disk import make_directory
 from safelight.core.errors import StateError
 from safelight.core.progress import Report
+from safelight.drill.after_action import items, judge_assignment
 from safelight.drill.answers import ToInject, left_open
 from safelight.drill.decision import ByItself, GoOn, Look, Measure, Restore, Seal, decide
 from safelight.drill.facts import (
@@ -18,6 +19,7 @@ from safelight.drill.facts import (
     Called,
     CopyTried,
     Finished,
+    ItemAssigned,
     ItemClosed,
     KeyAsked,
     KeyTried,
@@ -105,17 +107,19 @@ def _driven_on(site: Site, state: DrillState, told: Mapping[str, Any], report: R
 
 
 def say(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Record what a person says in a drill: what was shown, answered, called, tried, executed; or that it is given up.
+    """Record what a person says in a drill: answers, calls, steps; who does what stayed open; that it is given up.
 
     Raises:
-        NoDrill, OutOfTurn, BadCall: it does not fit.
+        NoDrill, OutOfTurn, BadCall, BadAssignment: it does not fit.
     """
     with deciding:
         state = drill_of(site.records.journal, str(told["number"]))
         assert state.started is not None
-        fact = _said(site, state.started.drill, told)
+        fact = _said(site, state, told)
         # What does not fit must not hold a restore either.
         then = fold(state, fact)
+        if isinstance(fact, ItemAssigned):
+            judge_assignment(fact, site.clock.now().astimezone().date())
         if not told.get("dry_run"):
             if isinstance(fact, Abandoned) and state.recovery and state.restored_at is None:
                 _hold_restore(site, state.recovery, fact.reason, fact.by)
@@ -123,11 +127,15 @@ def say(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
     return {**document_of(then), "dry_run": bool(told.get("dry_run"))}
 
 
-def _said(site: Site, number: str, told: Mapping[str, Any]) -> Recorded:
-    now = site.clock.now()
+def _said(site: Site, state: DrillState, told: Mapping[str, Any]) -> Recorded:
+    assert state.started is not None
+    number, now = state.started.drill, site.clock.now()
     match told["what"]:
         case "abandon":
             return Abandoned(number, now, *signed(told))
+        case "assign-item":
+            item, due_on = int(told["item"]), date.fromisoformat(told["due_on"])
+            return ItemAssigned(number, now, item, _owner(state, item, told), due_on, *signed(told))
         case "close-item":
             return ItemClosed(number, now, int(told["item"]), *signed(told))
         case "shown":
@@ -146,6 +154,12 @@ def _said(site: Site, number: str, told: Mapping[str, Any]) -> Recorded:
         case _:
             given = ToInject(str(told.get("it") or ""), str(told.get("radiology") or ""), _items(told))
             return Answered(number, now, str(told["inject"]), given.it, given.radiology, left_open(given))
+
+
+def _owner(state: DrillState, item: int, told: Mapping[str, Any]) -> str:
+    """Return who is named, or who has it already."""
+    before = next((one.owner for one in items(state) if one.number == item), "")
+    return str(told.get("owner") or before)
 
 
 def _items(told: Mapping[str, Any]) -> tuple[OpenItem, ...]:

@@ -10,7 +10,10 @@ WINDOW_SPAN: Final = timedelta(seconds=0.25)
 BURST_SPAN: Final = timedelta(seconds=10)
 HIGH_BYTES: Final = 1_000_000
 HIGH_INSTANCES: Final = 5
-SETTLED_AFTER: Final = timedelta(seconds=0.75)
+MOVED_ON_AFTER: Final = timedelta(seconds=0.35)
+"""Longer than arrivals are gathered before they are recorded: what is recorded later would need another pack."""
+ENDED_AFTER: Final = timedelta(seconds=0.75)
+"""Longer, since a sender that opens an association for each instance comes again at once."""
 FORGOTTEN_AFTER: Final = timedelta(minutes=1)
 
 Fed = tuple[str, str]
@@ -66,15 +69,14 @@ class Inflow:
 class Feeds:
     """Knows which series senders have done with: their association went on to another, or ended. Used by many threads.
 
-    A series is done with some time later only, since what its last instances are recorded in is a batch, and a sender
-    that opens an association an instance comes again at once.
+    A series is done with some time later only: what its last instances are recorded in is a batch, and they may go on.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._open: dict[object, Fed] = {}
-        self._left_at: dict[Fed, timedelta] = {}
+        self._settles_at: dict[Fed, timedelta] = {}
 
     def note(self, association: object, study: str, series: str) -> None:
         """Take note that an association brought an instance of a series."""
@@ -84,16 +86,16 @@ class Feeds:
             if before == fed:
                 return
             self._open[association] = fed
-            self._left_at.pop(fed, None)
+            self._settles_at.pop(fed, None)
             if before is not None:
-                self._leave(before)
+                self._leave(before, MOVED_ON_AFTER)
 
     def end(self, association: object) -> None:
         """Take note that an association brings nothing any more."""
         with self._lock:
             before = self._open.pop(association, None)
             if before is not None:
-                self._leave(before)
+                self._leave(before, ENDED_AFTER)
 
     @property
     def are_open(self) -> bool:
@@ -104,11 +106,11 @@ class Feeds:
         """Return study and series of those that were left a while ago and are not under way again."""
         now = self._clock.elapsed()
         with self._lock:
-            return frozenset(fed for fed, at in self._left_at.items() if now - at >= SETTLED_AFTER)
+            return frozenset(fed for fed, at in self._settles_at.items() if now >= at)
 
-    def _leave(self, fed: Fed) -> None:
+    def _leave(self, fed: Fed, after: timedelta) -> None:
         now = self._clock.elapsed()
         if fed not in self._open.values():
-            self._left_at[fed] = now
-        for old in [one for one, at in self._left_at.items() if now - at >= FORGOTTEN_AFTER]:
-            del self._left_at[old]
+            self._settles_at[fed] = now + after
+        for old in [one for one, at in self._settles_at.items() if now - at >= FORGOTTEN_AFTER]:
+            del self._settles_at[old]

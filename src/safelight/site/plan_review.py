@@ -8,6 +8,7 @@ from safelight.findings.assessment import State
 from safelight.plan.model import Plan
 from safelight.plan.source import quoted
 from safelight.plan.words import RoleKind
+from safelight.site.drill_measured import with_drills
 from safelight.site.plan_assessment import assessment_of
 from safelight.site.plan_folder import PlanFolder
 from safelight.site.plan_records import NO_RECORDS, PlanRecords
@@ -25,7 +26,7 @@ def agenda(folder: PlanFolder, plan: Plan, today: date, records: PlanRecords = N
     invited = [one.name for one in plan.people if one.on_committee or one.id in _pacs_administrators(plan)]
     actions = [
         {"id": one.id, "what": one.what, "owner": one.owner, "due_on": one.due_on.isoformat()}
-        for one in plan.actions
+        for one in with_drills(plan, records.drills).actions
         if one.done_on is None
     ]
     title = f"{plan.plan.title}, {plan.plan.hospital}, version {plan.plan.version}"

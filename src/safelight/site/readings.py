@@ -20,9 +20,12 @@ def readings_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
     limit = int(asked["limit"])
     # Years of them are in the journal: no more are kept than are shown, and one that says whether there are others.
     found = deque[Mapping[str, Any]](maxlen=limit + 1)
+    missed: list[dict[str, Any]] = []
     with looked_at(home) as (_, journal):
-        for entry in journal.entries(kinds=READING_KINDS):
-            if wanted.items() <= entry.facts.items():
+        for entry in journal.entries(kinds=[*READING_KINDS, FactKind.CONSOLE_READINGS_MISSED]):
+            if entry.kind == FactKind.CONSOLE_READINGS_MISSED:
+                missed.append(dict(entry.facts))
+            elif wanted.items() <= entry.facts.items():
                 found.append(entry.facts)
     shown = [{name: one.get(name) for name in TOLD} for one in reversed(found)]
-    return {"readings": shown[:limit], "is_more": len(found) > limit}
+    return {"readings": shown[:limit], "is_more": len(found) > limit, "missed": missed}

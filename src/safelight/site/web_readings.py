@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 def write_readings(site: "Site", readings: Readings) -> None:
     """Record in one step what was opened since the last time; what cannot be recorded is tried again."""
-    noted = readings.taken()
-    if not noted:
-        return
-    kind = FactKind.CONSOLE_STUDY_OPENED.value
-    try:
-        facts = [(kind, {"account": one.account, "study": one.study, "at": to_text(one.at)}) for one in noted]
+    noted = readings.unwritten()
+    facts: list[tuple[str, dict[str, str]]] = [
+        (FactKind.CONSOLE_STUDY_OPENED.value, {"account": one.account, "study": one.study, "at": to_text(one.at)})
+        for one in noted.readings
+    ]
+    if noted.gap is not None:
+        body = {"since": to_text(noted.gap.since), "until": to_text(noted.gap.until)}
+        facts.append((FactKind.CONSOLE_READINGS_MISSED.value, body))
+    if facts:
         site.records.record_all(facts)
-    except BaseException:
-        readings.put_back(noted)
-        raise
+        readings.written(noted)
