@@ -8,8 +8,8 @@ import pytest
 
 from safelight.console.api import THREADS
 from safelight.core.disk import DiskFull
+from safelight.site.readings import readings_document
 from safelight.site.saying import deciding
-from safelight.site.web_readings import readings_document
 from support.console_house import Answered, ConsoleHouse, console_house
 from support.dicom_files import image
 from support.web_house import WebHouse
