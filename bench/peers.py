@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from safelight.site.rehearsal.ports import free_port
+
 START_SECONDS_MAX = 60.0
 DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 SAFELIGHT = Path(".venv/bin/safelight").absolute()
@@ -49,13 +51,6 @@ class Running:
 
 class NotReady(Exception):
     """A program did not start to listen."""
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(*, tuned: bool) -> dict[str, str]:

@@ -20,6 +20,7 @@ from safelight.recovery.recipes import (
     recipe_for,
     recipe_named,
 )
+from safelight.site.rehearsal.ports import free_port
 
 ENTRY = "f689ddd2-662f8fe1-8b18180d-ec2a2cee-937917af"
 
@@ -129,15 +130,11 @@ def test_the_system_page_may_tell_whether_a_resend_is_stored(
 @pytest.fixture
 def orthanc(tmp_path: Path) -> Iterator[tuple[int, int, Path]]:
     """An Orthanc that reads its files from the disk each time: its DICOM port, HTTP port and storage."""
-    import socket
     import subprocess
     import time
     import urllib.request
 
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        dicom, http = one.getsockname()[1], two.getsockname()[1]
+    dicom, http = free_port(), free_port()
     storage = tmp_path / "orthanc"
     settings = {
         "StorageDirectory": str(storage),

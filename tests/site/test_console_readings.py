@@ -9,7 +9,8 @@ from safelight.cli.catalog import readings as readings_command
 from safelight.console.readings import Readings
 from safelight.core.disk import DiskFull
 from safelight.journal.kinds import FactKind
-from safelight.site.web_readings import readings_document, write_readings
+from safelight.site.readings import readings_document
+from safelight.site.web_readings import write_readings
 from support.console_house import console_house
 from support.dicom_files import image
 from support.hl7_house import make_home, opened

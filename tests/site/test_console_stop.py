@@ -8,9 +8,11 @@ import pytest
 
 from safelight.console.api import THREADS
 from safelight.core.disk import DiskFull
+from safelight.site.readings import readings_document
 from safelight.site.saying import deciding
-from safelight.site.web_readings import readings_document
 from support.console_house import Answered, ConsoleHouse, console_house
+from support.dicom_files import image
+from support.web_house import WebHouse
 
 ADMINISTRATOR = "pacs-administrator"
 
@@ -42,19 +44,25 @@ def test_whoever_asked_before_the_end_is_answered_though_all_threads_were_busy(t
         assert [one.status for one in answers] == [200] * len(asking)
 
 
-def opens_a_study(house: ConsoleHouse, study: str) -> None:
-    house.browser(ADMINISTRATOR).get(f"/dicomweb/studies/{study}/metadata")
+def studies_opened(house: ConsoleHouse, count: int) -> list[str]:
+    """Take in so many studies and have each opened; return their UIDs in that order."""
+    WebHouse(house.site, house.port).land([image(study, 1, 1) for study in range(1, count + 1)])
+    house.site.arrivals.settle()
+    browser = house.browser(ADMINISTRATOR)
+    studies = [one["0020000D"]["Value"][0] for one in browser.get("/dicomweb/studies").json]
+    for study in studies:
+        assert browser.get(f"/dicomweb/studies/{study}/metadata").status == 200
+    return studies
 
 
 def test_what_was_opened_a_moment_before_the_end_is_written(tmp_path: Path) -> None:
     with console_house(tmp_path) as house:
-        for study in ("1.2.3", "1.2.4", "1.2.5"):
-            opens_a_study(house, study)
+        first, second, third = studies_opened(house, 3)
         home = house.site.home
     told = readings_document(home, {"limit": 2})
-    assert ([one["study"] for one in told["readings"]], told["is_more"]) == (["1.2.5", "1.2.4"], True)
-    told = readings_document(home, {"limit": 1, "study": "1.2.3", "account": ADMINISTRATOR})
-    assert ([one["study"] for one in told["readings"]], told["is_more"]) == (["1.2.3"], False)
+    assert ([one["study"] for one in told["readings"]], told["is_more"]) == ([third, second], True)
+    told = readings_document(home, {"limit": 1, "study": first, "account": ADMINISTRATOR})
+    assert ([one["study"] for one in told["readings"]], told["is_more"]) == ([first], False)
 
 
 def test_a_disk_that_is_full_at_the_end_keeps_no_other_door_open(
@@ -64,10 +72,10 @@ def test_a_disk_that_is_full_at_the_end_keeps_no_other_door_open(
         raise DiskFull(where="journal")
 
     with console_house(tmp_path) as house:
-        opens_a_study(house, "1.2.3")
+        (study,) = studies_opened(house, 1)
         with monkeypatch.context() as patched:
             patched.setattr(house.site.records, "record_all", full)
             house.door.stop()
         assert "core.disk-full" in capfd.readouterr().err
         assert house.site.home.sessions.exists()
-    assert [one["study"] for one in readings_document(house.site.home, {"limit": 10})["readings"]] == ["1.2.3"]
+    assert [one["study"] for one in readings_document(house.site.home, {"limit": 10})["readings"]] == [study]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from safelight.site.packer import PackerSettings, PackOrder, PackOutcome, PixelAnswer
-from safelight.site.packing import ORDERS_WAITING_MAX, Packing, PackingStopped
+from safelight.site.packer import PackerSettings, PackingStopped, PackOrder, PackOutcome, PixelAnswer
+from safelight.site.packing import ORDERS_WAITING_MAX, Packing
 from safelight.site.workers import Worker, Workers
 from safelight.vault.age import Identity
 
@@ -108,6 +108,21 @@ def test_what_was_taken_is_done_before_packing_stops_and_nothing_is_taken_after(
         assert told == [1]
         with pytest.raises(PackingStopped):
             made.submit(PackOrder(()), lambda _, __: None)
+
+
+def test_what_is_given_up_is_told_of_and_no_packer_gets_it() -> None:
+    tide, workers = Tide(), Echoes()
+    tide.burst = tide.high = True
+    told: list[str] = []
+    with packing(tide, 2, workers) as made:
+        for _ in range(ORDERS_WAITING_MAX):
+            made.submit(PackOrder(()), lambda _, outcome: told.append(outcome.error))
+        made.give_up()
+        with pytest.raises(PackingStopped):
+            made.submit(PackOrder(()), lambda _, __: None)
+        made.stop()
+    assert told == [PackingStopped.code] * ORDERS_WAITING_MAX
+    assert workers.started == 0
 
 
 @pytest.mark.slow

@@ -2,46 +2,44 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from safelight.core.instance import MemorySource
 from safelight.core.names import AETitle, Peer
 from safelight.core.progress import silent
-from safelight.gateway.dicom.client import Outgoing, connect
-from safelight.gateway.dicom.contexts import contexts_for
 from safelight.journal.kinds import FactKind
 from safelight.reconciliation.state import ReplacedAlready
 from safelight.site.flushing import pack_everything
 from safelight.site.reconciliation import DoesNotFit, NotSettled
-from safelight.site.reconciliation_target import TargetDesk
 from safelight.site.recovery_holdings import VaultHoldings
 from safelight.site.verifying import rebuild
-from safelight.wire.dicom.part10 import write_prefix
 from support.dicom_peers import orthanc
 from support.reconciled_house import (
-    CT_IMAGE,
-    EXPLICIT,
     WHO,
     Hospital,
     acquire,
-    encoded,
     hospital,
-    image,
     local_now,
     order_message,
 )
+from support.two_contents import (
+    OURS,
+    REFERRING,
+    STUDY,
+    UNTOUCHED,
+    given_back,
+    held_here,
+    held_there,
+    pixels_in_force,
+    read_back,
+    store_at,
+    study_image,
+)
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
-
-STUDY = "1.2.20"
-OURS, UNTOUCHED = f"{STUDY}.1.1", f"{STUDY}.1.2"
-REFERRING = f"{STUDY}.1.3"
 
 
 @pytest.fixture
@@ -50,29 +48,12 @@ def there(tmp_path: Path) -> Iterator[Hospital]:
         yield opened
 
 
-def _image(number: int, started: str, **told: Any) -> Dataset:
-    of_exam = {"PatientID": "100", "PatientName": "Real^Rita", "AccessionNumber": "RA20"}
-    return image(STUDY, number, started, **of_exam, **told)
-
-
-def _store(target: str, *data_sets: Dataset) -> None:
-    made = [Outgoing(CT_IMAGE, str(one.SOPInstanceUID), EXPLICIT, MemorySource(encoded(one))) for one in data_sets]
-    for proposals in contexts_for((one.sop_class, one.transfer_syntax) for one in made):
-        with connect(Peer.parse(target), AETitle("CT1"), proposals) as association:
-            assert all(one.is_stored for one in association.store_all(made))
-
-
 def _two_contents(there: Hospital) -> str:
     """Let the target have other pixels under one UID; return the id of the difference that a deep look finds."""
     now = local_now(there.site)
-    referred = Dataset()
-    referred.ReferencedSOPClassUID, referred.ReferencedSOPInstanceUID = CT_IMAGE, OURS
-    ours = [_image(1, now), _image(2, now), _image(3, now, ReferencedImageSequence=[referred])]
-    theirs = _image(1, now)
-    theirs.add_new(0x7FE00010, "OW", bytes(128))
     there.begin()
-    acquire(there.site, *ours)
-    _store(there.target, theirs, *ours[1:])
+    acquire(there.site, *held_here(now))
+    store_at(there.target, *held_there(now))
     there.end()
     there.tell(order_message("1", "100", "RA20", now, study=STUDY))
     assert there.act("reconciliation.compare", deep=True)["by_kind"] == {"same-uid-other-bytes": 1}
@@ -81,16 +62,8 @@ def _two_contents(there: Hospital) -> str:
     return there.difference("same-uid-other-bytes")
 
 
-def _pixels(there: Hospital, instance: str = OURS) -> bytes:
-    """Return the pixels in force here."""
-    (held,) = [one for one in VaultHoldings(there.site).instances(STUDY, None) if one.sop_instance == instance]
-    return bytes(_read(held).PixelData)
-
-
-def _read(held: Any) -> Dataset:
-    source = held.open()
-    prefix = write_prefix(held.sop_class, held.sop_instance, held.transfer_syntax)
-    return dcmread(BytesIO(prefix + bytes(source.read(0, source.size))))
+def _pixels(there: Hospital) -> bytes:
+    return pixels_in_force(there.site)
 
 
 def test_the_targets_content_is_taken_in_and_counts_until_that_is_taken_back(there: Hospital) -> None:
@@ -139,24 +112,16 @@ def test_our_content_goes_out_under_a_new_uid_with_a_note_for_the_old_one(there:
     # What refers to it goes with it, and nothing else does.
     assert set(new_of) == {OURS, REFERRING}
     held = {one.sop_instance: one for one in VaultHoldings(there.site).instances(STUDY, None) if not one.rejected}
-    copy, referring = _read(held[new_of[OURS]]), _read(held[new_of[REFERRING]])
+    copy, referring = read_back(held[new_of[OURS]]), read_back(held[new_of[REFERRING]])
     assert copy.SeriesInstanceUID == f"{STUDY}.1" and copy.StudyInstanceUID == STUDY
     assert referring.ReferencedImageSequence[0].ReferencedSOPInstanceUID == new_of[OURS]
     assert UNTOUCHED in held
-    (note,) = [_read(one) for one in held.values() if one.is_rejection_note]
+    (note,) = [read_back(one) for one in held.values() if one.is_rejection_note]
     assert note.ConceptNameCodeSequence[0].CodeValue == "113001"
-    peer = Peer.parse(there.target)
-    with TargetDesk(there.site, peer) as desk:
-        came: dict[str, bytes] = {}
-        names = [new_of[OURS], UNTOUCHED]
-        desk.versions(STUDY, names, lambda one: came.setdefault(one.sop_instance, _bytes(one)))  # type: ignore[arg-type]
-    assert set(came) == set(names) and bytes(copy.PixelData) in came[new_of[OURS]]
+    came = given_back(there.site, there.target, [new_of[OURS], UNTOUCHED])
+    assert set(came) == {new_of[OURS], UNTOUCHED} and bytes(copy.PixelData) in came[new_of[OURS]]
     with pytest.raises(ReplacedAlready):
         there.act("reconciliation.undo", decision=2, **WHO)
-
-
-def _bytes(version: Any) -> bytes:
-    return bytes(version.data_set.read(0, version.data_set.size))
 
 
 def test_ours_waits_until_it_is_known_whose_study_it_is(there: Hospital) -> None:
@@ -173,10 +138,10 @@ def test_ours_waits_until_it_is_known_whose_study_it_is(there: Hospital) -> None
 
 def test_of_two_contents_that_came_here_the_one_in_force_is_kept(there: Hospital) -> None:
     now = local_now(there.site)
-    second = _image(1, now)
+    second = study_image(1, now)
     second.add_new(0x7FE00010, "OW", bytes(128))
     there.begin()
-    acquire(there.site, _image(1, now))
+    acquire(there.site, study_image(1, now))
     before = _pixels(there)
     acquire(there.site, second)
     there.end()
@@ -235,7 +200,7 @@ def _lying() -> Iterator[tuple[Peer, list[str]]]:
 def test_a_pacs_that_lists_what_it_does_not_give_back_is_told_and_asked_again(tmp_path: Path) -> None:
     with _lying() as (peer, listed), hospital(tmp_path, str(peer)) as there:
         there.begin()
-        acquire(there.site, *(_image(number, local_now(there.site)) for number in (1, 2)))
+        acquire(there.site, *(study_image(number, local_now(there.site)) for number in (1, 2)))
         there.end()
         there.act("reconciliation.compare")
         there.decide(STUDY, "no-order")

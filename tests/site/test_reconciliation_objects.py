@@ -57,7 +57,7 @@ def test_no_class_of_object_gets_worse_by_a_correction(files: list[Path], tmp_pa
         uids = {prefix.sop_instance: "2.25.1", str(before.SeriesInstanceUID): "2.25.2"}
         correction = Correction(IDENTITY, datetime(2026, 3, 1, tzinfo=UTC), "SAFELIGHT", uids)
         data = corrected(MemorySource(raw), prefix.transfer_syntax, correction, prefix.prefix_size)
-        whole = write_prefix(prefix.sop_class, "2.25.1", prefix.transfer_syntax) + data
+        whole = write_prefix(prefix.sop_class, "2.25.1", prefix.transfer_syntax) + bytes(data.read(0, data.size))
         after = dcmread(BytesIO(whole))
         assert (str(after.PatientName), after.PatientID, after.SOPInstanceUID) == (
             IDENTITY["PatientName"],

@@ -53,7 +53,7 @@ class PackingHere:
     def wait(self) -> None:
         """Everything was done when it was submitted."""
 
-    def stop(self, *, at_once: bool = False) -> None:
+    def stop(self) -> None:
         """Nothing to stop."""
 
 
@@ -69,6 +69,9 @@ class _Pipe:
         if not self._coming:
             raise EOFError
         return self._coming.pop()
+
+    def poll(self) -> bool:
+        return bool(self._coming)
 
     def send(self, said: Any) -> None:
         if isinstance(said, PackOutcome):

@@ -12,17 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safelight.core.names import AETitle, Peer
+from safelight.site.rehearsal.ports import free_port
 
 NAGLE_ON = {key: value for key, value in os.environ.items() if key != "TCP_NODELAY"}
 """DCMTK as installed."""
 NAGLE_OFF = NAGLE_ON | {"TCP_NODELAY": "1"}
 """DCMTK tuned."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -103,3 +103,8 @@ class CountedSource:
 def transcode(source: ByteSource, stored: str, wanted: str) -> MemorySource:
     """Return a data set in another transfer syntax, whole."""
     return MemorySource(b"".join(transcoded(source, stored, wanted)))
+
+
+def whole(source: ByteSource) -> bytes:
+    """Return everything that a source gives."""
+    return bytes(source.read(0, source.size))

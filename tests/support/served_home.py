@@ -6,7 +6,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,17 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+from safelight.site.rehearsal.ports import free_port
 from support.raw_sender import RawAssociation, RawInstance, Refused, make_instance
 
 START_SECONDS_MAX = 120
 PROGRAM = str(Path(sys.executable).with_name("safelight"))
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class NotServing(Exception):

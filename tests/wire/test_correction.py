@@ -17,6 +17,7 @@ from safelight.core.instance import MemorySource
 from safelight.wire.dicom.correction import Correction, corrected, mentions
 from safelight.wire.dicom.elements import BadDataSet
 from safelight.wire.dicom.part10 import read_prefix
+from support.encoded import whole
 
 AT: Final = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
 IDENTITY: Final = {"PatientID": "NEW1", "PatientName": "Grün^Änne=漢^字", "AccessionNumber": "RA1"}
@@ -35,8 +36,8 @@ FILES: Final = (
 
 def _apply(raw: bytes, correction: Correction) -> tuple[Dataset, Dataset]:
     prefix = read_prefix(MemorySource(raw))
-    data = corrected(MemorySource(raw), prefix.transfer_syntax, correction, prefix.prefix_size)
-    assert data == corrected(MemorySource(raw), prefix.transfer_syntax, correction, prefix.prefix_size)
+    data = whole(corrected(MemorySource(raw), prefix.transfer_syntax, correction, prefix.prefix_size))
+    assert data == whole(corrected(MemorySource(raw), prefix.transfer_syntax, correction, prefix.prefix_size))
     return dcmread(BytesIO(raw)), dcmread(BytesIO(raw[: prefix.prefix_size] + data))
 
 
@@ -77,7 +78,7 @@ def _item(**told: object) -> Dataset:
 
 
 def _corrected(data_set: Dataset, correction: Correction) -> Dataset:
-    data = corrected(MemorySource(_encoded(data_set)), EXPLICIT, correction)
+    data = whole(corrected(MemorySource(_encoded(data_set)), EXPLICIT, correction))
     return read_dataset(DicomBytesIO(data), False, True)
 
 
@@ -89,6 +90,23 @@ def test_a_uid_is_seen_wherever_it_stands_and_however_it_is_encoded(name: str) -
     study = str(dcmread(BytesIO(raw)).StudyInstanceUID)
     assert mentions(data, prefix.transfer_syntax, ["2.25.77", study])
     assert not mentions(data, prefix.transfer_syntax, ["2.25.77"])
+
+
+@pytest.mark.parametrize("place", [0, 1, 2**20 - 4, 2**20, 2**20 + 1])
+def test_a_uid_is_seen_where_one_piece_that_is_read_ends_and_the_next_begins(place: int) -> None:
+    data = MemorySource(bytes(place) + b"1.2.3.4" + bytes(2**20))
+    assert mentions(data, EXPLICIT, ["9.9", "1.2.3.4"])
+    assert not mentions(data, EXPLICIT, ["1.2.3.5"])
+
+
+def test_what_is_corrected_can_be_read_from_anywhere() -> None:
+    made = _item(SOPInstanceUID="1.2", PatientID="A")
+    made.add_new(0x7FE00010, "OW", bytes(range(250)))
+    source = corrected(MemorySource(_encoded(made)), EXPLICIT, Correction({"PatientID": "B"}, AT, "S"))
+    everything = whole(source)
+    assert everything.endswith(bytes(range(250)))
+    for offset in range(source.size + 1):
+        assert bytes(source.read(offset, 7)) == everything[offset : offset + 7]
 
 
 def test_references_change_at_any_depth_and_others_stay() -> None:

@@ -11,6 +11,7 @@ from safelight.core.instance import MemorySource
 from safelight.wire.dicom.correction import Correction, corrected
 from safelight.wire.dicom.identifier import decode_identifier
 from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from support.encoded import whole
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NAMES = {
@@ -48,7 +49,7 @@ def test_a_name_of_any_script_is_corrected_and_the_others_stay(
     name = NAMES[charset]
     before = encoded(charset, name, transfer_syntax)
     change = Correction({"PatientID": "77", "PatientName": new_name}, AT, "SAFELIGHT")
-    after = decode_identifier(corrected(MemorySource(before), transfer_syntax, change), transfer_syntax, 10**6)
+    after = decode_identifier(whole(corrected(MemorySource(before), transfer_syntax, change)), transfer_syntax, 10**6)
     assert (str(after.PatientID), str(after.PatientName)) == ("77", new_name)
     assert str(after.ReferringPhysicianName) == name
     assert str(after.AuthorObserverSequence[0].PersonName) == name
@@ -61,7 +62,7 @@ def test_a_name_of_any_script_is_corrected_and_the_others_stay(
 def test_a_number_alone_leaves_every_other_byte(charset: str) -> None:
     before = encoded(charset, NAMES[charset], EXPLICIT_LITTLE_ENDIAN)
     change = Correction({"PatientID": "DT2"}, AT, "SAFELIGHT")
-    after = corrected(MemorySource(before), EXPLICIT_LITTLE_ENDIAN, change)
+    after = whole(corrected(MemorySource(before), EXPLICIT_LITTLE_ENDIAN, change))
     start, _, end = before.partition(b"DT1 ")
     assert after.startswith(start)
     assert end in after

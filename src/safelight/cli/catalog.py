@@ -51,20 +51,22 @@ def find(home_directory: Path, as_json: bool, **asked: Any) -> None:
 @catalog.command()
 @click.option("--study", help="Only of this Study Instance UID.")
 @click.option("--account", help="Only by this account.")
+@click.option("--calling", metavar="AET", help="Only by C-MOVE or C-GET from this calling AE title.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=200, show_default=True, help="At most so many.")
 @home_option
 @json_option
 def readings(home_directory: Path, as_json: bool, **asked: Any) -> None:
-    """Show who opened which study through the console or DICOMweb, the newest first."""
+    """Show who opened which study by console or DICOMweb, or retrieved it by C-MOVE or C-GET, the newest first."""
     from safelight.site.home import Home
-    from safelight.site.web_readings import readings_document
+    from safelight.site.readings import readings_document
 
     document = readings_document(Home.at(home_directory), asked)
     if as_json:
         print_json(document)
         return
     for one in document["readings"]:
-        click.echo(f"{one['at']:<28} {one['account']:<32} {one['study']}")
+        who = one["account"] or f"{one['calling']}@{one['address']} to {one['destination']}"
+        click.echo(f"{one['at']:<28} {who:<50} {one['study']}")
     if document["is_more"]:
         click.echo("Limit reached: narrow the question, or raise --limit")
     for gap in document["missed"]:

@@ -201,6 +201,8 @@ class FactKind(StrEnum):
     """Somebody opened a study through the console or DICOMweb: which account, which study, when."""
     CONSOLE_READINGS_MISSED = "console-readings-missed"
     """So much waited to be recorded that not every study that was opened in a span of time is."""
+    STUDY_RETRIEVED = "study-retrieved"
+    """A C-MOVE or C-GET of a study, or of some of it, was begun: who asked from where, where it goes, when."""
 
     JOURNAL_SEALED = "journal-sealed"
     """Entries up to a position lie in the vault, in the pack named."""

@@ -19,7 +19,8 @@ from rich.table import Table
 from safelight.core.clock import to_text
 from safelight.site.rehearsal.live_view import Show, Step
 from safelight.site.rehearsal.pacs import pacs_in
-from safelight.site.rehearsal.program import PROGRAM, DemonstrationFailed, RehearsalHome, emptied, free_port
+from safelight.site.rehearsal.ports import free_port
+from safelight.site.rehearsal.program import PROGRAM, DemonstrationFailed, RehearsalHome, emptied
 
 ANSWER_SECONDS: Final = 0.15
 

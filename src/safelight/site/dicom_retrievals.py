@@ -10,7 +10,9 @@ from safelight.core.instance import ByteSource
 from safelight.core.names import AETitle, Peer
 from safelight.core.query import Exactly, Match, OneOf, QueryLevel, Selection
 from safelight.gateway.dicom.query_service import Inquiry
+from safelight.gateway.dicom.retrieve_service import Held
 from safelight.site.dicom_queries import PATIENT_ROOT_LEVELS, STUDY_ROOT_LEVELS
+from safelight.site.dicom_readings import RetrievalBook
 from safelight.site.holdings import Holdings
 from safelight.site.opened import Site
 from safelight.site.peers import read_peers
@@ -57,8 +59,9 @@ class TooManyInstances(ResourceError):
 class ArchiveRetrievals:
     """Gives instances that are held, landed or packed."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, book: RetrievalBook) -> None:
         self._site = site
+        self._book = book
 
     def wanted(self, inquiry: Inquiry) -> Sequence["HeldInstance"]:
         """Return the current version of each instance that a retrieve asks for, in the order in which they lie.
@@ -96,6 +99,10 @@ class ArchiveRetrievals:
             raise UnknownDestination(title=title.text)
         return peer
 
+    def going_out(self, inquiry: Inquiry, wanted: Sequence[Held], destination: AETitle) -> None:
+        """Take note of each study once, however many of its instances go."""
+        self._book.going_out(inquiry.caller, dict.fromkeys(held.study for held in wanted), destination)
+
 
 class HeldInstance:
     """The current version of one instance."""
@@ -104,6 +111,11 @@ class HeldInstance:
         self._holdings = holdings
         self._version = version
         self._row = row
+
+    @property
+    def study(self) -> str:
+        """The UID of its study."""
+        return self._version.study
 
     @property
     def sop_class(self) -> str:

@@ -16,6 +16,7 @@ from safelight.site.cutover import title_for
 from safelight.site.dicom_commitments import CommitmentDesk
 from safelight.site.dicom_procedure_steps import StepLedger
 from safelight.site.dicom_queries import ArchiveQueries
+from safelight.site.dicom_readings import RetrievalBook
 from safelight.site.dicom_retrievals import ArchiveRetrievals
 from safelight.site.dicom_worklist import WorklistQueries
 from safelight.site.opened import Site
@@ -41,7 +42,10 @@ class ArchiveServices:
         self._commitments = CommitmentDesk(site)
         self._ahead = Ahead()
         queries = QueryService(ArchiveQueries(site), identifier_bytes_max)
-        retrievals = RetrieveService(ArchiveRetrievals(site), self._ahead, speaks_as, identifier_bytes_max)
+        self._retrieved = RetrievalBook(site)
+        site.kept_in_memory.append(self._retrieved.write)
+        archive = ArchiveRetrievals(site, self._retrieved)
+        retrievals = RetrieveService(archive, self._ahead, speaks_as, identifier_bytes_max)
         self._services: dict[str, Service] = {
             **dict.fromkeys(dicom_queries.LEVELS_OF_MODEL, queries),
             **dict.fromkeys(dicom_retrievals.LEVELS_OF_MODEL, retrievals),
@@ -53,11 +57,13 @@ class ArchiveServices:
     def start(self) -> None:
         """Begin what goes on beside the associations."""
         self._commitments.start()
+        self._retrieved.start()
 
     def stop(self) -> None:
         """End it; no association stands any more."""
         self._commitments.stop()
         self._ahead.stop()
+        self._retrieved.stop()
 
     def offered(self, caller: AssociationFacts) -> Mapping[str, Service]:
         """Return the services for a caller; none for a target that was let in for a comparison only."""

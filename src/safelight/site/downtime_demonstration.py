@@ -26,7 +26,8 @@ from safelight.site.rehearsal.messages import admission, merge, order
 from safelight.site.rehearsal.modality import Modality
 from safelight.site.rehearsal.objects import item
 from safelight.site.rehearsal.pacs import RehearsalPacs, pacs_in
-from safelight.site.rehearsal.program import DemonstrationFailed, RehearsalHome, emptied, free_port
+from safelight.site.rehearsal.ports import free_port
+from safelight.site.rehearsal.program import DemonstrationFailed, RehearsalHome, emptied
 from safelight.site.rehearsal.staff import ADMINISTRATOR, READER, Staff, StaffAtTheCommandLine
 from safelight.wire.dicom.uids import STUDY_ROOT_FIND
 

@@ -13,7 +13,8 @@ from rich.table import Table
 from safelight.site.plan_folder import example_texts, write_plan
 from safelight.site.rehearsal.live_view import Show
 from safelight.site.rehearsal.pacs import pacs_in
-from safelight.site.rehearsal.program import DemonstrationFailed, RehearsalHome, emptied, free_port, run_program
+from safelight.site.rehearsal.ports import free_port
+from safelight.site.rehearsal.program import DemonstrationFailed, RehearsalHome, emptied, run_program
 
 STEPS: Final = (
     "An invented hospital, its PACS, its plan",

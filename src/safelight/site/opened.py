@@ -153,10 +153,10 @@ class Site:
         site.arrivals.start()
         return site
 
-    def close(self, *, at_once: bool = False) -> None:
+    def close(self) -> None:
         """Stop everything in good order."""
         self.arrivals.stop()
-        self.packing.stop(at_once=at_once)
+        self.packing.stop()
         self.landing.close()
         if "messages" in self.__dict__:
             self.messages.close()

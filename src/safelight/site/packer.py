@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from safelight.core.disk import Disk
-from safelight.core.errors import ResourceError, SafelightError
+from safelight.core.errors import ResourceError, SafelightError, StateError
 from safelight.core.instance import ByteSource, Head, LayoutKind, MemorySource, PixelLayout, Receipt, Wrapper
 from safelight.protection.seed_bytes import SourceChanged, digest_of
 from safelight.site.heads import head_of, read_head
@@ -65,6 +65,18 @@ class PackOrder:
     tasks: tuple[PackTask, ...]
     plain: bool = False
     """Without image codecs: after one of them crashed."""
+
+
+class PackingStopped(StateError):
+    """No more packs are made: we are stopping."""
+
+    code: ClassVar[str] = "vault.packing-stopped"
+    hint: ClassVar[str] = "Nothing is lost: what waits in the landing log is packed after the next start."
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Tells a packer to leave the order that it has undone, as soon as it is between two instances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +155,10 @@ class Packer:
         """Take orders until the other end closes."""
         with suppress(EOFError):
             while True:
-                order = self._connection.recv()
-                self._connection.send(self._do(order))
+                said = self._connection.recv()
+                # What else comes concerned an order that is done by now.
+                if isinstance(said, PackOrder):
+                    self._connection.send(self._do(said))
 
     def _do(self, order: PackOrder) -> PackOutcome:
         failed: dict[int, str] = {}
@@ -173,7 +187,17 @@ class Packer:
             Path(self._settings.packs), self._disk, self._recipients, Profile(self._settings.profile), limits
         )
 
+    def _check_wanted(self) -> None:
+        """Make sure that the order is still wanted: nothing is said amid an order but that it is not.
+
+        Raises:
+            PackingStopped: it is not.
+        """
+        if self._connection.poll():
+            raise PackingStopped
+
     def _prepare(self, number: int, order: PackOrder, failed: dict[int, str]) -> _Ready | None:
+        self._check_wanted()
         task = order.tasks[number]
         try:
             source = self._source(task)
@@ -209,6 +233,8 @@ class Packer:
             return {}
         self._connection.send(PixelQuestion(tuple(digests)))
         answer = self._connection.recv()
+        if isinstance(answer, GiveUp):
+            raise PackingStopped
         assert isinstance(answer, PixelAnswer)
         return answer.held
 
@@ -222,6 +248,7 @@ class Packer:
         packed: list[int] = []
         here: dict[bytes, PixelReference] = {}
         for one in ready:
+            self._check_wanted()
             known = (held.get(one.pixels) or here.get(one.pixels)) if one.pixels else None
             try:
                 position = writer.add(one.item, one.source, one.layout, known, _hashed(one)).position

@@ -5,10 +5,17 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final, Protocol
+from typing import Final, Protocol
 
-from safelight.core.errors import StateError
-from safelight.site.packer import PackerSettings, PackOrder, PackOutcome, PixelAnswer, PixelQuestion
+from safelight.site.packer import (
+    GiveUp,
+    PackerSettings,
+    PackingStopped,
+    PackOrder,
+    PackOutcome,
+    PixelAnswer,
+    PixelQuestion,
+)
 from safelight.site.workers import Worker, Workers
 
 ORDERS_WAITING_MAX: Final = 2
@@ -31,13 +38,6 @@ def _never(*, second: bool) -> bool:
     return False
 
 
-class PackingStopped(StateError):
-    """No more packs are made: we are stopping."""
-
-    code: ClassVar[str] = "vault.packing-stopped"
-    hint: ClassVar[str] = "Nothing is lost: what waits in the landing log is packed after the next start."
-
-
 class _Packer:
     """One worker that packs, taken when it is first needed and again after it died."""
 
@@ -45,25 +45,44 @@ class _Packer:
         self._settings = settings
         self._workers = workers
         self._worker: Worker | None = None
+        self._speaking = threading.Lock()
+        self._has_order = self._gave_up = False
 
     def begin(self, order: PackOrder) -> None:
-        """Give it an order."""
-        # One that has died is noticed when its outcome is waited for.
-        with suppress(OSError):
-            self._taken().send(order)
+        """Give it an order; after `give_up` it gets none."""
+        with self._speaking:
+            if self._gave_up:
+                return
+            self._has_order = True
+            # One that has died is noticed when its outcome is waited for.
+            with suppress(OSError):
+                self._taken().send(order)
 
     def outcome(self, answer: Answer) -> PackOutcome | None:
-        """Return what became of the order that it has; None when the packer died over it."""
+        """Return what became of the order that it was to have; None when the packer died over it."""
+        if not self._has_order:
+            return PackOutcome(None, error=PackingStopped.code)
         worker = self._taken()
         try:
             while True:
                 said = worker.recv()
                 if isinstance(said, PackOutcome):
                     return said
-                worker.send(answer(said))
+                self._say(worker, answer(said))
         except (EOFError, OSError):
             self.stop()
             return None
+        finally:
+            self._has_order = False
+
+    def give_up(self) -> None:
+        """Have it leave its order undone, and take no other."""
+        with self._speaking:
+            self._gave_up = True
+            worker = self._worker if self._has_order else None
+            if worker is not None:
+                with suppress(OSError):
+                    worker.send(GiveUp())
 
     def stop(self) -> None:
         """Let the packer end."""
@@ -71,10 +90,9 @@ class _Packer:
             self._worker.stop()
             self._worker = None
 
-    def kill(self) -> None:
-        """End the packer at once; whoever waits for it sees it die."""
-        if self._worker is not None:
-            self._worker.kill()
+    def _say(self, worker: Worker, message: object) -> None:
+        with self._speaking:
+            worker.send(message)
 
     def _taken(self) -> Worker:
         if self._worker is None:
@@ -123,7 +141,7 @@ class Packing:
         ``tell`` is called with the outcome, in a thread of ours.
 
         Raises:
-            PackingStopped: after `stop`.
+            PackingStopped: after `stop` or `give_up`.
         """
         with self._changed:
             if self._stopping:
@@ -144,19 +162,25 @@ class Packing:
         with self._changed:
             self._changed.wait_for(lambda: self._under_way == 0)
 
-    def stop(self, *, at_once: bool = False) -> None:
-        """Finish what was taken (``at_once``: break it off; nothing is lost) and end the packers."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
-        if at_once:
-            for packer in self._packers:
-                packer.kill()
+    def give_up(self) -> None:
+        """Leave undone what was taken, each packer when it is between two instances; `stop` waits for that."""
+        self._take_no_more()
+        for packer in self._packers:
+            packer.give_up()
+
+    def stop(self) -> None:
+        """Finish what was taken, unless it was given up, and end the packers."""
+        self._take_no_more()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
         for packer in self._packers:
             packer.stop()
+
+    def _take_no_more(self) -> None:
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
 
     def _work(self, packer: _Packer, number: int) -> None:
         second = number >= max(1, len(self._packers) // 2)

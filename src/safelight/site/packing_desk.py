@@ -13,7 +13,16 @@ from safelight.core.instance import Head, Holding, LandingPlace, Receipt, Wrappe
 from safelight.journal.kinds import FactKind
 from safelight.protection.packing import PackingSettings, SeriesGroup, Urgency, cut_packs, decide_packing
 from safelight.site.inflow import Feeds
-from safelight.site.packer import Landed, PackOrder, PackOutcome, PackTask, PixelAnswer, PixelQuestion, Unread
+from safelight.site.packer import (
+    Landed,
+    PackingStopped,
+    PackOrder,
+    PackOutcome,
+    PackTask,
+    PixelAnswer,
+    PixelQuestion,
+    Unread,
+)
 from safelight.site.packing import Packing
 from safelight.site.records import Records
 from safelight.vault.landing import Landing
@@ -173,7 +182,7 @@ class PackingDesk:
                 packed = [places[number] for number in outcome.packed]
                 self.record_sealed(outcome.sealed, holdings_of(outcome.sealed, order, outcome), packed)
                 self._release(packed)
-            if outcome.error:
+            if outcome.error not in ("", PackingStopped.code):
                 self._failed(PackFailed(error=outcome.error))
             for number, code in outcome.failed.items():
                 self._records.open_finding(code, _subject(order.tasks[number]), "serious")

@@ -1,6 +1,5 @@
 """Corrected instances: written from the originals, kept like anything that arrives, and in force from then on."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -10,6 +9,7 @@ from safelight.catalog.rows import VersionRow
 from safelight.core.instance import Arrival, ByteSource, MemorySource, Receipt, Way
 from safelight.core.names import Peer
 from safelight.journal.kinds import FactKind
+from safelight.protection.seed_bytes import digest_of
 from safelight.reconciliation.facts import Decided, Identity, Verdict
 from safelight.site.opened import Site
 from safelight.site.scheduled_steps import name_based_uid
@@ -113,7 +113,7 @@ def replace_study(site: Site, study: str, decided: Decided) -> Outcome:
             digest = own.take(corrected(opened(version), version.transfer_syntax, correction), version.transfer_syntax)
             rows.append([version.sop_instance, version.digest.hex(), uids[version.sop_instance], digest.hex()])
         note = _note(site, study, name, going, decided)
-        own.take(write_rejection_note(note, _study_attributes(site, study)), EXPLICIT_LITTLE_ENDIAN)
+        own.take(MemorySource(write_rejection_note(note, _study_attributes(site, study))), EXPLICIT_LITTLE_ENDIAN)
     pieces = [rows[place : place + PAIRS_A_FACT] for place in range(0, len(rows), PAIRS_A_FACT)]
     noted = {
         "note": note.sop_instance,
@@ -261,23 +261,23 @@ class OwnArrivals:
         finally:
             self._writer.close()
 
-    def take(self, data: bytes, transfer_syntax: str, received: Peer | None = None) -> bytes:
+    def take(self, data: ByteSource, transfer_syntax: str, received: Peer | None = None) -> bytes:
         """Take an instance in, unless it is known, and return its digest; where it was ``received``, from whom."""
-        digest = hashlib.sha256(data).digest()
+        digest = digest_of(data, 0)
         if self._site.catalog.known([digest]):
             return digest
         self._writer.begin()
-        rest = memoryview(data)
-        while rest:
+        offset = 0
+        while offset < data.size:
             room = self._writer.room()
-            count = min(len(room), len(rest))
-            room[:count] = rest[:count]
+            count = min(len(room), data.size - offset)
+            room[:count] = data.read(offset, count)
             self._writer.filled(count)
-            rest = rest[count:]
+            offset += count
         title = self._site.settings.dicom.ae_title.text
         calling, sender = (title, CORRECTED) if received is None else (received.title.text, received.host)
         receipt = Receipt(self._site.clock.now(), Way.STORE, calling, title, sender)
-        self._arrived.append(self._writer.finish(scan_head(MemorySource(data), transfer_syntax), receipt))
+        self._arrived.append(self._writer.finish(scan_head(data, transfer_syntax), receipt))
         return digest
 
 

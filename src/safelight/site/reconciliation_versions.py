@@ -33,9 +33,7 @@ def take_versions(site: Site, desk: TargetDesk, study: str, decided: Decided) ->
     with OwnArrivals(site) as own:
 
         def take(theirs: Version) -> None:
-            source = theirs.data_set
-            data = bytes(source.read(0, source.size))
-            taken[theirs.sop_instance] = own.take(data, theirs.transfer_syntax, desk.peer)
+            taken[theirs.sop_instance] = own.take(theirs.data_set, theirs.transfer_syntax, desk.peer)
 
         desk.versions(study, wanted, take)
     rows = [[name, before[name].hex(), digest.hex()] for name, digest in sorted(taken.items())]

@@ -167,6 +167,8 @@ def serve_until_told(home: Home, ready: Callable[[], None]) -> None:
             stop.wait()
         finally:
             site.log("gateway.stopping")
+            # What was not packed yet stays in the landing log: nobody waits for thousands of small objects to be coded.
+            site.packing.give_up()
             if web is not None:
                 web.stop()
             mirror.stop()

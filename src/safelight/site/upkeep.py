@@ -8,6 +8,8 @@ from typing import Final
 from safelight.catalog.message_facts import MESSAGE_KINDS
 from safelight.core.errors import SafelightError
 from safelight.site.opened import Site
+from safelight.site.packer import PackingStopped
+from safelight.site.readings import READING_KINDS
 from safelight.site.register import CallerBook
 from safelight.site.scrubbing import scrub
 from safelight.site.sealing import seal_journal
@@ -56,6 +58,9 @@ class Upkeep:
         while not self._stopping.wait(seconds):
             try:
                 turn()
+            except PackingStopped:
+                # Somebody told us to stop, and will tell this thread in a moment.
+                continue
             except SafelightError as error:
                 self._site.log.failure(error)
             except Exception as error:  # noqa: BLE001 - a worker's one place: it goes on with its next turn
@@ -81,8 +86,8 @@ class Upkeep:
         worth_it = False
         if quiet and now - max(self._sealed_at, self._looked_at) >= SEAL_QUIET:
             self._looked_at = now
-            # A feed of messages never pauses; they alone are not worth a pack every few seconds.
-            worth_it = site.records.journal.unsealed(MESSAGE_KINDS)[0] > 0
+            # Feeds of messages and readers never pause; they alone are not worth a pack every few seconds.
+            worth_it = site.records.journal.unsealed((*MESSAGE_KINDS, *READING_KINDS))[0] > 0
         if worth_it or now - self._sealed_at >= SEAL_AFTER:
             seal_journal(site)
             self._sealed_at = now

@@ -26,6 +26,7 @@ export function OneExam({ exam, now, onTold }: { exam: ReconciledExam; now: Date
   const shown = whole.document;
   const withoutOrder = exam.differences.find((one) => one.kind === 'study-without-order');
   const rest = exam.differences.filter((one) => one !== withoutOrder);
+  const openWords = withoutOrder ? 'What else is open' : 'What is open';
   return (
     <article className="one-exam" aria-label="Exam">
       <header>
@@ -75,8 +76,8 @@ export function OneExam({ exam, now, onTold }: { exam: ReconciledExam; now: Date
       )}
       {shown && <SideBySide exam={shown} withOrders={withoutOrder !== undefined} now={now} />}
       {rest.length > 0 && (
-        <section aria-label="What else is open">
-          <h3>{withoutOrder ? 'What else is open' : 'What is open'}</h3>
+        <section aria-label={openWords}>
+          <h3>{openWords}</h3>
           <ul className="open-list">
             {rest.map((one) => (
               <li key={one.id}>

@@ -45,6 +45,10 @@ class Held(Protocol):
     """An instance that is held."""
 
     @property
+    def study(self) -> str:
+        """The UID of its study."""
+
+    @property
     def sop_class(self) -> str:
         """Its SOP class."""
 
@@ -75,6 +79,9 @@ class Retrievals(Protocol):
 
     def destination(self, title: AETitle) -> Peer:
         """Return where a named peer listens."""
+
+    def going_out(self, inquiry: Inquiry, wanted: Sequence[Held], destination: AETitle) -> None:
+        """Take note that these are about to go to a destination. Must be quick."""
 
 
 @dataclass(slots=True)
@@ -137,7 +144,8 @@ class RetrieveService:
             conversation.answer(UNRECOGNIZED_OPERATION)
             return
         try:
-            wanted = self._retrievals.wanted(self._inquiry(conversation))
+            inquiry = self._inquiry(conversation)
+            wanted = self._retrievals.wanted(inquiry)
             peer = None
             if command.field == CommandField.C_MOVE_RQ:
                 peer = self._retrievals.destination(AETitle.parse(command.move_destination))
@@ -146,6 +154,7 @@ class RetrieveService:
             conversation.answer(status, error_comment=error.code[:64])
             conversation.note(Occasion.RETRIEVED, status, str(error))
             return
+        self._retrievals.going_out(inquiry, wanted, conversation.caller.calling if peer is None else peer.title)
         tally = _Tally(len(wanted))
         if peer is None:
             cancelled, problem = _Get(conversation, tally, self._ahead).run(wanted), ""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from safelight.site.rehearsal.program import DemonstrationFailed, free_port, is_listening
+from safelight.site.rehearsal.ports import free_port
+from safelight.site.rehearsal.program import DemonstrationFailed, is_listening
 
 ORTHANC_STARTS_SECONDS: Final = 30.0
 

@@ -104,13 +104,6 @@ def emptied(folder: Path) -> Path:
     return folder
 
 
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def is_listening(port: int) -> bool:
     """Say whether somebody accepts connections on a port of this machine."""
     with socket.socket() as probe:

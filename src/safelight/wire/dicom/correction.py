@@ -32,6 +32,7 @@ PIXEL_GROUP: Final = 0x7FE0
 UNICODE: Final = "ISO_IR 192"
 OWN_UIDS: Final = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 """By what an instance is named; what they were before is noted with all else that was changed."""
+_PIECE_BYTES: Final = 2**20
 _FAILURES: Final = (AttributeError, LookupError, NotImplementedError, TypeError, ValueError, OSError, struct.error)
 
 
@@ -52,16 +53,37 @@ class Correction:
     """Attributes that go, by keyword."""
 
 
-def corrected(source: ByteSource, transfer_syntax: str, correction: Correction, start: int = 0) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Corrected:
+    """What was written anew, and behind it the pixels where they lie: they may be more than memory holds."""
+
+    header: bytes
+    source: ByteSource
+    pixels_at: int
+
+    @property
+    def size(self) -> int:
+        return len(self.header) + self.source.size - self.pixels_at
+
+    def read(self, offset: int, length: int) -> bytes | memoryview:
+        behind = offset - len(self.header)
+        if behind >= 0:
+            return self.source.read(self.pixels_at + behind, length)
+        start = self.header[offset : offset + length]
+        return start + bytes(self.source.read(self.pixels_at, length - len(start)))
+
+
+def corrected(source: ByteSource, transfer_syntax: str, correction: Correction, start: int = 0) -> ByteSource:
     """Return the data set from ``start`` on as it is after the correction, in the same transfer syntax.
 
-    The same data set and correction always give the same bytes.
+    The same data set and correction always give the same bytes. Pixels stay where they are until they are read.
 
     Raises:
         BadDataSet: it cannot be taken apart, or what is to be written cannot be.
     """
     if encoding_of(transfer_syntax).deflated:
-        return deflate(_corrected(_inflated(source, start), 0, transfer_syntax, correction))
+        plain = _corrected(_inflated(source, start), 0, transfer_syntax, correction)
+        return MemorySource(deflate(bytes(plain.read(0, plain.size))))
     return _corrected(source, start, transfer_syntax, correction)
 
 
@@ -72,8 +94,14 @@ def mentions(source: ByteSource, transfer_syntax: str, uids: Iterable[str]) -> b
         BadDataSet: it is deflated, and too long to be inflated.
     """
     plain = _inflated(source, 0) if encoding_of(transfer_syntax).deflated else source
-    data = bytes(plain.read(0, plain.size))
-    return any(uid.encode() in data for uid in uids)
+    sought = [uid.encode() for uid in uids]
+    # So much more of each piece that a UID is whole in one of them.
+    overlap = max(map(len, sought), default=0)
+    for offset in range(0, plain.size, _PIECE_BYTES):
+        piece = bytes(plain.read(offset, _PIECE_BYTES + overlap))
+        if any(one in piece for one in sought):
+            return True
+    return False
 
 
 def _inflated(source: ByteSource, start: int) -> ByteSource:
@@ -83,7 +111,7 @@ def _inflated(source: ByteSource, start: int) -> ByteSource:
     return MemorySource(whole)
 
 
-def _corrected(source: ByteSource, start: int, transfer_syntax: str, correction: Correction) -> bytes:
+def _corrected(source: ByteSource, start: int, transfer_syntax: str, correction: Correction) -> _Corrected:
     encoding = settle_explicit(encoding_of(transfer_syntax), source.read(start, 8))
     end = start
     for tag, attribute in read_tree(source, start, encoding).items():
@@ -106,7 +134,7 @@ def _corrected(source: ByteSource, start: int, transfer_syntax: str, correction:
             write_dataset(written, header)
     except _FAILURES as error:
         raise BadDataSet(offset=start, why=f"cannot be corrected: {type(error).__name__}") from error
-    return bytes(written.getvalue()) + bytes(source.read(end, source.size - end))
+    return _Corrected(bytes(written.getvalue()), source, end)
 
 
 def _correct(header: Dataset, correction: Correction) -> None:
