@@ -38,3 +38,8 @@ def test_one_code_that_is_graver_in_one_place_is_told_where_it_is_grave(capsys: 
     _show_findings(gravest_first([finding("c.one", "a", "serious"), finding("c.one", "b", "critical")]))
     told = capsys.readouterr().out
     assert told.index("critical c.one: b") < told.index("serious  c.one: a")
+
+
+def test_a_finding_about_nothing_in_particular_names_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    _show_findings([finding("protection.source-unknown", "", "serious")])
+    assert "  serious  protection.source-unknown\n" in capsys.readouterr().out

@@ -179,7 +179,7 @@ def test_what_an_orthanc_does_not_take_is_told_with_what_it_refuses(tmp_path: Pa
         ]
         shown = subprocess.run([PROGRAM, "recovery", "status", "--home", home], stdout=subprocess.PIPE, check=True)
         for refused in (encoding, of_class):
-            assert f"the target does not accept SOP class {refused}: 1 of 1 instances".encode() in shown.stdout
+            assert f"the target does not accept {refused}: 1 of 1 instances".encode() in shown.stdout
 
 
 def test_a_recovery_of_nothing_is_no_success(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ wait_option = click.option(
 
 
 NOT_TAKEN_WORDS: Final = {
-    "encoding-refused": "does not accept SOP class {}",
+    "encoding-refused": "does not accept {}",
     "refused": "refused with status {}",
     "failed": "failed with status {}",
 }

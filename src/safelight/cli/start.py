@@ -184,7 +184,8 @@ def _show_findings(findings: Sequence[dict[str, Any]]) -> None:
         count = f", {len(subjects):,} times" if len(subjects) > 1 else ""
         more = len(subjects) - SUBJECTS_SHOWN
         told = "  ".join(subjects[:SUBJECTS_SHOWN]) + (f"  and {more:,} more" if more > 0 else "")
-        click.secho(f"  {severity:<8} {code}{count}: {told}", fg="red" if severity == "critical" else None)
+        where = f": {told}" if told else ""
+        click.secho(f"  {severity:<8} {code}{count}{where}", fg="red" if severity == "critical" else None)
         if hint:
             click.echo(f"    What to do: {hint}")
     if any(len(subjects) > SUBJECTS_SHOWN for subjects in alike.values()):
