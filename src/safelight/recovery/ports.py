@@ -24,7 +24,7 @@ class TargetSilent(PeerError):
     code: ClassVar[str] = "recovery.target-silent"
     hint: ClassVar[str] = (
         "See that the archive runs and lets this calling title in: safelight gateway echo. "
-        "To begin all the same and try again for about eight minutes, give the command --wait."
+        "To try again for about eight minutes, start or resume the recovery with --wait."
     )
 
 
