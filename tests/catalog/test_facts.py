@@ -174,3 +174,15 @@ def test_a_pack_that_is_recorded_with_its_place_in_the_journal_is_not_looked_for
     catalog.apply([Entry(4, "pack-sealed", {"pack": row.name})])
     catalog.record_packed(replace(row, journal_position=4), held)
     assert catalog.packs_not_found() == []
+
+
+def test_the_gravest_findings_are_not_cut_by_older_ones(catalog: Catalog) -> None:
+    for position, severity in enumerate(("note", "serious", "critical", "warning", "serious"), 1):
+        facts = {"code": "vault.x", "subject": f"s{position}", "severity": severity}
+        catalog.apply([Entry(position, "finding-opened", facts, START if position < 5 else LATER)])
+    assert [(one.severity, one.subject) for one in catalog.findings(limit=4)] == [
+        ("critical", "s3"),
+        ("serious", "s2"),
+        ("serious", "s5"),
+        ("warning", "s4"),
+    ]

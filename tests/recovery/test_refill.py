@@ -210,6 +210,24 @@ def test_an_instance_refused_for_good_does_not_cost_the_others_their_confirmatio
     assert compared[0].missing == ()
 
 
+def test_what_the_target_said_to_what_it_did_not_take_stays_until_it_is_released() -> None:
+    it = three_studies()
+    it.archive.statuses = {"3.1": [0xC000], "3.2": [None], "3.3": [0xC000]}
+    state = it.run()
+    encoding = f"{held('3.2').sop_class} in {held('3.2').transfer_syntax}"
+    assert state.studies["C"].not_taken == {("refused", "C000H"): 2, ("encoding-refused", encoding): 1}
+    assert state.studies["A"].not_taken == {}
+    it.recorder.record(StudyReleased("R1", it.clock.now(), "C", "the class is let in", "IT"))
+    assert it.recorder.state().studies["C"].not_taken == {}
+
+
+def test_a_passing_failure_is_not_told_of_a_study_that_was_taken_later() -> None:
+    it = three_studies()
+    it.archive.statuses = {"1.1": [0xA700]}
+    assert it.run().studies["A"].not_taken == {}
+    assert of_kind(it, StudyFailed)
+
+
 def test_a_study_of_which_nothing_is_taken_fails_at_once() -> None:
     it = three_studies()
     it.archive.statuses = {"2.1": [None] * 9}

@@ -20,6 +20,9 @@ from support.served_home import PROGRAM, ServedHome
 pytestmark = pytest.mark.peer
 WHO = ("--reason", "the array died", "--by", "K. Lee")
 NAMES = ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "test-SR.dcm")
+PRIVATE_ENCODING = "1.2.826.0.1.3680.99"
+PRIVATE_CLASS = "1.2.826.0.1.3680.98"
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 KEY_OBJECT = "1.2.840.10008.5.1.4.1.1.88.59"
 
 
@@ -152,6 +155,31 @@ def test_a_target_that_gives_nothing_back_is_unconfirmable_and_no_success(tmp_pa
         assert {(one["state"], one["told"]) for one in told.document["open"]} == {
             ("unconfirmable", "nothing-came-back")
         }
+
+
+def test_what_an_orthanc_does_not_take_is_told_with_what_it_refuses(tmp_path: Path) -> None:
+    source = tmp_path / "private"
+    source.mkdir()
+    by_name = {path.name: path for path in all_files()}
+    image = by_name["CT_small.dcm"].read_bytes()
+    assert image.count(ExplicitVRLittleEndian.encode()) == 1
+    (source / "encoding.dcm").write_bytes(image.replace(ExplicitVRLittleEndian.encode(), PRIVATE_ENCODING.encode()))
+    private = pydicom.dcmread(by_name["MR_small.dcm"])
+    private.SOPClassUID = private.file_meta.MediaStorageSOPClassUID = PRIVATE_CLASS
+    private.save_as(source / "class.dcm")
+    encoding, of_class = f"{CT_IMAGE} in {PRIVATE_ENCODING}", f"{PRIVATE_CLASS} in {ExplicitVRLittleEndian}"
+    with orthanc(tmp_path) as pacs:
+        home = make_home(tmp_path, pacs.our_port, files=False)
+        assert safelight(home, "protection", "seed", str(source)).document["not_kept"] == 0
+        told = start(home, pacs)
+        assert (told.code, len(told.document["open"])) == (1, 2)
+        assert {one["told"] for one in told.document["open"]} == {"encoding-refused"}
+        assert [said for one in told.document["open"] for said in one["not_taken"]] == [
+            {"code": "encoding-refused", "detail": refused, "instances": 1} for refused in (of_class, encoding)
+        ]
+        shown = subprocess.run([PROGRAM, "recovery", "status", "--home", home], stdout=subprocess.PIPE, check=True)
+        for refused in (encoding, of_class):
+            assert f"the target does not accept {refused}: 1 of 1 instances".encode() in shown.stdout
 
 
 def test_a_recovery_of_nothing_is_no_success(tmp_path: Path) -> None:

@@ -86,8 +86,10 @@ def orthanc(folder: Path, *, may_get: bool = True, knows: Sequence[str] = ("SAFE
 
 
 @contextmanager
-def dcmqrscp(folder: Path, *, may_get: bool = True, knows: Sequence[str] = ("SAFELIGHT",)) -> Iterator[Refilled]:
-    port, ours = free_port(), free_port()
+def dcmqrscp(
+    folder: Path, *, may_get: bool = True, knows: Sequence[str] = ("SAFELIGHT",), port: int = 0
+) -> Iterator[Refilled]:
+    port, ours = port or free_port(), free_port()
     storage = folder / "dcmqrscp"
     storage.mkdir()
     hosts = "".join(f"us{number} = ({title}, 127.0.0.1, {ours})\n" for number, title in enumerate(knows))

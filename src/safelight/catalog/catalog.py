@@ -473,7 +473,7 @@ class Catalog:
             )
 
     def findings(self, *, open_only: bool = True, code: str | None = None, limit: int = 1000) -> list[Finding]:
-        """Return findings, the oldest first."""
+        """Return findings, the gravest first, and of these the oldest."""
         with self._database.reading() as connection:
             return findings.findings(connection, open_only=open_only, code=code, limit=limit)
 

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, case, select, update
 
 from safelight.catalog.census_rows import CensusRun, end_census
 from safelight.catalog.packs import expect_pack, pack, record_copy
@@ -16,6 +16,8 @@ from safelight.catalog.tallies import add_to_tallies, raise_tally
 from safelight.core.clock import from_text
 from safelight.core.database import insert_or_replace, insert_or_skip
 
+GRAVEST_FIRST: Final = ("critical", "serious", "warning", "note")
+"""How grave a finding may be."""
 COPY_FACTS = {
     "copy-verified": CopyState.VERIFIED,
     "copy-healed": CopyState.VERIFIED,
@@ -138,13 +140,18 @@ def close_finding(
 
 
 def findings(connection: Connection, *, open_only: bool, code: str | None, limit: int) -> list[Finding]:
-    """Return findings, the oldest first."""
+    """Return findings, the gravest first, and of these the oldest."""
     statement = select(finding_table)
     if open_only:
         statement = statement.where(finding_table.c.closed_at.is_(None))
     if code is not None:
         statement = statement.where(finding_table.c.code == code)
-    ordered = statement.order_by(finding_table.c.opened_at, finding_table.c.code, finding_table.c.subject)
+    gravity = case(
+        {severity: rank for rank, severity in enumerate(GRAVEST_FIRST)},
+        value=finding_table.c.severity,
+        else_=len(GRAVEST_FIRST),
+    )
+    ordered = statement.order_by(gravity, finding_table.c.opened_at, finding_table.c.code, finding_table.c.subject)
     return [_finding(row) for row in connection.execute(ordered.limit(limit))]
 
 

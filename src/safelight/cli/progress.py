@@ -24,20 +24,24 @@ def shown(*, quiet: bool) -> Iterator[Report]:
 
 
 class _Lines:
-    """One line every few seconds and one at each stage's end, for logs and pipes."""
+    """Of each stage a line every few seconds and one at its end, for logs and pipes; no line twice in a row."""
 
     def __init__(self) -> None:
-        self._told_at = 0.0
+        self._told: dict[str, tuple[str, float]] = {}
+        """By stage, the last line and when it was told."""
 
     def __call__(self, progress: Progress) -> None:
         finished = progress.total > 0 and progress.done >= progress.total
         now = time.monotonic()
-        if not finished and now - self._told_at < SECONDS_BETWEEN_LINES:
+        last, told_at = self._told.get(progress.stage, ("", -SECONDS_BETWEEN_LINES))
+        if not finished and now - told_at < SECONDS_BETWEEN_LINES:
             return
-        self._told_at = now
         of = f" of {progress.total:,}" if progress.total else ""
         note = f" ({progress.note})" if progress.note else ""
-        print(f"{progress.stage}: {progress.done:,}{of} {progress.unit}{note}", file=sys.stderr, flush=True)
+        line = f"{progress.stage}: {progress.done:,}{of} {progress.unit}{note}"
+        if line != last:
+            self._told[progress.stage] = (line, now)
+            print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -2,12 +2,23 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from safelight.cli.options import DIRECTORY, act_options, home_option, json_option, print_json, run_act
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
+
+wait_option = click.option(
+    "--wait", is_flag=True, help="Begin though the target does not answer yet; it is tried for about eight minutes."
+)
+
+
+NOT_TAKEN_WORDS: Final = {
+    "encoding-refused": "does not accept {}",
+    "refused": "refused with status {}",
+    "failed": "failed with status {}",
+}
 
 
 @click.group()
@@ -41,6 +52,7 @@ def recovery() -> None:
     is_flag=True,
     help="You have checked that the target's routing, AI and notifications may see a refill, or are switched off.",
 )
+@wait_option
 @click.option("--dry-run", is_flag=True, help="Only show the order, the tiers and what would be withheld.")
 @act_options
 @home_option
@@ -128,6 +140,7 @@ def release(home_directory: Path, as_json: bool, **told: Any) -> None:
 @click.option("--target-url", default="", help="Orthanc's REST address once more: it is not kept.")
 @click.option("--patients", type=DIRECTORY, help="Once more, if it was cut off before its order was on record.")
 @click.option("--pin", "pins", multiple=True, help="Once more, if it was cut off before its order was on record.")
+@wait_option
 @act_options
 @home_option
 @json_option
@@ -136,6 +149,7 @@ def resume(
     target_url: str,
     patients: Path | None,
     pins: tuple[str, ...],
+    wait: bool,
     reason: str,
     by: str,
     home_directory: Path,
@@ -143,7 +157,7 @@ def resume(
 ) -> int:
     """Go on with a recovery that was paused, or that a crash cut off, to its end."""
     told: dict[str, Any] = {"number": number, "target_url": target_url, "reason": reason, "by": by}
-    told |= {"patients": str(patients.absolute()) if patients else "", "pins": list(pins)}
+    told |= {"wait": wait, "patients": str(patients.absolute()) if patients else "", "pins": list(pins)}
     document = run_act(home_directory, "recovery.resume", told, as_json=as_json)
     if as_json:
         print_json(document)
@@ -182,9 +196,13 @@ def _show_plan(document: dict[str, Any]) -> None:
 
 
 def _show_outcome(document: dict[str, Any]) -> None:
+    from safelight.recovery.recipes import REMARKS
+
     click.secho(f"Recovery {document['number']}  to {document['target']}  ({document['recipe']})", bold=True)
     if document["drill"]:
         click.echo(f"  a rehearsal: drill {document['drill']}")
+    for remark in document["remarks"]:
+        click.secho(f"  the target {REMARKS.get(remark, remark)}", fg="yellow")
     for tier in document["tiers"]:
         eta = ""
         if tier["eta_seconds"] and tier["settled"] < tier["studies"]:
@@ -204,7 +222,22 @@ def _show_outcome(document: dict[str, Any]) -> None:
         click.secho("  side effects at the target: nobody said that they were looked at", fg="yellow")
     for study in document["open"][:20]:
         click.secho(f"  {study['state']}: {study['study']}  {study['told']}", fg="red")
+        for said in study["not_taken"]:
+            what = NOT_TAKEN_WORDS[said["code"]].format(said["detail"])
+            click.echo(f"    the target {what}: {said['instances']:,} of {study['instances']:,} instances")
     state = "every study confirmed" if document["all_confirmed"] else f"{len(document['open']):,} studies not confirmed"
     if document["nothing_matched"]:
         state = "nothing matched, so nothing was restored"
+    if document["target_silent"]:
+        _show_silence(document["target_silent"])
+    if document["paused_because"]:
+        click.secho(f"  paused by {document['paused_by']}: {document['paused_because']}", fg="red")
     click.secho(f"  {document['state']}: {state}", fg="green" if document["all_confirmed"] else "red")
+    if document["hint"]:
+        click.echo(f"  What to do: {document['hint']}")
+
+
+def _show_silence(silence: dict[str, Any]) -> None:
+    again = f", next at {silence['next_at']}" if silence["next_at"] else ""
+    told = f"attempt {silence['attempts']} of {silence['attempts_max']}{again}"
+    click.secho(f"  the target does not answer: {told}", fg="red")

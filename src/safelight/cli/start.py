@@ -1,14 +1,18 @@
 """Begin and look: init, serve, status, check."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from safelight.cli.options import DIRECTORY, home_option, json_option, print_json
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 from safelight.core.names import AETitle
+
+SUBJECTS_SHOWN: Final = 3
+"""Of findings that say the same, so many are named."""
 
 
 @click.command()
@@ -166,11 +170,26 @@ def _show_status(document: dict[str, Any]) -> None:
     if not findings:
         click.secho("No open findings.", fg="green")
         return
-    click.secho(f"Open findings: {len(findings)}", fg="red")
+    _show_findings(findings)
+
+
+def _show_findings(findings: Sequence[dict[str, Any]]) -> None:
+    """Show the gravest first, and those that say the same of different things together."""
+    click.secho(f"Open findings: {len(findings):,}", fg="red")
+    alike: dict[tuple[str, str, str], list[str]] = {}
     for finding in findings:
-        click.echo(f"  {finding['code']}  {finding['subject']}")
-        if finding.get("hint"):
-            click.echo(f"    What to do: {finding['hint']}")
+        said = (finding["severity"], finding["code"], finding.get("hint") or "")
+        alike.setdefault(said, []).append(finding["subject"])
+    for (severity, code, hint), subjects in alike.items():
+        count = f", {len(subjects):,} times" if len(subjects) > 1 else ""
+        more = len(subjects) - SUBJECTS_SHOWN
+        told = "  ".join(subjects[:SUBJECTS_SHOWN]) + (f"  and {more:,} more" if more > 0 else "")
+        where = f": {told}" if told else ""
+        click.secho(f"  {severity:<8} {code}{count}{where}", fg="red" if severity == "critical" else None)
+        if hint:
+            click.echo(f"    What to do: {hint}")
+    if any(len(subjects) > SUBJECTS_SHOWN for subjects in alike.values()):
+        click.echo("  All of them: safelight status --json")
 
 
 def _span(seconds: float) -> str:

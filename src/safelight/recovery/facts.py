@@ -108,7 +108,7 @@ class Probed:
     overwrites: bool | None
     """Whether a resend replaces what the target holds; None when nothing told us."""
     remarks: tuple[str, ...] = ()
-    """``may-be-orthanc``, ``resend-is-ignored``, ``cannot-be-fetched-back``."""
+    """Codes of `recipes.REMARKS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,14 @@ class TargetLost:
     recovery: str
     at: datetime
     why: str
+
+
+ENCODING_REFUSED: Final = "encoding-refused"
+REFUSED: Final = "refused"
+FAILED: Final = "failed"
+NOT_TAKEN: Final = frozenset({ENCODING_REFUSED, REFUSED, FAILED})
+"""Codes of notes on instances that the target did not take: it does not accept the SOP class in the transfer
+syntax, or it answered with the status that the detail tells. Its comment is not kept: it may name a patient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +237,13 @@ class StudyReleased:
     """Whether its rejected instances go too."""
 
 
+TARGET_UNREACHABLE: Final = "target-unreachable"
+"""Why a recovery pauses by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """A person paused the recovery; what runs is finished, nothing new begins."""
+    """A person paused the recovery, or it gave up on its target; what runs is finished, nothing new begins."""
 
     kind: ClassVar[str] = "recovery-paused"
     recovery: str

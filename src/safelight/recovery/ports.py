@@ -18,6 +18,16 @@ class TargetUnreachable(PeerError):
     hint: ClassVar[str] = "See that the archive runs and knows our AE title, then: safelight recovery resume."
 
 
+class TargetSilent(PeerError):
+    """The target did not answer, so nothing was begun."""
+
+    code: ClassVar[str] = "recovery.target-silent"
+    hint: ClassVar[str] = (
+        "See that the archive runs and lets this calling title in: safelight gateway echo. "
+        "To try again for about eight minutes, start or resume the recovery with --wait."
+    )
+
+
 class WayShut(PeerError):
     """The target does not give instances back this way: asking again for single ones is no use."""
 
@@ -68,7 +78,7 @@ class Answer:
 
     sop_instance: str
     status: int | None
-    """The C-STORE status; None when the instance was not offered since its encoding is not accepted."""
+    """The C-STORE status; None when the target accepts no such instance, so that it was not offered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,16 @@ RECIPES: Final = {
     )
 }
 
+MAY_BE_ORTHANC: Final = "may-be-orthanc"
+RESEND_IS_IGNORED: Final = "resend-is-ignored"
+CANNOT_BE_FETCHED_BACK: Final = "cannot-be-fetched-back"
+REMARKS: Final = {
+    MAY_BE_ORTHANC: "may be an Orthanc: give --target-url http://HOST:8042, so that its own traps are seen",
+    RESEND_IS_IGNORED: 'ignores a resend of what it lists: set "OverwriteInstances" there, or give --repair-target',
+    CANNOT_BE_FETCHED_BACK: "gives nothing back, so that nothing can be confirmed: let our AE title retrieve there",
+}
+"""What the probe of a target remarks, in words for whoever runs the recovery."""
+
 _KINDS: Final = (
     ("1.2.40.0.13.1.", "dcm4chee"),
     ("1.3.6.1.4.1.30071.", "generic"),

@@ -14,6 +14,10 @@ from safelight.core.clock import Clock
 from safelight.core.errors import IntegrityError, PeerError, SafelightError
 from safelight.recovery.decision import Act, Command
 from safelight.recovery.facts import (
+    ENCODING_REFUSED,
+    FAILED,
+    REFUSED,
+    TARGET_UNREACHABLE,
     Fact,
     Finished,
     InstanceNote,
@@ -31,6 +35,7 @@ from safelight.recovery.facts import (
 from safelight.recovery.fetching import CLAIM_WAY, Seen, fetch_back
 from safelight.recovery.pace import Pace
 from safelight.recovery.ports import (
+    Answer,
     Compare,
     HeldInstance,
     Holdings,
@@ -38,7 +43,13 @@ from safelight.recovery.ports import (
     Target,
     TargetUnreachable,
 )
-from safelight.recovery.recipes import may_hide_orthanc, recipe_for
+from safelight.recovery.recipes import (
+    CANNOT_BE_FETCHED_BACK,
+    MAY_BE_ORTHANC,
+    RESEND_IS_IGNORED,
+    may_hide_orthanc,
+    recipe_for,
+)
 from safelight.recovery.selection import Selection, select
 from safelight.recovery.state import SETTLED, RecoveryState, Stage
 
@@ -78,7 +89,7 @@ class Refill:
             case Act.PROBE:
                 return (self._probe(),)
             case Act.STAND_DOWN:
-                return (Paused(self.recovery, self.clock.now(), "target-unreachable", "safelight"),)
+                return (Paused(self.recovery, self.clock.now(), TARGET_UNREACHABLE, "safelight"),)
             case Act.FINISH:
                 confirmed = state.count(Stage.CONFIRMED)
                 settled = sum(state.count(stage) for stage in SETTLED)
@@ -112,12 +123,12 @@ class Refill:
         remarks: list[str] = []
         if chosen == "auto":
             chosen = recipe_for(traits.implementation_class, traits.implementation_version).name
-            if may_hide_orthanc(traits.implementation_version):
-                remarks.append("may-be-orthanc")
+            if self.keeper is None and may_hide_orthanc(traits.implementation_version):
+                remarks.append(MAY_BE_ORTHANC)
         if overwrites is False:
-            remarks.append("resend-is-ignored")
+            remarks.append(RESEND_IS_IGNORED)
         if not set(traits.ways) - {CLAIM_WAY}:
-            remarks.append("cannot-be-fetched-back")
+            remarks.append(CANNOT_BE_FETCHED_BACK)
         return Probed(
             self.recovery,
             self.clock.now(),
@@ -139,8 +150,7 @@ class Refill:
             )
         wanted = [one for one in selection.going if not command.only or one.sop_instance in command.only]
         begun = self.clock.elapsed()
-        statuses = self._statuses(command.study, wanted)
-        outcome = judge_statuses(wanted, statuses)
+        outcome = judge_answers(wanted, self.target.send(command.study, wanted, self.pace.lane()))
         notes = selection.notes + outcome.notes
         if outcome.failed or len(outcome.refused) == len(wanted):
             return StudyFailed(
@@ -169,10 +179,6 @@ class Refill:
             by_code(notes),
             None if slowed_to is None else int(slowed_to),
         )
-
-    def _statuses(self, study: str, wanted: Sequence[HeldInstance]) -> dict[str, int | None]:
-        answers = self.target.send(study, wanted, self.pace.lane())
-        return {answer.sop_instance: answer.status for answer in answers}
 
     def _confirm(self, command: Command) -> Fact:
         selection = self._select(command)
@@ -242,7 +248,7 @@ _REFUSED: Final = frozenset({0x0117, 0x0119, 0x0122, 0x0124})
 """Invalid SOP instance, class-instance conflict, SOP class not supported, not authorized."""
 
 
-def judge_statuses(wanted: Sequence[HeldInstance], statuses: dict[str, int | None]) -> SendOutcome:
+def judge_answers(wanted: Sequence[HeldInstance], answers: Iterable[Answer]) -> SendOutcome:
     """Sort the target's answers.
 
     Source: PS3.4 Table B.2-1 and PS3.7 Annex C.
@@ -250,20 +256,23 @@ def judge_statuses(wanted: Sequence[HeldInstance], statuses: dict[str, int | Non
     refused: set[str] = set()
     failed: set[str] = set()
     notes: list[InstanceNote] = []
+    answered = {answer.sop_instance: answer.status for answer in answers}
     for one in wanted:
         uid = one.sop_instance
-        status = statuses.get(uid, -1)
+        status = answered.get(uid, -1)
         if status is None:
             refused.add(uid)
-            notes.append(InstanceNote(uid, "encoding-refused", one.transfer_syntax))
+            # Both, since which of them the target does not know is told wrongly by some. Orthanc says that it does not
+            # know CT images when it does not know their transfer syntax.
+            notes.append(InstanceNote(uid, ENCODING_REFUSED, f"{one.sop_class} in {one.transfer_syntax}"))
         elif status in _REFUSED or 0xA900 <= status <= 0xA9FF or 0xC000 <= status <= 0xCFFF:
             refused.add(uid)
-            notes.append(InstanceNote(uid, "refused", f"{status:04X}H"))
+            notes.append(InstanceNote(uid, REFUSED, f"{status:04X}H"))
         elif status in _WARNINGS or 0xB000 <= status <= 0xBFFF:
             notes.append(InstanceNote(uid, _WARNINGS.get(status, "warning"), f"{status:04X}H"))
         elif status != 0:
             failed.add(uid)
-            notes.append(InstanceNote(uid, "failed", "no-answer" if status < 0 else f"{status:04X}H"))
+            notes.append(InstanceNote(uid, FAILED, "no-answer" if status < 0 else f"{status:04X}H"))
     # What failed comes first in the notes, then what was refused, then what is only remarkable.
     notes.sort(key=lambda note: (note.instance not in failed, note.instance not in refused))
     return SendOutcome(frozenset(refused), frozenset(failed), tuple(notes), notes[0].code if notes else "")

@@ -4,6 +4,7 @@ What happens to a study is one table. Queues and counters are kept beside it so 
 thousand or a million studies are planned.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from typing import ClassVar, Final
 from safelight.core.errors import StateError
 from safelight.recovery.estimate import Estimate, Rate, Work, load_of, time_for
 from safelight.recovery.facts import (
+    NOT_TAKEN,
     Fact,
     Finished,
     Level,
@@ -129,6 +131,8 @@ class Progress:
     """The instances to be sent again; empty means all."""
     refused: tuple[str, ...] = ()
     """The instances that the target refused for good."""
+    not_taken: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """What the target said to instances that it did not take, by code and detail, and to how many."""
     with_rejected: bool = False
     """Whether a person let its rejected instances go."""
     why: str = ""
@@ -174,7 +178,8 @@ class RecoveryState:
     target_lost: int = 0
     """How often the target could not be reached since it last did something."""
     probe_due: datetime | None = None
-    paused: bool = False
+    paused: Paused | None = None
+    """Who holds it, and why; nothing while it goes on."""
     finished: Finished | None = None
     studies: dict[str, Progress] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
@@ -221,6 +226,7 @@ def fold(state: RecoveryState, fact: Fact) -> RecoveryState:
     verdict = judge(state, fact)
     if verdict is not None:
         _measure(state, fact)
+        _hear(state, fact)
         _move(state, verdict, fact.at)
     match fact:
         case Planned():
@@ -233,10 +239,10 @@ def fold(state: RecoveryState, fact: Fact) -> RecoveryState:
             state.finished = None
             state.studies[fact.study].with_rejected |= fact.with_rejected
         case Paused():
-            state.paused = True
+            state.paused = fact
         case Resumed():
             # Whoever resumes has looked at the target: it is asked again at once, also what it is and can.
-            state.paused, state.target_lost, state.probe_due, state.finished = False, 0, None, None
+            state.paused, state.target_lost, state.probe_due, state.finished = None, 0, None, None
             state.probe = None
         case Finished():
             state.finished = fact
@@ -398,6 +404,17 @@ def _measure(state: RecoveryState, fact: Fact) -> None:
         if progress.stage is Stage.SENT_UNCONFIRMED:
             state.confirm_rate = state.confirm_rate.measured(load_of(fact.instances, fact.size_bytes), fact.seconds)
         progress.level = fact.level
+
+
+def _hear(state: RecoveryState, fact: Fact) -> None:
+    """Keep what the target said to the instances that it did not take."""
+    if isinstance(fact, StudySent | StudyFailed):
+        progress = state.studies[fact.study]
+        told = Counter((note.code, note.detail) for note in fact.notes if note.code in NOT_TAKEN)
+        # Of what was sent again alone, the others' answers stay as they were.
+        progress.not_taken = {**progress.not_taken, **told} if progress.only else told
+    elif isinstance(fact, StudyReleased):
+        state.studies[fact.study].not_taken = {}
 
 
 REPEATABLE: Final = frozenset({Event.TRY_AGAIN, Event.COMPARE_AGAIN, Event.RELEASED})

@@ -44,6 +44,7 @@ HINT_OF: Final[Mapping[str, str]] = {
     "console.certificate-unreadable": "Mend [console] certificate and key; a stand-in is shown, and browsers warn.",
     "console.no-accounts": "Before an outage: safelight console account add NAME --name PERSON --role ROLE",
     "console.accounts-unreadable": "Nobody can log in: put accounts.json back, or add accounts anew.",
+    "recovery.paused": "See why it is held: safelight recovery status; then: safelight recovery resume",
     "recovery.study-open": "See: safelight recovery status",
 }
 

@@ -22,7 +22,7 @@ from safelight.recovery.facts import Level
 from safelight.recovery.fetching import CLAIM_WAY, Seen, fetch_back
 from safelight.recovery.pace import Pace
 from safelight.recovery.ports import Comparison, HeldInstance, Version
-from safelight.recovery.refill import judge_statuses
+from safelight.recovery.refill import judge_answers
 from safelight.site.opened import Site
 from safelight.site.peers import find_peer
 from safelight.site.reconciliation_window import is_between
@@ -163,7 +163,7 @@ class TargetDesk:
         # A rejection note goes before what it rejects could be looked at.
         held.sort(key=lambda one: not one.is_rejection_note)
         lane = Pace(None, self._site.clock, lambda _: None).lane()
-        outcome = judge_statuses(held, {one.sop_instance: one.status for one in self._target.send(study, held, lane)})
+        outcome = judge_answers(held, self._target.send(study, held, lane))
         stored = {one.sop_instance for one in held} - outcome.refused - outcome.failed
         seen, is_compared = self._fetched(study, [one for one in held if one.sop_instance in stored])
         level = min(seen.levels.values(), default=Level.NONE).name.lower() if is_compared else LISTED

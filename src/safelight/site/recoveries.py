@@ -12,10 +12,21 @@ from safelight.catalog.rows import StudyRow
 from safelight.core.clock import to_text
 from safelight.core.errors import StateError, UsageError
 from safelight.core.names import AETitle, Personal
-from safelight.core.progress import Progress, Report
+from safelight.core.progress import Report
 from safelight.journal.journal import Journal
+from safelight.recovery.decision import TARGET_ATTEMPTS_MAX
 from safelight.recovery.estimate import Estimate
-from safelight.recovery.facts import KINDS, Paused, Planned, Resumed, Settings, Started, from_entry, to_body
+from safelight.recovery.facts import (
+    KINDS,
+    TARGET_UNREACHABLE,
+    Paused,
+    Planned,
+    Resumed,
+    Settings,
+    Started,
+    from_entry,
+    to_body,
+)
 from safelight.recovery.folder import FolderTarget
 from safelight.recovery.order import PatientNow, Placed, StudyFacts, clinical_order
 from safelight.recovery.orthanc import OrthancKeeper
@@ -26,24 +37,23 @@ from safelight.recovery.ports import Target
 from safelight.recovery.procedure import drive
 from safelight.recovery.recipes import CALLING_TITLE, QUESTIONS, RECIPES, open_questions, recipe_named
 from safelight.recovery.refill import Refill
-from safelight.recovery.state import SETTLED, RecoveryState, Stage, estimates, fold
+from safelight.recovery.state import RecoveryState, Stage, estimates, fold
 from safelight.site.home import Home
 from safelight.site.moments import moment_told
 from safelight.site.opened import Site
 from safelight.site.peers import find_peer
 from safelight.site.recovery_crew import Crew, JournalRecorder
 from safelight.site.recovery_door import RecoveryDoor
+from safelight.site.recovery_findings import OPEN, note_open_studies, record
 from safelight.site.recovery_folder import FolderFiles
 from safelight.site.recovery_holdings import VaultHoldings, compare_versions
+from safelight.site.recovery_progress import Watch
 from safelight.site.recovery_rest import HttpRest
-from safelight.site.refill_target import DicomTarget
+from safelight.site.refill_target import DicomTarget, seek
 from safelight.site.status import looked_at
 
 FOLDER: Final = "folder"
 UNANSWERED: Final = "unanswered"
-OPEN: Final = SETTLED - {Stage.CONFIRMED}
-STUDY_OPEN: Final = "recovery.study-open"
-FINDINGS_MAX: Final = 100
 
 
 class NoTarget(UsageError):
@@ -96,6 +106,7 @@ def start(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]
     settings = _settings(site, told)
     if told.get("dry_run"):
         return _dry_run(site, settings, told)
+    _seek_target(site, settings, told)
     number = f"{len(_numbers(site.records.journal)) + 1}"
     started = Started(number, site.clock.now(), settings)
     site.records.record(started.kind, to_body(started))
@@ -114,10 +125,17 @@ def resume(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any
     missing = [name for name in state.settings.ordered_by if not told.get(name)]
     if missing and not state.planned:
         raise OrderNotOnRecord(recovery=state.recovery, missing=" ".join(missing))
+    _seek_target(site, state.settings, told)
     resumed = Resumed(state.recovery, site.clock.now(), str(told["reason"]), str(told["by"]))
-    site.records.record(resumed.kind, to_body(resumed))
+    record(site.records, resumed, rehearses=bool(state.settings.drill))
     state = fold(state, resumed)
     return _drive(site, state.recovery, state, told, report)
+
+
+def _seek_target(site: Site, settings: Settings, told: Mapping[str, Any]) -> None:
+    """See at once that the target is there, unless whoever begins means to wait for it."""
+    if settings.recipe != FOLDER and not told.get("wait"):
+        seek(find_peer(site.home.peers, settings.target), AETitle.parse(settings.calling))
 
 
 def pause(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,7 +144,8 @@ def pause(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
     if state.finished or state.paused:
         raise NotRunning(recovery=state.recovery)
     paused = Paused(state.recovery, site.clock.now(), str(told["reason"]), str(told["by"]))
-    site.records.record(paused.kind, to_body(paused))
+    assert state.settings is not None
+    record(site.records, paused, rehearses=bool(state.settings.drill))
     return {"number": state.recovery}
 
 
@@ -144,7 +163,15 @@ def document_of(state: RecoveryState) -> dict[str, Any]:
         (one.settled_at for _, one in state.in_stages([Stage.CONFIRMED]) if one.settled_at), default=None
     )
     open_studies = [
-        {"study": study, "state": one.stage.value, "told": one.why, "instances": one.instances}
+        {
+            "study": study,
+            "state": one.stage.value,
+            "told": one.why,
+            "instances": one.instances,
+            "not_taken": [
+                {"code": code, "detail": detail, "instances": count} for (code, detail), count in one.not_taken.items()
+            ],
+        }
         for study, one in state.in_stages(OPEN | {Stage.WAITING, Stage.SENT_UNCONFIRMED})
     ]
     ahead = estimates(state)
@@ -153,6 +180,11 @@ def document_of(state: RecoveryState) -> dict[str, Any]:
         "target": state.settings.target,
         "recipe": state.probe.recipe if state.probe else state.settings.recipe,
         "state": "finished" if state.finished else "paused" if state.paused else "running",
+        "paused_because": state.paused.reason if state.paused else None,
+        "paused_by": state.paused.by if state.paused else None,
+        "target_silent": _target_silent(state),
+        "hint": _hint(state),
+        "remarks": list(state.probe.remarks) if state.probe else [],
         "drill": state.settings.drill or None,
         "started_at": to_text(state.started_at),
         "studies": len(state.studies),
@@ -172,6 +204,29 @@ def document_of(state: RecoveryState) -> dict[str, Any]:
         "questions_open": _questions_open(state.settings),
         "open": open_studies,
     }
+
+
+def _target_silent(state: RecoveryState) -> dict[str, Any] | None:
+    """Return how often the target was tried in vain, while it does not answer."""
+    if not state.target_lost or state.probe or state.finished:
+        return None
+    is_tried_again = state.probe_due and state.target_lost < TARGET_ATTEMPTS_MAX
+    return {
+        "attempts": state.target_lost,
+        "attempts_max": TARGET_ATTEMPTS_MAX,
+        "next_at": to_text(state.probe_due) if state.probe_due and is_tried_again else None,
+    }
+
+
+def _hint(state: RecoveryState) -> str | None:
+    """Return what goes on with a recovery that is held."""
+    if not state.paused or state.finished:
+        return None
+    again = f"safelight recovery resume {state.recovery} --reason WHY --by NAME"
+    if state.paused.reason != TARGET_UNREACHABLE:
+        return f"Go on with: {again}"
+    assert state.settings is not None
+    return f"See that the archive runs and lets {state.settings.calling} in, then: {again}"
 
 
 def side_effects_of(settings: Settings) -> str:
@@ -263,7 +318,7 @@ def _driven(site: Site, number: str, state: RecoveryState, told: Mapping[str, An
             keeper=OrthancKeeper(HttpRest(url)) if url else None,
         )
         crew = Crew(refill, settings.associations_max)
-        recorder = JournalRecorder(site, number)
+        recorder = JournalRecorder(site, number, rehearses=bool(settings.drill))
         try:
             end = drive(
                 state,
@@ -271,31 +326,12 @@ def _driven(site: Site, number: str, state: RecoveryState, told: Mapping[str, An
                 recorder,
                 clock=site.clock,
                 wait=time.sleep,
-                watch=lambda now: _tell(now, report),
+                watch=Watch(site.clock, report),
             )
         finally:
             crew.stop()
-    document = document_of(end)
-    _note_open(site, number, document["open"])
-    return document
-
-
-def _note_open(site: Site, number: str, listed: Sequence[Mapping[str, Any]]) -> None:
-    """Say which studies need a person, and no longer say it of those that do not."""
-    still = {f"{number}/{one['study']}" for one in listed}
-    for finding in site.catalog.findings(code=STUDY_OPEN):
-        if finding.subject.startswith(f"{number}/") and finding.subject not in still:
-            site.records.close_finding(STUDY_OPEN, finding.subject, "the study was confirmed")
-    for one in listed[:FINDINGS_MAX]:
-        site.records.open_finding(STUDY_OPEN, f"{number}/{one['study']}", "serious", state=one["state"])
-
-
-def _tell(state: RecoveryState, report: Report) -> None:
-    for name, tally in state.tiers.items():
-        if tally.total:
-            sent = tally.total - tally.studies[Stage.WAITING]
-            note = f"{sent} sent, {tally.studies[Stage.CONFIRMED]} confirmed"
-            report(Progress(name, tally.settled, tally.total, "studies", note))
+    note_open_studies(site.records, end)
+    return document_of(end)
 
 
 def _target(site: Site, settings: Settings, door: RecoveryDoor) -> Target:

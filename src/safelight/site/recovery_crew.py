@@ -6,18 +6,20 @@ from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from safelight.recovery.decision import Command
-from safelight.recovery.facts import KINDS, Fact, from_entry, to_body
+from safelight.recovery.facts import KINDS, Fact, from_entry
 from safelight.recovery.refill import Refill
 from safelight.recovery.state import RecoveryState
 from safelight.site.opened import Site
+from safelight.site.recovery_findings import record
 
 
 class JournalRecorder:
     """Facts of one recovery in the journal; those of others (pause, release) are noticed."""
 
-    def __init__(self, site: Site, number: str) -> None:
+    def __init__(self, site: Site, number: str, *, rehearses: bool) -> None:
         self._site = site
         self._number = number
+        self._rehearses = rehearses
         self._lock = threading.Lock()
         last = site.records.journal.last()
         self._seen = last.position if last else 0
@@ -25,7 +27,7 @@ class JournalRecorder:
 
     def record(self, fact: Fact) -> None:
         """Return when the fact is durable."""
-        entry = self._site.records.record(fact.kind, to_body(fact))
+        entry = record(self._site.records, fact, rehearses=self._rehearses)
         with self._lock:
             self._own.add(entry.position)
 

@@ -6,14 +6,27 @@ from pathlib import Path
 from safelight.core.errors import PeerError
 from safelight.core.instance import ByteSource
 from safelight.core.names import AETitle, Peer
-from safelight.gateway.dicom.client import Outgoing
+from safelight.gateway.dicom.client import Outgoing, connect
 from safelight.gateway.dicom.contexts import VERIFICATION_PROPOSAL, contexts_for, service_proposal
 from safelight.recovery.pace import Lane
-from safelight.recovery.ports import Answer, HeldInstance, TargetTraits, TargetUnreachable, Version
+from safelight.recovery.ports import Answer, HeldInstance, TargetSilent, TargetTraits, TargetUnreachable, Version
 from safelight.site.recovery_door import RecoveryDoor
 from safelight.site.recovery_fetch import MOVE, FetchBack
 from safelight.site.retrieval import identifier
 from safelight.wire.dicom.uids import STUDY_ROOT_FIND
+
+
+def seek(peer: Peer, calling: AETitle) -> None:
+    """See that an archive answers, before anything is begun.
+
+    Raises:
+        TargetSilent: it does not run, does not let us in, or does not answer.
+    """
+    try:
+        with connect(peer, calling, [VERIFICATION_PROPOSAL]) as association:
+            association.echo()
+    except PeerError as error:
+        raise TargetSilent(target=str(peer), calling=calling.text, error=error.code) from error
 
 
 class DicomTarget:

@@ -1,12 +1,13 @@
 """What a home says of itself, without the help of `serve`, and in the same time however much is held."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from safelight.catalog.catalog import Catalog
+from safelight.catalog.findings import GRAVEST_FIRST
 from safelight.core.clock import SystemClock, to_text
 from safelight.core.errors import UsageError
 from safelight.gateway.control import is_serving
@@ -59,7 +60,7 @@ def status_document(home: Home) -> dict[str, Any]:
         late = [*exposure.findings, *scrubs_overdue(home, settings, catalog)]
         of_console = [*certificate_findings(home, settings), *account_findings(home, settings)]
         computed = [*full_disk_findings(home, settings), *of_console]
-        findings = [*computed, *findings_document(catalog, late)]
+        findings = gravest_first([*computed, *findings_document(catalog, late)])
         phase, outages = phase_of(journal), outages_document(journal)
     return {
         "site": settings.site.name,
@@ -209,6 +210,12 @@ def scrubs_overdue(home: Home, settings: Settings, catalog: Catalog) -> list[Pro
                 seen = CopySeen(row.pack, name, pack.size_bytes, row.checked_at, pack.sealed_at)
                 found.append(overdue(seen, SystemClock().now(), schedule))
     return [one for one in found if one is not None]
+
+
+def gravest_first(findings: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sort findings by how grave they are; of equal ones the order stays."""
+    rank = {severity: number for number, severity in enumerate(GRAVEST_FIRST)}
+    return sorted(findings, key=lambda one: rank.get(one["severity"], len(rank)))
 
 
 def findings_document(catalog: Catalog, found: Sequence[ProtectionFinding]) -> list[dict[str, Any]]:
