@@ -59,6 +59,28 @@ def test_what_cannot_be_understood_is_a_finding_and_the_rest_goes_on(tmp_path: P
         assert len(told) == 2 and all("RIS|H ORM^O01" in one for one in told)
 
 
+def test_a_sender_that_missed_a_merge_is_told_and_the_patient_keeps_its_name(tmp_path: Path) -> None:
+    def moment(raw: bytes, at: str) -> bytes:
+        return raw.replace(b"|20260301|", at.encode().join((b"|", b"|")))
+
+    with house(tmp_path) as served:
+        today = f"{served.site.clock.now().astimezone():%Y%m%d}"
+        merge = order(2, "9", event="ADT^A40", more="MRG|77^^^H\r").replace(b"Invented^Person", b"New^Name")
+        _fold(
+            served,
+            moment(_order(1), f"{today}000001"),
+            moment(merge, f"{today}000002"),
+            moment(_order(3, "9").replace(b"Invented^Person", b"New^Name"), f"{today}000003"),
+        )
+        assert not served.site.catalog.findings(code="gateway.hl7-merge-missed")
+        _fold(served, moment(_order(4), f"{today}000004"))
+        (found,) = served.site.catalog.findings(code="gateway.hl7-merge-missed")
+        assert found.subject == "RIS|H"
+        told = worklist_document(served.site.home, {})["steps"]
+        assert {(one["patient_id"], one["patient"]["PatientName"]) for one in told} == {("9", "New^Name")}
+        assert len(told) == 3
+
+
 def test_another_mapping_folds_everything_again_and_a_lost_index_gives_the_same(tmp_path: Path) -> None:
     with house(tmp_path) as served:
         _fold(served, *map(_order, range(1, 6)))

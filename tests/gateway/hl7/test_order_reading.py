@@ -321,6 +321,30 @@ def test_a_merge_before_or_after_the_order_and_the_patient_gives_the_same(
     assert found is not None and found[0] == PatientName("77", "HOSP")
 
 
+def test_a_newer_message_under_an_identifier_that_was_merged_away_does_not_rename_the_patient(tmp_path: Path) -> None:
+    day = Day(tmp_path).tell(
+        orm(number="1", patient="PID|1||Q1^^^HOSP||OLD^NAME", at="20260301120000"),
+        adt("A40", "Q9", name="NEW^NAME", at="20260301121000", prior="Q1"),
+        orm(number="2", patient="PID|1||Q9^^^HOSP||NEW^NAME", at="20260301122000"),
+    )
+    late = orm(number="3", patient="PID|1||Q1^^^HOSP||OLD^NAME||19700203", at="20260301123000")
+    assert day.index.fold([(4, late)]) == {4}
+    steps = day.steps()
+    assert [one.attributes["AccessionNumber"] for one in steps] == ["A1", "A2", "A3"]
+    assert {(one.patient_id.text, one.patient["PatientName"].text) for one in steps} == {("Q9", "NEW^NAME")}
+    # What nobody told yet is taken from it, and whoever knows the merge is believed after it as before.
+    assert steps[0].patient["PatientBirthDate"].text == "19700203"
+    between = adt("A08", "Q9", name="NEWER^NAME", at="20260301122500")
+    assert day.index.fold([(5, between)]) == set()
+    assert {one.patient["PatientName"].text for one in day.steps()} == {"NEWER^NAME"}
+
+
+def test_a_message_from_before_a_merge_did_not_miss_it(tmp_path: Path) -> None:
+    day = Day(tmp_path).tell(adt("A40", "Q9", name="NEW^NAME", at="20260301121000", prior="Q1"))
+    assert day.index.fold([(2, orm(patient="PID|1||Q1^^^HOSP||OLD^NAME", at="20260301120000"))]) == set()
+    assert day.steps()[0].patient["PatientName"].text == "NEW^NAME"
+
+
 def test_merges_in_a_chain_and_in_a_circle_end(tmp_path: Path) -> None:
     day = Day(tmp_path).tell(
         orm(patient="PID|1||A^^^HOSP"),
