@@ -81,6 +81,30 @@ def test_a_sender_that_missed_a_merge_is_told_and_the_patient_keeps_its_name(tmp
         assert len(told) == 3
 
 
+def test_values_and_clocks_that_cannot_be_right_are_told_and_the_message_is_kept_as_it_came(tmp_path: Path) -> None:
+    strange = _order(1).replace(b"|S1|", b"|" + b"S" * 300 + b"|").replace(b"|20260301|", b"|20010101|")
+    with house(tmp_path) as served:
+        today = f"{served.site.clock.now().astimezone():%Y%m%d}".encode()
+        _fold(served, strange, _order(2).replace(b"|20260301|", b"|" + today + b"|"))
+        assert _accessions(served.site.home) == ["A1", "A2"]
+        findings = {one.code: one.subject for one in served.site.catalog.findings() if one.code.startswith("gateway.")}
+        assert findings == {
+            "gateway.hl7-unfit-value": "RIS|H ORM^O01: ScheduledProcedureStepID: too long for DICOM",
+            "gateway.hl7-clock-astray": "RIS|H: more than 30 days behind",
+        }
+        assert served.site.messages.raw(served.site.messages.index.messages()[0].position) == strange
+
+
+def test_a_clock_is_not_judged_by_messages_from_files(tmp_path: Path) -> None:
+    (tmp_path / "old.hl7").write_bytes(_order(1).replace(b"|20260301|", b"|20010101|"))
+    with house(tmp_path) as served:
+        import_messages(served.site, {"folder": str(tmp_path / "old.hl7")}, silent)
+        served.door.folding.stop()
+        served.door.folding.settle()
+        assert _accessions(served.site.home) == ["A1"]
+        assert not served.site.catalog.findings(code="gateway.hl7-clock-astray")
+
+
 def test_another_mapping_folds_everything_again_and_a_lost_index_gives_the_same(tmp_path: Path) -> None:
     with house(tmp_path) as served:
         _fold(served, *map(_order, range(1, 6)))

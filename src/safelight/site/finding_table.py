@@ -31,6 +31,8 @@ HINT_OF: Final[Mapping[str, str]] = {
     "gateway.hl7-sender-trouble": "Free space or mend the disk; senders keep their messages until we answer.",
     "gateway.hl7-destination-unreachable": "Messages wait in order and go on when the receiver listens again.",
     "gateway.hl7-not-folded": "It is kept and forwarded. Tell where this sender puts things in order_mapping.toml.",
+    "gateway.hl7-unfit-value": "The worklist goes without it, or has it cut or mended; the message is kept as it came.",
+    "gateway.hl7-clock-astray": "The time of receipt stands in place of its MSH-7. Have the sender's clock set.",
     "gateway.hl7-merge-missed": "Ask the sender's owner to take the merge in: it still uses the old identifier.",
     "gateway.hl7-dead-letter": "See: safelight gateway queue list DESTINATION; then gateway queue replay or skip it.",
     "gateway.commitment-undelivered": "Name the modality: safelight gateway peer add AET HOST:PORT; it is tried again.",
