@@ -13,7 +13,7 @@ from safelight.site.hl7_worklist import reports_document, worklist_document
 from safelight.site.home import Home
 from safelight.site.status import status_document
 from safelight.wire.hl7.mllp import frame
-from support.hl7_house import House, Receiver, house, make_home, opened, order, send_to
+from support.hl7_house import TODAY, House, Receiver, house, make_home, opened, order, send_to
 from support.served_home import free_port
 
 PROCEDURE = "OBR|1|P{0}|F{0}|CT1^CT head||||||||||||||A{0}|R{0}|S{0}||||CT\r"
@@ -60,20 +60,19 @@ def test_what_cannot_be_understood_is_a_finding_and_the_rest_goes_on(tmp_path: P
 
 
 def test_a_sender_that_missed_a_merge_is_told_and_the_patient_keeps_its_name(tmp_path: Path) -> None:
-    def moment(raw: bytes, at: str) -> bytes:
-        return raw.replace(b"|20260301|", at.encode().join((b"|", b"|")))
+    def moment(raw: bytes, time: str) -> bytes:
+        return raw.replace(f"|{TODAY}|".encode(), f"|{TODAY}{time}|".encode())
 
     with house(tmp_path) as served:
-        today = f"{served.site.clock.now().astimezone():%Y%m%d}"
         merge = order(2, "9", event="ADT^A40", more="MRG|77^^^H\r").replace(b"Invented^Person", b"New^Name")
         _fold(
             served,
-            moment(_order(1), f"{today}000001"),
-            moment(merge, f"{today}000002"),
-            moment(_order(3, "9").replace(b"Invented^Person", b"New^Name"), f"{today}000003"),
+            moment(_order(1), "000001"),
+            moment(merge, "000002"),
+            moment(_order(3, "9").replace(b"Invented^Person", b"New^Name"), "000003"),
         )
         assert not served.site.catalog.findings(code="gateway.hl7-merge-missed")
-        _fold(served, moment(_order(4), f"{today}000004"))
+        _fold(served, moment(_order(4), "000004"))
         (found,) = served.site.catalog.findings(code="gateway.hl7-merge-missed")
         assert found.subject == "RIS|H"
         told = worklist_document(served.site.home, {})["steps"]
@@ -82,10 +81,9 @@ def test_a_sender_that_missed_a_merge_is_told_and_the_patient_keeps_its_name(tmp
 
 
 def test_values_and_clocks_that_cannot_be_right_are_told_and_the_message_is_kept_as_it_came(tmp_path: Path) -> None:
-    strange = _order(1).replace(b"|S1|", b"|" + b"S" * 300 + b"|").replace(b"|20260301|", b"|20010101|")
+    strange = _order(1).replace(b"|S1|", b"|" + b"S" * 300 + b"|").replace(f"|{TODAY}|".encode(), b"|20010101|")
     with house(tmp_path) as served:
-        today = f"{served.site.clock.now().astimezone():%Y%m%d}".encode()
-        _fold(served, strange, _order(2).replace(b"|20260301|", b"|" + today + b"|"))
+        _fold(served, strange, _order(2))
         assert _accessions(served.site.home) == ["A1", "A2"]
         findings = {one.code: one.subject for one in served.site.catalog.findings() if one.code.startswith("gateway.")}
         assert findings == {
@@ -96,7 +94,7 @@ def test_values_and_clocks_that_cannot_be_right_are_told_and_the_message_is_kept
 
 
 def test_a_clock_is_not_judged_by_messages_from_files(tmp_path: Path) -> None:
-    (tmp_path / "old.hl7").write_bytes(_order(1).replace(b"|20260301|", b"|20010101|"))
+    (tmp_path / "old.hl7").write_bytes(_order(1).replace(f"|{TODAY}|".encode(), b"|20010101|"))
     with house(tmp_path) as served:
         import_messages(served.site, {"folder": str(tmp_path / "old.hl7")}, silent)
         served.door.folding.stop()
