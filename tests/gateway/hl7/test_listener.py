@@ -107,7 +107,7 @@ def test_a_header_that_names_no_message_is_rejected_in_the_mode_that_it_asks_for
         assert (read.code, read.control_id, read.error) == (code, b"", "101")
         assert told.startswith(b"MSH$^~\\&$SAFELIGHT$$A$B$")
         assert sender.said(order(1)) == "AA"
-    assert [(one.reception, one.raw) for one in shelf.kept][0] == (Reception.UNREADABLE, bad)
+    assert (shelf.kept[0].reception, shelf.kept[0].raw) == (Reception.UNREADABLE, bad)
 
 
 def test_a_header_that_names_no_message_is_kept_in_silence_where_its_sender_wants_no_answer() -> None:
