@@ -1,5 +1,6 @@
 """From messages on the wire to the worklist, through journal, restart and change of mapping."""
 
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -117,6 +118,28 @@ def test_another_mapping_folds_everything_again_and_a_lost_index_gives_the_same(
     with house(tmp_path) as served:
         _fold(served, order(8, event="ZZZ^Z01"))
     assert _accessions(home) == [f"P{number}" for number in range(1, 6)]
+
+
+def test_an_order_without_a_start_is_on_the_day_of_the_clock_on_the_wall_however_often_it_is_folded(
+    tmp_path: Path,
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Pacific/Kiritimati")
+        time.tzset()
+        with house(tmp_path) as served:
+            home = served.site.home
+            _fold(served, _order(1))
+            received = served.site.messages.index.messages()[0].received_at + timedelta(hours=14)
+        first = worklist_document(home, {})["steps"]
+        told = first[0]["attributes"]
+        start = told["ScheduledProcedureStepStartDate"] + told["ScheduledProcedureStepStartTime"]
+        assert start == f"{received:%Y%m%d%H%M%S}"
+        for path in home.directory.glob("messages.db*"):
+            path.unlink()
+        with house(tmp_path) as served:
+            _fold(served, order(9, event="ZZZ^Z01"))
+        assert worklist_document(home, {})["steps"] == first
+    time.tzset()
 
 
 def test_a_mapping_that_means_nothing_keeps_serve_from_starting(tmp_path: Path) -> None:
