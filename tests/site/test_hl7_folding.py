@@ -1,5 +1,6 @@
 """From messages on the wire to the worklist, through journal, restart and change of mapping."""
 
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from safelight.site.hl7_worklist import reports_document, worklist_document
 from safelight.site.home import Home
 from safelight.site.status import status_document
 from safelight.wire.hl7.mllp import frame
-from support.hl7_house import House, Receiver, house, make_home, opened, order, send_to
+from support.hl7_house import TODAY, House, Receiver, house, make_home, opened, order, send_to
 from support.served_home import free_port
 
 PROCEDURE = "OBR|1|P{0}|F{0}|CT1^CT head||||||||||||||A{0}|R{0}|S{0}||||CT\r"
@@ -59,6 +60,50 @@ def test_what_cannot_be_understood_is_a_finding_and_the_rest_goes_on(tmp_path: P
         assert len(told) == 2 and all("RIS|H ORM^O01" in one for one in told)
 
 
+def test_a_sender_that_missed_a_merge_is_told_and_the_patient_keeps_its_name(tmp_path: Path) -> None:
+    def moment(raw: bytes, time: str) -> bytes:
+        return raw.replace(f"|{TODAY}|".encode(), f"|{TODAY}{time}|".encode())
+
+    with house(tmp_path) as served:
+        merge = order(2, "9", event="ADT^A40", more="MRG|77^^^H\r").replace(b"Invented^Person", b"New^Name")
+        _fold(
+            served,
+            moment(_order(1), "000001"),
+            moment(merge, "000002"),
+            moment(_order(3, "9").replace(b"Invented^Person", b"New^Name"), "000003"),
+        )
+        assert not served.site.catalog.findings(code="gateway.hl7-merge-missed")
+        _fold(served, moment(_order(4), "000004"))
+        (found,) = served.site.catalog.findings(code="gateway.hl7-merge-missed")
+        assert found.subject == "RIS|H"
+        told = worklist_document(served.site.home, {})["steps"]
+        assert {(one["patient_id"], one["patient"]["PatientName"]) for one in told} == {("9", "New^Name")}
+        assert len(told) == 3
+
+
+def test_values_and_clocks_that_cannot_be_right_are_told_and_the_message_is_kept_as_it_came(tmp_path: Path) -> None:
+    strange = _order(1).replace(b"|S1|", b"|" + b"S" * 300 + b"|").replace(f"|{TODAY}|".encode(), b"|20010101|")
+    with house(tmp_path) as served:
+        _fold(served, strange, _order(2))
+        assert _accessions(served.site.home) == ["A1", "A2"]
+        findings = {one.code: one.subject for one in served.site.catalog.findings() if one.code.startswith("gateway.")}
+        assert findings == {
+            "gateway.hl7-unfit-value": "RIS|H ORM^O01: ScheduledProcedureStepID: too long for DICOM",
+            "gateway.hl7-clock-astray": "RIS|H: more than 30 days behind",
+        }
+        assert served.site.messages.raw(served.site.messages.index.messages()[0].position) == strange
+
+
+def test_a_clock_is_not_judged_by_messages_from_files(tmp_path: Path) -> None:
+    (tmp_path / "old.hl7").write_bytes(_order(1).replace(f"|{TODAY}|".encode(), b"|20010101|"))
+    with house(tmp_path) as served:
+        import_messages(served.site, {"folder": str(tmp_path / "old.hl7")}, silent)
+        served.door.folding.stop()
+        served.door.folding.settle()
+        assert _accessions(served.site.home) == ["A1"]
+        assert not served.site.catalog.findings(code="gateway.hl7-clock-astray")
+
+
 def test_another_mapping_folds_everything_again_and_a_lost_index_gives_the_same(tmp_path: Path) -> None:
     with house(tmp_path) as served:
         _fold(served, *map(_order, range(1, 6)))
@@ -73,6 +118,28 @@ def test_another_mapping_folds_everything_again_and_a_lost_index_gives_the_same(
     with house(tmp_path) as served:
         _fold(served, order(8, event="ZZZ^Z01"))
     assert _accessions(home) == [f"P{number}" for number in range(1, 6)]
+
+
+def test_an_order_without_a_start_is_on_the_day_of_the_clock_on_the_wall_however_often_it_is_folded(
+    tmp_path: Path,
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Pacific/Kiritimati")
+        time.tzset()
+        with house(tmp_path) as served:
+            home = served.site.home
+            _fold(served, _order(1))
+            received = served.site.messages.index.messages()[0].received_at + timedelta(hours=14)
+        first = worklist_document(home, {})["steps"]
+        told = first[0]["attributes"]
+        start = told["ScheduledProcedureStepStartDate"] + told["ScheduledProcedureStepStartTime"]
+        assert start == f"{received:%Y%m%d%H%M%S}"
+        for path in home.directory.glob("messages.db*"):
+            path.unlink()
+        with house(tmp_path) as served:
+            _fold(served, order(9, event="ZZZ^Z01"))
+        assert worklist_document(home, {})["steps"] == first
+    time.tzset()
 
 
 def test_a_mapping_that_means_nothing_keeps_serve_from_starting(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """Store and forward: order, refusals, holds, replays, through a real home and real sockets."""
 
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from safelight.catalog.message_facts import WRITTEN_HERE
 from safelight.core.disk import RealDisk
 from safelight.core.progress import silent
+from safelight.journal.message_log_format import Arrived, LoggedMessage
 from safelight.site.acts import act
 from safelight.site.hl7_destinations import (
     BadDestination,
@@ -24,7 +27,7 @@ from safelight.site.hl7_queue import (
     queues_document,
 )
 from safelight.site.moments import BadMoment
-from support.hl7_house import House, Receiver, accept, acknowledge, house, make_home, order, send_to
+from support.hl7_house import House, Receiver, Sender, accept, acknowledge, house, make_home, opened, order, send_to
 from support.served_home import free_port
 
 WHO = {"reason": "test", "by": "A. Admin"}
@@ -234,6 +237,82 @@ def test_a_replay_is_previewed_and_then_sent_in_order(tmp_path: Path) -> None:
             assert _act(served, "replay", message=first.position)["messages"] == 1
             assert receiver.wait_for(10)[8:] == ["5", "1"]
             _until(served, delivered=10)
+
+
+def test_in_line_bypassed_and_in_line_again_nothing_is_delivered_twice(tmp_path: Path) -> None:
+    home = make_home(tmp_path, free_port())
+    with Receiver() as pacs, house(tmp_path) as served:
+        send_to(home, pacs)
+        _send(served, *map(order, range(1, 4)))
+        _until(served, delivered=3, waiting=0, dead=0)
+
+        # The bypass: the engine sends by its own route, and goes on giving Safelight a copy.
+        _act(served, "hold")
+        with Sender(pacs.port) as engine:
+            for number in range(4, 7):
+                assert engine.said(order(number)) == "AA"
+        _send(served, *map(order, range(4, 7)))
+        (first, *_) = _until(served, waiting=3)["messages"]
+
+        # Back: what went by the other route is looked at and skipped before anything goes again.
+        span = {"since": first["received_at"]}
+        effect = _act(served, "skip", **span, dry_run=True)
+        assert (effect["messages"], effect["orders_end_as"]) == (3, {"NW_SC": 3})
+        assert _queue(served)["waiting"] == 3
+        assert _act(served, "skip", **span)["messages"] == 3
+        _until(served, waiting=0, skipped=3)
+        _act(served, "release")
+        _send(served, *map(order, range(7, 9)))
+        assert pacs.wait_for(8) == [str(number) for number in range(1, 9)]
+        _until(served, delivered=5, skipped=3, waiting=0)
+        effect = _act(served, "replay", since="2026-01-01T00:00:00Z", dry_run=True)
+        assert (effect["messages"], effect["delivered_before"]) == (8, 5)
+    assert len(pacs.got) == 8
+
+
+def test_a_bypass_that_nobody_planned_keeps_what_only_safelight_has(tmp_path: Path) -> None:
+    home = make_home(tmp_path, free_port())
+    pacs = Receiver()
+    send_to(home, pacs)
+    with house(tmp_path) as served:
+        _send(served, order(1), order(2))
+        _until(served, waiting=2)
+    # Safelight is down; the engine goes round it, and Safelight is held before it starts again.
+    with pacs:
+        with Sender(pacs.port) as engine:
+            assert [engine.said(order(number)) for number in (3, 4)] == ["AA", "AA"]
+        with opened(home) as site:
+            act(site, "gateway.queue.hold", {"destination": "PACS", **WHO}, silent)
+        with house(tmp_path) as served:
+            _send(served, order(3), order(4))
+            told = _until(served, waiting=4)["messages"]
+            assert pacs.controls() == ["3", "4"]
+            third = next(one["message"] for one in told if one["control_id"] == "3")
+            assert _act(served, "skip", first=third)["messages"] == 2
+            _act(served, "release")
+            assert pacs.wait_for(4) == ["3", "4", "1", "2"]
+            _until(served, delivered=2, skipped=2, waiting=0)
+    assert len(pacs.got) == 4
+
+
+def test_many_are_skipped_only_while_held_and_what_was_written_here_stays(tmp_path: Path) -> None:
+    home = make_home(tmp_path, free_port())
+    send_to(home, Receiver())
+    with house(tmp_path) as served:
+        with pytest.raises(QueueNotHeld):
+            _act(served, "skip", first=1)
+        _act(served, "hold")
+        _send(served, order(1), order(2))
+        raw = order("OWN")
+        written = LoggedMessage(
+            0, Arrived.MESSAGE, served.site.clock.now(), WRITTEN_HERE, raw, hashlib.sha256(raw).digest()
+        )
+        served.door.journaling.write([written])
+        _until(served, waiting=3)
+        _act(served, "release", one=True)
+        assert _act(served, "skip", since="2026-01-01T00:00:00Z")["messages"] == 1
+        assert _act(served, "skip", since="2026-01-01T00:00:00Z", until="2026-01-02T00:00:00Z")["messages"] == 0
+        assert [one["control_id"] for one in _until(served, waiting=2)["messages"]] == ["1", "OWN"]
 
 
 def test_a_dead_letter_that_is_replayed_is_settled(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from safelight.core.disk import RealDisk
 from safelight.core.names import AETitle
@@ -20,6 +21,9 @@ from safelight.wire.hl7.mllp import FramedMessage, MllpFramer, frame
 from support.crash_site import PackingHere
 from support.served_home import free_port
 
+TODAY: Final = f"{datetime.now(UTC).astimezone():%Y%m%d}"
+"""A clock that is weeks behind is not believed."""
+
 
 def order(
     number: int | str,
@@ -31,7 +35,7 @@ def order(
 ) -> bytes:
     """Return an invented message with this control id."""
     return (
-        f"MSH|^~\\&|{sender}|H|PACS|H|20260301||{event}|{number}|P|{version}\r"
+        f"MSH|^~\\&|{sender}|H|PACS|H|{TODAY}||{event}|{number}|P|{version}\r"
         f"PID|1||{patient}^^^H||Invented^Person\rORC|NW|P{number}|F{number}||SC\r{more}"
     ).encode()
 

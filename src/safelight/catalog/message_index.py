@@ -217,12 +217,16 @@ class MessageIndex:
             rows = connection.execute(statement.order_by(message_table.c.position).limit(limit))
             return [_message(row) for row in rows]
 
-    def fold(self, changes: Sequence[tuple[int, Changes]]) -> None:
-        """Take what messages say into account, in order of their positions, in one commit."""
+    def fold(self, changes: Sequence[tuple[int, Changes]]) -> set[int]:
+        """Take what messages say into account, in order of their positions, in one commit.
+
+        Return the positions of those that name a patient by an identifier that an older message merged away.
+        """
         with self._database.writing() as connection:
-            order_fold.fold_all(connection, changes)
+            missed = order_fold.fold_all(connection, changes)
             if changes:
                 connection.execute(update(about_table).values(folded=changes[-1][0]))
+        return missed
 
     def steps(self, search: StepSearch, by_hand: Sequence[StepRow] = ()) -> list[StepRow]:
         """Return scheduled procedure steps, by start: from messages and lists, and what people registered by hand."""

@@ -1,7 +1,7 @@
 """What one HL7 message says of patients, orders and reports, read at the door and folded here.
 
 Attributes are named by their DICOM keywords. One that is absent was not spoken of; an empty one is to be deleted.
-Dates and times stay as they came: local time of an unknown place.
+Dates and times are local time: those with an offset were brought to this machine's, others stay as they came.
 """
 
 from collections.abc import Mapping
@@ -89,10 +89,14 @@ class Changes:
     """Everything that one message says."""
 
     told_at: str
-    """MSH-7, fourteen digits, or the time of receipt where MSH-7 cannot be right."""
+    """MSH-7 in local time, fourteen digits, or the time of receipt where MSH-7 cannot be right."""
     patients: tuple[PatientChange, ...] = ()
     merges: tuple[Merge, ...] = ()
     orders: tuple[OrderChange, ...] = ()
     reports: tuple[ReportNotice, ...] = ()
     not_understood: tuple[str, ...] = field(default=())
     """What could not be made sense of, in words without values."""
+    unfit: tuple[str, ...] = ()
+    """Attributes whose value DICOM cannot carry as it is written, and why, in words without values."""
+    clock: str = ""
+    """How far MSH-7 is from the time of receipt, where it cannot be right."""

@@ -2,7 +2,8 @@
 
 An older message never overwrites what a newer one said, by the sender's own time: it only fills what is empty. A
 settled step does not come back because its order is placed (again) by a message that is not newer. What comes under an
-identifier that was merged away belongs to the patient it was merged into. Source: IHE RAD TF-2, 4.12, 4.1 to 4.4.
+identifier that was merged away belongs to the patient it was merged into; of that patient it only fills what is empty,
+since its sender does not know who the patient is. Source: IHE RAD TF-2, 4.12, 4.1 to 4.4.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,16 +29,22 @@ Told = tuple[int, Changes]
 """A journal position and what its message says."""
 
 
-def fold_all(connection: Connection, told: Sequence[Told]) -> None:
-    """Take what messages say into account, in order of their positions."""
+def fold_all(connection: Connection, told: Sequence[Told]) -> set[int]:
+    """Take what messages say into account, in order of their positions; return those that missed a merge.
+
+    Such a message is newer than the merge, and names its patient by the identifier that was merged away.
+    """
+    missed = set()
     for part in _parts(told):
         working = WorkingSet.load(connection, [changes for _, changes in part])
         for position, changes in part:
-            _fold(working, position, changes)
+            if _fold(working, position, changes):
+                missed.add(position)
         working.store(connection)
         for _, changes in part:
             for merge in changes.merges:
                 _hand_over(connection, merge)
+    return missed
 
 
 def _parts(told: Sequence[Told]) -> Iterator[list[Told]]:
@@ -52,29 +59,34 @@ def _parts(told: Sequence[Told]) -> Iterator[list[Told]]:
         yield part
 
 
-def _fold(working: WorkingSet, position: int, changes: Changes) -> None:
-    for patient in changes.patients:
-        _fold_patient(working, position, changes.told_at, patient)
+def _fold(working: WorkingSet, position: int, changes: Changes) -> bool:
+    missed = [_fold_patient(working, position, changes.told_at, patient) for patient in changes.patients]
     for merge in changes.merges:
         _fold_merge(working, position, changes.told_at, merge)
     for number, order in enumerate(changes.orders[:STEPS_MAX]):
         _fold_order(working, position, number, changes.told_at, order)
     for number, report in enumerate(changes.reports[:STEPS_MAX]):
         working.reports[position, number] = (working.in_force(report.patient), report)
+    return any(missed)
 
 
-def _fold_patient(working: WorkingSet, position: int, told_at: str, change: PatientChange) -> None:
+def _fold_patient(working: WorkingSet, position: int, told_at: str, change: PatientChange) -> bool:
+    """Take into account what is said of a patient; return whether the sender missed that it was merged."""
     name = working.in_force(change.patient)
     person = working.persons.get(name) or working.add(Person(name))
     if person.position >= position:
-        return
-    is_late = told_at < person.told_at
+        return False
+    was_merged_away = name != change.patient
+    missed = was_merged_away and told_at > person.told_at
+    is_late = was_merged_away or told_at < person.told_at
     if change.in_house is not None and not is_late:
         person.in_house = change.in_house
     person.attributes = _merged(person.attributes, change.attributes, is_late=is_late)
     person.others |= {(one.patient_id, one.issuer) for one in change.others}
-    person.told_at = max(told_at, person.told_at)
+    if not was_merged_away:
+        person.told_at = max(told_at, person.told_at)
     person.position = position
+    return missed
 
 
 def _fold_merge(working: WorkingSet, position: int, told_at: str, merge: Merge) -> None:

@@ -73,15 +73,48 @@ def queue_release(
 
 @queue.command("skip")
 @click.argument("destination")
-@click.option("--message", type=int, required=True, help="Which message, by its number in the list.")
+@click.option("--message", type=int, help="Only this message, waiting or dead, by its number in the list.")
+@click.option("--from-message", "first", type=int, help="What waits from this message on. The queue must be held.")
+@click.option("--since", help="What waits and was received from this moment on, as 2026-11-24T03:10:00+01:00.")
+@click.option("--until", help="What was received up to this moment.")
+@click.option("--dry-run", is_flag=True, help="Only show what would not go: numbers, orders, merges.")
 @act_options
 @home_option
 @json_option
-def queue_skip(destination: str, message: int, reason: str, by: str, home_directory: Path, as_json: bool) -> None:
-    """Decide that a message that waits for DESTINATION, or a dead letter, does not go there."""
-    told = {"destination": destination, "message": message, "reason": reason, "by": by}
+def queue_skip(
+    destination: str,
+    message: int | None,
+    first: int | None,
+    since: str | None,
+    until: str | None,
+    dry_run: bool,
+    reason: str,
+    by: str,
+    home_directory: Path,
+    as_json: bool,
+) -> None:
+    """Decide that a message, or all that wait from a point on, do not go to DESTINATION.
+
+    Of many, those that Safelight wrote itself stay: nobody else can have brought them.
+    """
+    if message is None and first is None and since is None:
+        raise click.UsageError("Say which: --message, --from-message or --since.")
+    told = {
+        "destination": destination,
+        "message": message,
+        "first": first,
+        "since": since,
+        "until": until,
+        "dry_run": dry_run,
+        "reason": reason,
+        "by": by,
+    }
     result = run_act(home_directory, "gateway.queue.skip", told, as_json=as_json)
-    _tell(result, as_json, f"Message {message} does not go to {destination}.")
+    if dry_run and not as_json:
+        _show_effect(result)
+        return
+    what = f"{result['messages']:,} messages do" if message is None else f"Message {message} does"
+    _tell(result, as_json, f"{what} not go to {destination}.")
 
 
 @queue.command("replay")

@@ -8,7 +8,8 @@ from typing import Final
 from safelight.catalog.message_rows import MessageRow
 from safelight.catalog.order_changes import Changes
 from safelight.gateway.hl7.mapping import Mappings
-from safelight.gateway.hl7.order_reading import read_changes
+from safelight.gateway.hl7.order_reading import READING, read_changes
+from safelight.site.hl7_import import IMPORTED
 from safelight.site.hl7_records import MessageRecords
 from safelight.wire.hl7.header import UnreadableHeader
 from safelight.wire.hl7.message import Message
@@ -19,6 +20,9 @@ GIVING_WAY_SECONDS: Final = 0.4
 READ_BYTES: Final = 2**20
 """Of a longer message only so much is read: what is long in it is a report's text or image."""
 NOT_FOLDED: Final = "gateway.hl7-not-folded"
+UNFIT_VALUE: Final = "gateway.hl7-unfit-value"
+CLOCK_ASTRAY: Final = "gateway.hl7-clock-astray"
+MERGE_MISSED: Final = "gateway.hl7-merge-missed"
 KINDS: Final = ("ADT", "ORM", "OMG", "OMI", "SIU", "ORU", "MDM")
 
 
@@ -47,10 +51,10 @@ class Folding:
         self._busy = busy
         self._open_finding = open_finding
         self._failed = failed
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hl7-folding", daemon=True)
-        records.index.begin_folding(mappings.name)
+        records.index.begin_folding(f"{mappings.name} {READING}")
 
     def start(self) -> None:
         """Begin."""
@@ -73,10 +77,16 @@ class Folding:
         if not rows:
             return False
         changes = [(row.position, self._changes(row)) for row in rows]
-        self._records.index.fold(changes)
+        missed = self._records.index.fold(changes)
         for row, (_, told) in zip(rows, changes, strict=True):
             for why in told.not_understood:
-                self._tell(row, why)
+                self._tell(NOT_FOLDED, f"{row.sender} {row.event}: {why}")
+            for why in told.unfit:
+                self._tell(UNFIT_VALUE, f"{row.sender} {row.event}: {why}")
+            if told.clock:
+                self._tell(CLOCK_ASTRAY, f"{row.sender}: {told.clock}")
+            if row.position in missed:
+                self._tell(MERGE_MISSED, row.sender)
         return True
 
     def _changes(self, row: MessageRow) -> Changes:
@@ -87,13 +97,12 @@ class Folding:
             message = Message(self._records.raw(row.position)[:READ_BYTES], assumed_charset=mapping.charset)
         except UnreadableHeader:
             return Changes("")
-        return read_changes(message, mapping, row.received_at)
+        return read_changes(message, mapping, row.received_at, is_history=row.host == IMPORTED)
 
-    def _tell(self, row: MessageRow, why: str) -> None:
-        subject = f"{row.sender} {row.event}: {why}"
-        if subject not in self._told and len(self._told) < 1000:
-            self._told.add(subject)
-            self._open_finding(NOT_FOLDED, subject, "warning")
+    def _tell(self, code: str, subject: str) -> None:
+        if (code, subject) not in self._told and len(self._told) < 1000:
+            self._told.add((code, subject))
+            self._open_finding(code, subject, "warning")
 
     def _run(self) -> None:
         while not self._ending.is_set():

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from safelight.catalog.message_facts import WRITTEN_HERE
 from safelight.catalog.message_index import MessageIndex
 from safelight.catalog.message_rows import DeliveryRow, DeliveryState, MessageRow, QueueTally
 from safelight.core.clock import to_text
@@ -34,10 +35,10 @@ class MessageNotInQueue(StateError):
 
 
 class QueueNotHeld(StateError):
-    """Nothing holds this queue, so that there is nothing to release."""
+    """Nothing holds this queue: what waits goes out by itself."""
 
     code: ClassVar[str] = "gateway.hl7-queue-not-held"
-    hint: ClassVar[str] = "Messages go out by themselves; see: safelight gateway queue list."
+    hint: ClassVar[str] = "There is nothing to release. To skip many: safelight gateway queue hold DESTINATION first."
 
 
 def queues_document(home: Home) -> dict[str, Any]:
@@ -98,26 +99,64 @@ def release(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, 
 
 
 def skip(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Decide that a message that waits, or a dead letter, does not go to a destination.
+    """Decide that a message, or all that wait from a point on, do not go to a destination; ``dry_run`` only looks.
 
     Raises:
-        MessageNotInQueue: it is neither.
+        MessageNotInQueue: the message named is neither waiting nor a dead letter there.
+        QueueNotHeld: many are named, and the queue goes on sending them.
     """
     del report
     name = _destination(site, told).name
-    row = site.messages.index.delivery(name, told["message"])
-    if row is None or row.state not in (DeliveryState.WAITING, DeliveryState.DEAD):
-        raise MessageNotInQueue(destination=name, message=told["message"])
-    facts = {
+    rows = _skippable(site.messages.index, name, told)
+    if told.get("dry_run"):
+        previewed = (Replayed(row.message, site.messages.raw(row.message.position), False) for row in rows)
+        return {"destination": name, "dry_run": True, **net_effect(previewed)}
+    position = None
+    for start in range(0, len(rows), REPLAYED_AT_ONCE):
+        facts = [
+            {
+                "destination": name,
+                "queued": row.queued,
+                "message": row.message.position,
+                "reason": told["reason"],
+                "by": told["by"],
+            }
+            for row in rows[start : start + REPLAYED_AT_ONCE]
+        ]
+        position = site.messages.record_all([(FactKind.HL7_SKIPPED, one) for one in facts])[-1].position
+    for row in rows:
+        if row.state is DeliveryState.DEAD:
+            subject = f"{name}/{row.message.position}"
+            site.records.close_finding(DEAD_LETTER, subject, "somebody decided to skip it")
+    return {
         "destination": name,
-        "queued": row.queued,
-        "message": row.message.position,
-        "reason": told["reason"],
-        "by": told["by"],
+        "dry_run": False,
+        "messages": len(rows),
+        "message": told.get("message"),
+        "position": position,
     }
-    entry = site.messages.record(FactKind.HL7_SKIPPED, facts)
-    site.records.close_finding(DEAD_LETTER, f"{name}/{row.message.position}", "somebody decided to skip it")
-    return {"destination": name, "message": row.message.position, "position": entry.position}
+
+
+def _skippable(index: MessageIndex, name: str, told: Mapping[str, Any]) -> list[DeliveryRow]:
+    if told.get("message") is not None:
+        row = index.delivery(name, told["message"])
+        if row is None or row.state not in (DeliveryState.WAITING, DeliveryState.DEAD):
+            raise MessageNotInQueue(destination=name, message=told["message"])
+        return [row]
+    tally = index.queue(name)
+    if tally.hold is None:
+        raise QueueNotHeld(destination=name)
+    since, until, first = moment_told(told.get("since")), moment_told(told.get("until")), told.get("first")
+    return [
+        row
+        for row in index.deliveries(name, DeliveryState.WAITING, tally.counts[DeliveryState.WAITING])
+        if (since is None or row.message.received_at >= since)
+        and (until is None or row.message.received_at <= until)
+        and (first is None or row.message.position >= first)
+        # Nobody else can have brought what was written here, and what was let through is on its way.
+        and row.message.host != WRITTEN_HERE
+        and not row.released
+    ]
 
 
 def replay(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:

@@ -89,8 +89,33 @@ def test_what_has_no_header_is_kept_and_rejected_and_the_next_message_flows() ->
             told = sender.send(bad)
             assert code_of(told) == "AR" and b"\rERR|" in told
             assert sender.said(order(1)) == "AA"
-        assert sender.said(b"MSH|^~\\&|A|B|C|D|2026||||P|2.5|||AL\r") == "AR"
-    assert sum(one.reception is Reception.UNREADABLE for one in shelf.kept) == 6
+    assert sum(one.reception is Reception.UNREADABLE for one in shelf.kept) == 5
+
+
+@pytest.mark.parametrize(
+    ("accept", "application", "code"),
+    [("", "", "AR"), ("AL", "", "CR"), ("ER", "NE", "CR"), ("NE", "AL", "AR"), ("SU", "ER", "AR")],
+)
+def test_a_header_that_names_no_message_is_rejected_in_the_mode_that_it_asks_for(
+    accept: str, application: str, code: str
+) -> None:
+    shelf = Shelf()
+    bad = f"MSH$^~\\&$A$B$C$D$2026$$$$P$2.5$$${accept}${application}\rPID$1\r".encode()
+    with _door(shelf) as door, Sender(door.port) as sender:
+        told = sender.send(bad)
+        read = read_acknowledgment(told)
+        assert (read.code, read.control_id, read.error) == (code, b"", "101")
+        assert told.startswith(b"MSH$^~\\&$SAFELIGHT$$A$B$")
+        assert sender.said(order(1)) == "AA"
+    assert (shelf.kept[0].reception, shelf.kept[0].raw) == (Reception.UNREADABLE, bad)
+
+
+def test_a_header_that_names_no_message_is_kept_in_silence_where_its_sender_wants_no_answer() -> None:
+    shelf = Shelf()
+    with _door(shelf) as door, Sender(door.port) as sender:
+        sender.socket.sendall(frame(b"MSH|^~\\&|A|B|C|D|2026||||P|2.5|||NE|NE\r"))
+        assert read_acknowledgment(sender.send(order(1))).control_id == b"1"
+    assert [one.reception for one in shelf.kept] == [Reception.UNREADABLE, Reception.MESSAGE]
 
 
 def test_enhanced_mode_gets_its_accept_acknowledgment_or_silence() -> None:

@@ -1,6 +1,9 @@
 """What messages say of patients, orders and reports, and how it folds; hostile order of arrival included."""
 
-from datetime import UTC, datetime
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from safelight.catalog.message_index import MessageIndex
 from safelight.catalog.order_changes import Changes, PatientName, StepState
 from safelight.catalog.order_search import StepRow, StepSearch
+from safelight.gateway.attribute_values import Judged, judged
 from safelight.gateway.hl7.mapping import BadMapping, Mappings
 from safelight.gateway.hl7.order_reading import read_changes
 from safelight.wire.hl7.header import UnreadableHeader, read_header
@@ -21,13 +25,37 @@ USUAL = Mappings.read()
 EVERY = StepSearch(states=tuple(StepState))
 
 
+@contextmanager
+def _standing_in(zone: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def greenwich() -> Iterator[None]:
+    """Have this machine stand where the clock on the wall shows UTC."""
+    with _standing_in("UTC"):
+        yield
+
+
+@pytest.fixture
+def tokyo(greenwich: None) -> Iterator[None]:
+    """Have this machine stand nine hours ahead, where AT is 21:30:15."""
+    del greenwich
+    with _standing_in("Asia/Tokyo"):
+        yield
+
+
 def _head(event: str, at: str = "20260301120000", version: str = "2.3.1") -> str:
     return f"MSH|^~\\&|RIS|H|PACS|H|{at}||{event}|1|P|{version}||||||UNICODE UTF-8"
 
 
-def _read(*segments: str, mappings: Mappings = USUAL) -> Changes:
+def _read(*segments: str, mappings: Mappings = USUAL, received: datetime = AT, is_history: bool = False) -> Changes:
     message = Message("\r".join(segments).encode())
-    return read_changes(message, mappings.of(message.header.sender), AT)
+    return read_changes(message, mappings.of(message.header.sender), received, is_history=is_history)
 
 
 PID = "PID|1||77^^^HOSP&1.2.3&ISO~88^^^NAT||Berg^Jo^K^Jr^Dr||19700203|F"
@@ -133,6 +161,78 @@ def test_a_missing_start_is_the_time_of_receipt() -> None:
     assert (told["ScheduledProcedureStepStartDate"], told["ScheduledProcedureStepStartTime"]) == ("20260301", "123015")
 
 
+@pytest.mark.usefixtures("tokyo")
+def test_a_missing_start_is_the_time_of_receipt_by_the_clock_on_the_wall() -> None:
+    for received, start in ((AT, ("20260301", "213015")), (AT + timedelta(hours=4), ("20260302", "013015"))):
+        told = _read(_head("ORM^O01"), PID, "ORC|NW|P1|||SC", "OBR|1|P1||A^One", received=received).orders[0].attributes
+        assert (told["ScheduledProcedureStepStartDate"], told["ScheduledProcedureStepStartTime"]) == start
+
+
+@pytest.mark.usefixtures("tokyo")
+@pytest.mark.parametrize(
+    ("written", "start"),
+    [
+        ("20260302140000", ("20260302", "140000")),
+        ("20260302140000+0500", ("20260302", "180000")),
+        ("20260302140000.123-0500", ("20260303", "040000")),
+        ("202603021400+0900", ("20260302", "140000")),
+        ("20260302", ("20260302", None)),
+        ("20260302+0500", ("20260302", None)),
+    ],
+)
+def test_a_start_with_an_offset_is_brought_to_the_clock_on_the_wall(
+    written: str, start: tuple[str, str | None]
+) -> None:
+    told = _read(_head("ORM^O01"), PID, f"ORC|NW|P1|||SC||^^^{written}", "OBR|1|P1||A^One").orders[0].attributes
+    assert (told["ScheduledProcedureStepStartDate"], told.get("ScheduledProcedureStepStartTime")) == start
+
+
+@pytest.mark.usefixtures("tokyo")
+def test_a_birth_date_stays_as_it_is_written_whatever_its_offset() -> None:
+    told = _read(_head("ADT^A08"), "PID|1||77^^^HOSP||Berg^Jo||19700203000000-0800").patients[0].attributes
+    assert told["PatientBirthDate"] == "19700203"
+
+
+@pytest.mark.usefixtures("tokyo")
+@pytest.mark.parametrize(
+    "at", ["", "20990101000000", "20260301122500+0000", "20260301072500-0500", "20260301212500", "20261345"]
+)
+def test_a_cancel_counts_by_the_same_clock_as_its_order(tmp_path: Path, at: str) -> None:
+    day = Day(tmp_path).tell(orm(at="20260301212000"), orm("CA", "CA", at=at))
+    assert day.states() == [StepState.CANCELED]
+
+
+@pytest.mark.usefixtures("tokyo")
+def test_a_cancel_from_before_its_order_by_another_offset_is_older(tmp_path: Path) -> None:
+    day = Day(tmp_path).tell(orm(at="20260301212000"), orm("CA", "CA", at="20260301121000+0000"))
+    assert day.states() == [StepState.SCHEDULED]
+
+
+@pytest.mark.parametrize(
+    ("at", "told_at", "clock"),
+    [
+        ("20260301120000", "20260301120000", ""),
+        ("20260302120000", "20260302120000", ""),
+        ("20260302124500", AT.strftime("%Y%m%d%H%M%S"), "more than 1 day ahead"),
+        ("20260215", "20260215000000", ""),
+        ("20010101120000", AT.strftime("%Y%m%d%H%M%S"), "more than 30 days behind"),
+        ("", AT.strftime("%Y%m%d%H%M%S"), ""),
+    ],
+)
+def test_a_clock_that_cannot_be_right_is_not_believed_and_is_told(at: str, told_at: str, clock: str) -> None:
+    changes = orm(at=at)
+    assert (changes.told_at, changes.clock) == (told_at, clock)
+
+
+def test_what_lay_in_files_may_be_as_old_as_it_likes() -> None:
+    changes = _read(_head("ORM^O01", "20010101120000"), PID, is_history=True)
+    assert (changes.told_at, changes.clock) == ("20010101120000", "")
+
+
+def test_a_cancel_by_a_clock_years_behind_cancels(tmp_path: Path) -> None:
+    assert Day(tmp_path).tell(orm(), orm("CA", "CA", at="20010301120000")).states() == [StepState.CANCELED]
+
+
 @pytest.mark.parametrize(
     ("control", "status", "state"),
     [
@@ -218,7 +318,90 @@ def test_no_content_makes_reading_fail(names: list[str], text: str, event: str) 
         read_header(raw)
     except UnreadableHeader:
         return
-    assert isinstance(read_changes(Message(raw), USUAL.usual, AT), Changes)
+    changes = read_changes(Message(raw), USUAL.usual, AT)
+    assert isinstance(changes, Changes)
+    told = [*(one.attributes for one in changes.patients), *(one.attributes for one in changes.orders)]
+    for keyword, value in (pair for attributes in told for pair in attributes.items()):
+        assert judged(keyword, value) == Judged(value), keyword
+
+
+def _unfit(start: str = "", study: str = "1.2.3", name: str = "Berg^Jo", step: str = "S1", sex: str = "F") -> Changes:
+    return _read(
+        _head("ORM^O01"),
+        f"PID|1||77^^^HOSP||{name}||19700203|{sex}",
+        f"ORC|NW|P1|||SC||^^^{start}",
+        f"OBR|1|P1||A^One||||||||||||||A1|R1|{step}||||CT",
+        f"ZDS|{study}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "told", "unfit"),
+    [
+        ("20261345996199", ("20260301", "123015"), True),
+        ("TOMORROW", ("20260301", "123015"), True),
+        ("20260302996199", ("20260302", None), True),
+        ("20260230", ("20260301", "123015"), True),
+        ("20260302101500+9900", ("20260302", "101500"), False),
+        ("", ("20260301", "123015"), False),
+    ],
+)
+def test_a_start_that_is_no_moment_is_left_out_as_a_missing_one_is(
+    start: str, told: tuple[str, str | None], unfit: bool
+) -> None:
+    changes = _unfit(start)
+    attributes = changes.orders[0].attributes
+    assert (attributes["ScheduledProcedureStepStartDate"], attributes.get("ScheduledProcedureStepStartTime")) == told
+    assert bool(changes.unfit) is unfit and all("ScheduledProcedureStepStart" in one for one in changes.unfit)
+
+
+def test_a_start_that_is_no_moment_gives_way_to_one_in_another_field() -> None:
+    segments = [PID, "ORC|NW|P1|||SC||^^^STAT", "OBR|1|P1||A^One" + "|" * 32 + "20260304091500"]
+    changes = _read(_head("ORM^O01"), *segments)
+    assert changes.orders[0].attributes["ScheduledProcedureStepStartDate"] == "20260304"
+
+
+@pytest.mark.parametrize(
+    ("written", "keyword", "value"),
+    [
+        ({"study": "1.2.3.4x; DROP"}, "StudyInstanceUID", None),
+        ({"study": "1." + "2" * 64}, "StudyInstanceUID", None),
+        ({"step": "S" * 300}, "ScheduledProcedureStepID", None),
+        ({"step": "S\\E\\1"}, "ScheduledProcedureStepID", "S 1"),
+        ({"name": "Be\\E\\rg^Jo"}, "PatientName", "Be rg^Jo"),
+        ({"name": "Be\\X1B\\rg^Jo\\X07\\"}, "PatientName", "Be rg^Jo"),
+        ({"name": "x" * 99}, "PatientName", "x" * 64),
+        ({"sex": "FEMALE"}, "PatientSex", None),
+    ],
+)
+def test_what_dicom_cannot_carry_is_mended_or_left_out_and_told(
+    written: dict[str, str], keyword: str, value: str | None
+) -> None:
+    changes = _unfit(**written)
+    assert ({**changes.patients[0].attributes, **changes.orders[0].attributes}).get(keyword) == value
+    (told,) = changes.unfit
+    assert told.startswith(f"{keyword}: ")
+
+
+@pytest.mark.parametrize(
+    ("written", "keyword", "value"),
+    [
+        ({"name": "Ya=ma\\.br\\da^Jo"}, "PatientName", "Ya ma da^Jo"),
+        ({"name": "山田　^太郎"}, "PatientName", "山田^太郎"),
+        ({"sex": "U"}, "PatientSex", None),
+        ({"sex": "a"}, "PatientSex", "O"),
+    ],
+)
+def test_what_is_only_written_otherwise_is_no_fault(written: dict[str, str], keyword: str, value: str | None) -> None:
+    changes = _unfit(**written)
+    assert (changes.patients[0].attributes.get(keyword), changes.unfit) == (value, ())
+
+
+def test_a_merge_knows_an_identifier_again_that_was_mended(tmp_path: Path) -> None:
+    order = orm(patient="PID|1||T\\E\\1^^^HOSP||Unknown^Person")
+    merge = _read(_head("ADT^A40", "20260301121000"), "PID|1||77^^^HOSP||Berg^Jo", "MRG|T\\E\\1^^^HOSP")
+    (step,) = Day(tmp_path).tell(order, merge).steps()
+    assert (step.patient_id.text, order.patients[0].patient.patient_id) == ("77", "T 1")
 
 
 # Folding.
@@ -319,6 +502,30 @@ def test_a_merge_before_or_after_the_order_and_the_patient_gives_the_same(
     assert (step.patient_id.text, step.patient["PatientName"].text) == ("77", "Berg^Jo")
     found = day.index.patient(PatientName("TEMP", "HOSP"))
     assert found is not None and found[0] == PatientName("77", "HOSP")
+
+
+def test_a_newer_message_under_an_identifier_that_was_merged_away_does_not_rename_the_patient(tmp_path: Path) -> None:
+    day = Day(tmp_path).tell(
+        orm(number="1", patient="PID|1||Q1^^^HOSP||OLD^NAME", at="20260301120000"),
+        adt("A40", "Q9", name="NEW^NAME", at="20260301121000", prior="Q1"),
+        orm(number="2", patient="PID|1||Q9^^^HOSP||NEW^NAME", at="20260301122000"),
+    )
+    late = orm(number="3", patient="PID|1||Q1^^^HOSP||OLD^NAME||19700203", at="20260301123000")
+    assert day.index.fold([(4, late)]) == {4}
+    steps = day.steps()
+    assert [one.attributes["AccessionNumber"] for one in steps] == ["A1", "A2", "A3"]
+    assert {(one.patient_id.text, one.patient["PatientName"].text) for one in steps} == {("Q9", "NEW^NAME")}
+    # What nobody told yet is taken from it, and whoever knows the merge is believed after it as before.
+    assert steps[0].patient["PatientBirthDate"].text == "19700203"
+    between = adt("A08", "Q9", name="NEWER^NAME", at="20260301122500")
+    assert day.index.fold([(5, between)]) == set()
+    assert {one.patient["PatientName"].text for one in day.steps()} == {"NEWER^NAME"}
+
+
+def test_a_message_from_before_a_merge_did_not_miss_it(tmp_path: Path) -> None:
+    day = Day(tmp_path).tell(adt("A40", "Q9", name="NEW^NAME", at="20260301121000", prior="Q1"))
+    assert day.index.fold([(2, orm(patient="PID|1||Q1^^^HOSP||OLD^NAME", at="20260301120000"))]) == set()
+    assert day.steps()[0].patient["PatientName"].text == "NEW^NAME"
 
 
 def test_merges_in_a_chain_and_in_a_circle_end(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from safelight.core.errors import PeerError, ResourceError
 from safelight.gateway.doorway import Doorway
 from safelight.gateway.hl7.ports import MessageIntake, Received, Reception, SenderWatch
 from safelight.wire.hl7.acknowledgment import ErrorCode, Identity, Verdict, answer, refusal_without_header
-from safelight.wire.hl7.header import Header, UnreadableHeader, read_header
+from safelight.wire.hl7.header import Header, UnreadableHeader, read_fields
 from safelight.wire.hl7.mllp import (
     FRAME_BYTES_MAX,
     FramedMessage,
@@ -168,11 +168,11 @@ class MessageListener:
             case Reception.MESSAGE:
                 assert header is not None
                 return answer(header, Verdict.ACCEPT, we)
-            case Reception.UNREADABLE:
-                return refusal_without_header(we)
+            case Reception.UNREADABLE if header is not None:
+                return answer(header, Verdict.REJECT, we, ErrorCode.REQUIRED_FIELD)
             case Reception.OVERSIZED if header is not None:
                 return answer(header, Verdict.REJECT, we, ErrorCode.APPLICATION)
-            case Reception.OVERSIZED:
+            case Reception.UNREADABLE | Reception.OVERSIZED:
                 return refusal_without_header(we)
         # Whoever gave a block up does not wait for an answer; one would be taken for that to another message.
         return None
@@ -182,16 +182,18 @@ def _read(event: FrameEvent) -> tuple[Reception, bytes, Header | None]:
     if isinstance(event, StrayBytes):
         return Reception.STRAY, event.raw, None
     if isinstance(event, OversizedFrame):
-        return Reception.OVERSIZED, event.head, _header(event.head)
+        return Reception.OVERSIZED, event.head, _fields(event.head)
     if isinstance(event, FramedMessage):
-        header = _header(event.raw)
-        return (Reception.UNREADABLE if header is None else Reception.MESSAGE), event.raw, header
+        header = _fields(event.raw)
+        is_message = header is not None and header.names_message
+        return (Reception.MESSAGE if is_message else Reception.UNREADABLE), event.raw, header
     return Reception.UNTERMINATED, event.raw, None
 
 
-def _header(raw: bytes) -> Header | None:
+def _fields(raw: bytes) -> Header | None:
+    """Return what can be read of a header: its sender is answered in the mode that it asks for, known or not."""
     try:
-        return read_header(raw)
+        return read_fields(raw)
     except UnreadableHeader:
         return None
 

@@ -12,11 +12,14 @@ from typing import Any, ClassVar, Final, Self
 
 from safelight.catalog.order_changes import StepState
 from safelight.core.errors import UsageError
+from safelight.gateway.attribute_values import judged
+from safelight.gateway.hl7.moment import local_day_and_time
 from safelight.wire.hl7.message import Field, Segment
 
 _PATH: Final = re.compile(r"([A-Z][A-Z0-9]{2})-(\d{1,3})(?:\.(\d{1,2}))?(?:\.(\d{1,2}))?(?::([a-z-]+))?")
 SECTIONS: Final = ("patient", "order", "imaging-order", "appointment", "report")
 CANCELLATIONS: Final = ("CA", "OC", "CR", "DC", "OD")
+_SEXES: Final = {"U": "", "A": "O", "N": "O"}
 _PRIORITIES: Final = {"S": "STAT", "A": "HIGH", "P": "HIGH", "C": "HIGH", "R": "ROUTINE", "T": "MEDIUM"}
 
 
@@ -94,26 +97,31 @@ def _provider_parts(field: Field, component: int | None) -> str:
 
 
 def _joined(*parts: str) -> str:
-    # A caret inside of a part would begin the next one.
-    return "^".join(part.replace("^", " ").strip() for part in parts).rstrip("^")
-
-
-def _moment(field: Field, component: int | None) -> str:
-    return field.component(component or 1).strip()
+    # A caret inside of a part would begin the next one, an equals sign the name in another script.
+    return "^".join(part.replace("^", " ").replace("=", " ").strip() for part in parts).rstrip("^")
 
 
 def _date(field: Field, component: int | None) -> str:
-    found = re.match(r"\d{8}", _moment(field, component))
-    return found[0] if found else ""
+    return local_day_and_time(field.component(component or 1).strip())[0]
 
 
 def _time(field: Field, component: int | None) -> str:
-    found = re.match(r"\d{8}(\d{2}(?:\d{2}(?:\d{2})?)?)", _moment(field, component))
-    return found[1].ljust(6, "0") if found else ""
+    return local_day_and_time(field.component(component or 1).strip())[1]
+
+
+def _day(field: Field, component: int | None) -> str:
+    """Write the day as it is written: nobody is born on another one elsewhere."""
+    return field.component(component or 1).strip()[:8]
 
 
 def _priority(field: Field, component: int | None) -> str:
     return _PRIORITIES.get(field.component(component or 1).strip()[:1].upper(), "")
+
+
+def _sex(field: Field, _component: int | None) -> str:
+    """Write table 0001 as DICOM has it, which knows no word for unknown."""
+    code = field.component().strip().upper()
+    return _SEXES.get(code, code)
 
 
 def _pregnancy(field: Field, _component: int | None) -> str:
@@ -127,6 +135,8 @@ _FORMS: Final = {
     "provider-parts": _provider_parts,
     "date": _date,
     "time": _time,
+    "day": _day,
+    "sex": _sex,
     "priority": _priority,
     "pregnancy": _pregnancy,
 }
@@ -151,6 +161,21 @@ class SenderMapping:
                     told[name] = value
                     if value:
                         break
+        return told
+
+    def carried(self, section: str, segments: Mapping[str, Segment], unfit: list[str]) -> dict[str, str]:
+        """Return what segments say as DICOM can carry it; note which attributes had to be mended or left out."""
+        told = {}
+        for name, paths in self.sections[section].items():
+            for path in paths:
+                if (value := path.value(segments)) is None:
+                    continue
+                fit = judged(name, value)
+                unfit += [f"{name}: {fit.fault}"] if fit.fault else []
+                if fit.value or not value:
+                    told[name] = fit.value
+                if fit.value:
+                    break
         return told
 
     def state(self, control: str, status: str) -> StepState | None:

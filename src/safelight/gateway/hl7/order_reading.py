@@ -1,8 +1,7 @@
 """Reading what a message says of patients, orders and reports, once, at the door. No content can make it fail."""
 
-import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from safelight.catalog.order_changes import (
@@ -13,11 +12,17 @@ from safelight.catalog.order_changes import (
     PatientName,
     ReportNotice,
 )
+from safelight.gateway.attribute_values import judged
 from safelight.gateway.hl7.mapping import SenderMapping
+from safelight.gateway.hl7.moment import local_moment
 from safelight.wire.hl7.message import Field, Message, Segment
 
 AHEAD_MAX: Final = timedelta(days=1)
 """A sender's clock that is further ahead would keep every later message from being believed."""
+BEHIND_MAX: Final = timedelta(days=30)
+"""A sender's clock that is further behind would never be believed. A queue that an outage held back is younger."""
+READING: Final = 2
+"""Counts up when another thing is read from the same message: what was folded before is then folded again."""
 GROUPS_MAX: Final = 1000
 IN_HOUSE: Final = {"A01": True, "A02": True, "A06": True, "A13": True, "A03": False, "A07": False, "A11": False}
 MERGES: Final = ("A18", "A30", "A34", "A35", "A36", "A39", "A40", "A46", "A47", "A49")
@@ -28,11 +33,16 @@ START: Final = ("ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartT
 Segments = dict[str, Segment]
 
 
-def read_changes(message: Message, mapping: SenderMapping, received_at: datetime) -> Changes:
-    """Return everything that a message says."""
+def read_changes(
+    message: Message, mapping: SenderMapping, received_at: datetime, *, is_history: bool = False
+) -> Changes:
+    """Return everything that a message says; history is what lay in files, and may be as old as it likes."""
     code, _, event = message.header.event.partition("^")
-    told_at = _told_at(message, received_at)
-    patients, merges = _patients(message, mapping, code, event)
+    # Whoever looks at a worklist looks at the wall clock of the hospital, which is this machine's.
+    received = received_at.astimezone().replace(tzinfo=None)
+    told, clock = _told(message, received, is_history=is_history)
+    unfit: list[str] = []
+    patients, merges = _patients(message, mapping, code, event, unfit)
     owner = patients[0].patient if patients else None
     orders: tuple[OrderChange, ...] = ()
     reports: tuple[ReportNotice, ...] = ()
@@ -41,31 +51,39 @@ def read_changes(message: Message, mapping: SenderMapping, received_at: datetime
         if owner is None:
             faults.append("an order without a patient")
         else:
-            orders, faults = _orders(message, mapping, code, event, owner, received_at)
+            orders, faults = _orders(message, mapping, code, event, owner, received, unfit)
     elif code in REPORTS and owner is not None:
         reports = tuple(_reports(message, mapping, owner))
     elif code == "ADT" and owner is None:
         faults.append("a patient without an identifier")
-    return Changes(told_at, tuple(patients), tuple(merges), orders, reports, tuple(faults))
+    told_at = f"{told:%Y%m%d%H%M%S}"
+    return Changes(
+        told_at, tuple(patients), tuple(merges), orders, reports, tuple(faults), tuple(dict.fromkeys(unfit)), clock
+    )
 
 
-def _told_at(message: Message, received_at: datetime) -> str:
-    """Return MSH-7 for comparing with other messages, unless it is missing or far in the future."""
-    latest = f"{received_at.astimezone(UTC) + AHEAD_MAX:%Y%m%d%H%M%S}"
-    found = re.match(r"\d{8,14}", message.header.component(7).decode("latin-1"))
-    told = found[0].ljust(14, "0") if found else ""
-    return told if told and told <= latest else f"{received_at.astimezone(UTC):%Y%m%d%H%M%S}"
+def _told(message: Message, received: datetime, *, is_history: bool) -> tuple[datetime, str]:
+    """Return MSH-7 for comparing with other messages, or the time of receipt and why MSH-7 cannot be right."""
+    told = local_moment(message.header.component(7).decode("latin-1"))
+    if told is None:
+        return received, ""
+    if told > received + AHEAD_MAX:
+        return received, f"more than {AHEAD_MAX.days} day ahead"
+    if told < received - BEHIND_MAX and not is_history:
+        return received, f"more than {BEHIND_MAX.days} days behind"
+    return told, ""
 
 
 def _patients(
-    message: Message, mapping: SenderMapping, code: str, event: str
+    message: Message, mapping: SenderMapping, code: str, event: str, unfit: list[str]
 ) -> tuple[list[PatientChange], list[Merge]]:
     patients: list[PatientChange] = []
     merges: list[Merge] = []
     visit = {segment.name: segment for segment in message.segments if segment.name == "PV1"}
     for segment in message.segments:
         if segment.name == "PID" and len(patients) < GROUPS_MAX:
-            change = _patient(mapping, {**visit, "PID": segment}, IN_HOUSE.get(event) if code == "ADT" else None)
+            in_house = IN_HOUSE.get(event) if code == "ADT" else None
+            change = _patient(mapping, {**visit, "PID": segment}, in_house, unfit)
             if change is not None:
                 patients.append(change)
         elif segment.name == "MRG" and patients and event in MERGES:
@@ -75,8 +93,10 @@ def _patients(
     return patients, merges
 
 
-def _patient(mapping: SenderMapping, segments: Mapping[str, Segment], in_house: bool | None) -> PatientChange | None:
-    told = mapping.values("patient", segments)
+def _patient(
+    mapping: SenderMapping, segments: Mapping[str, Segment], in_house: bool | None, unfit: list[str]
+) -> PatientChange | None:
+    told = mapping.carried("patient", segments, unfit)
     patient_id, issuer = told.pop("PatientID", ""), told.pop("IssuerOfPatientID", "")
     if not patient_id:
         return None
@@ -86,14 +106,25 @@ def _patient(mapping: SenderMapping, segments: Mapping[str, Segment], in_house: 
 
 
 def _identifiers(field: Field) -> list[PatientName]:
+    # Judged as the identifier itself is: else nobody would know it again.
     found = [
-        PatientName(one.component(1).strip(), one.component(4).strip()) for one in field.repetitions()[:GROUPS_MAX]
+        PatientName(
+            judged("PatientID", one.component(1).strip()).value,
+            judged("IssuerOfPatientID", one.component(4).strip()).value,
+        )
+        for one in field.repetitions()[:GROUPS_MAX]
     ]
     return [one for one in found if one.patient_id]
 
 
 def _orders(
-    message: Message, mapping: SenderMapping, code: str, event: str, owner: PatientName, received_at: datetime
+    message: Message,
+    mapping: SenderMapping,
+    code: str,
+    event: str,
+    owner: PatientName,
+    received: datetime,
+    unfit: list[str],
 ) -> tuple[tuple[OrderChange, ...], list[str]]:
     section = {"OMI": "imaging-order", "SIU": "appointment"}.get(code, "order")
     orders: list[OrderChange] = []
@@ -104,7 +135,7 @@ def _orders(
         state = mapping.appointment_states.get(event) if code == "SIU" else mapping.state(control, status)
         if state is None:
             faults.append(f"order control {control[:2]!r} with status {status[:2]!r}, event {event[:3]!r}")
-        told = mapping.values(section, segments)
+        told = mapping.carried(section, segments, unfit)
         sure, also = _names(told, by_step=code == "OMI")
         place = named.count(sure)
         named.append(sure)
@@ -117,7 +148,7 @@ def _orders(
         is_new = control in ("NW", "SN") or event == "S12"
         if is_new and not told.get(START[0]):
             # The time of receipt, never the clock at reading: a replay gives the same worklist.
-            told |= {START[0]: f"{received_at:%Y%m%d}", START[1]: f"{received_at:%H%M%S}"}
+            told |= {START[0]: f"{received:%Y%m%d}", START[1]: f"{received:%H%M%S}"}
         orders.append(OrderChange(owner, sure, also, state, is_new, told))
     return tuple(orders), faults
 

@@ -1,7 +1,6 @@
 """Reading the lines of an extract as scheduled steps. A bad line is told and costs nothing else."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Final
 from safelight.catalog.listed_step import ListedStep
 from safelight.catalog.order_changes import PatientName
 from safelight.core.table_file import Line
+from safelight.gateway.attribute_values import Fault, judged
 from safelight.gateway.schedule.extract_mapping import ExtractMapping, heading
 
 HEADINGS_WITHIN: Final = 20
@@ -18,20 +18,6 @@ BAD_LINES_MAX: Final = 1000
 OF_PATIENT: Final[tuple[str, ...]] = ("PatientName", "PatientBirthDate", "PatientSex", "CurrentPatientLocation")
 DATE, TIME = "ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime"
 STEP: Final = "ScheduledProcedureStepID"
-_LENGTHS: Final = {
-    "PatientID": 64,
-    "PatientName": 64,
-    "AccessionNumber": 16,
-    "RequestedProcedureID": 16,
-    STEP: 16,
-    "ScheduledStationAETitle": 16,
-    "ScheduledStationName": 16,
-    "Modality": 16,
-}
-_CUT: Final = frozenset(("ScheduledStationName",))
-"""What may be cut to its length; of a number the rest would be another number."""
-_UID: Final = re.compile(r"[0-9.]{1,64}")
-_MODALITY: Final = re.compile(r"[A-Z0-9_]{1,16}")
 
 
 @dataclass(slots=True)
@@ -144,21 +130,12 @@ def _tidied(told: dict[str, str], mapping: ExtractMapping) -> list[str]:
             moment = _moment(told[keyword], formats)
             told[keyword] = f"{moment:{form}}" if moment else ""
             wrong += [] if moment else [keyword]
-    told["Modality"] = told.get("Modality", "").upper()
-    told["PatientSex"] = told.get("PatientSex", "").upper()
-    wrong += [] if told["PatientSex"] in ("", "M", "F", "O") else ["PatientSex"]
     wrong += [keyword for keyword in ("PatientID", "PatientName", DATE, "Modality") if not told.get(keyword)]
-    wrong += [] if not told["Modality"] or _MODALITY.fullmatch(told["Modality"]) else ["Modality"]
-    wrong += (
-        [] if not told.get("StudyInstanceUID") or _UID.fullmatch(told["StudyInstanceUID"]) else ["StudyInstanceUID"]
-    )
-    for keyword, characters_max in _LENGTHS.items():
-        value = told.get(keyword, "")
-        if len(value) > characters_max and keyword in _CUT:
-            told[keyword] = value[:characters_max]
-        elif len(value) > characters_max:
-            wrong.append(keyword)
-    wrong += [keyword for keyword, value in told.items() if "\\" in value or not value.isprintable()]
+    for keyword, value in told.items():
+        fit = judged(keyword, value)
+        told[keyword] = fit.value
+        # What is cut has its beginning; with anything else nobody knows what was meant.
+        wrong += [keyword] if fit.fault and not (fit.fault is Fault.LENGTH and fit.value) else []
     for keyword in [keyword for keyword, value in told.items() if not value]:
         del told[keyword]
     return list(dict.fromkeys(wrong))

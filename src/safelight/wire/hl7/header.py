@@ -66,6 +66,11 @@ class Header:
         return self[10]
 
     @property
+    def names_message(self) -> bool:
+        """Whether it says enough to know the message by: an event or a control id."""
+        return bool(self.component(9) or self.control_id)
+
+    @property
     def event(self) -> str:
         """Message code and trigger event, as ``ORM^O01``; ``ACK`` alone where there is no event."""
         code, trigger = self.component(9), self.component(9, 2)
@@ -94,6 +99,18 @@ def read_header(raw: bytes) -> Header:
     Raises:
         UnreadableHeader: no MSH, no usable delimiters, or neither an event nor a control id.
     """
+    header = read_fields(raw)
+    if not header.names_message:
+        raise UnreadableHeader(why="neither an event nor a control id", size_bytes=len(raw))
+    return header
+
+
+def read_fields(raw: bytes) -> Header:
+    """Read the fields of a header, even if they say too little to know the message by: enough to answer in its mode.
+
+    Raises:
+        UnreadableHeader: no MSH, or no usable delimiters.
+    """
     lead = _LEAD.match(raw)
     at = lead.end() if lead else 0
     if raw[at : at + 3] != b"MSH":
@@ -104,10 +121,7 @@ def read_header(raw: bytes) -> Header:
     parts = line.split(separator) if _may_delimit(separator) else []
     if len(parts) < 3:
         raise UnreadableHeader(why="no field separator", size_bytes=len(raw))
-    header = Header(_delimiters(separator, parts[1], len(raw)), (b"", separator, *parts[1:]))
-    if not header.component(9) and not header.control_id:
-        raise UnreadableHeader(why="neither an event nor a control id", size_bytes=len(raw))
-    return header
+    return Header(_delimiters(separator, parts[1], len(raw)), (b"", separator, *parts[1:]))
 
 
 def _delimiters(field: bytes, encoding: bytes, size: int) -> Delimiters:
