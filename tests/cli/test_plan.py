@@ -147,3 +147,37 @@ def test_what_was_simulated_is_told_by_service(folder: Path, tmp_path: Path) -> 
     assert (stroke["first_breach_minutes"], stroke["first_blocking"]["rule"]) == (60.0, "R26")
     (tmp_path / "impact.json").write_text("{}")
     assert isinstance(run("assess", folder, "--impact", tmp_path / "impact.json").exception, SafelightError)
+
+
+RTO = ("tolerance", "capability", "estimate", "measurement")
+
+
+def test_time_and_data_have_four_values_each(folder: Path) -> None:
+    copies = folder / "flows-and-copies.yaml"
+    mirror = next(line for line in copies.read_text().splitlines() if "id: pacs-mirror," in line)
+
+    def stroke() -> dict[str, object]:
+        rows: list[dict[str, object]] = document("show", folder)["objectives"]  # type: ignore[assignment]
+        return next(one for one in rows if (one["service"], one["disruption"]) == ("stroke", "hardware"))
+
+    told = stroke()
+    assert [told[name] for name in RTO] == ["6 h", "4 h", "4 h 30 min", "3 h"]
+    assert [told[f"rpo_{name}"] for name in RTO] == ["0 min", "0 min", "0 min", "0 min"]
+    assert told["beyond_tolerance"] == []
+    copies.write_text(copies.read_text().replace(mirror + "\n", ""))
+    told = stroke()
+    assert [told[f"rpo_{name}"] for name in RTO] == ["0 min", "0 min", "1 h", "0 min"]
+    assert told["beyond_tolerance"] == ["rpo-estimate"]
+    assert {"system": "pacs", "loses": "1 h", "source": "safelight is made every 1 h, as the plan says"} in told[
+        "losses"
+    ]  # type: ignore[operator]
+    shown = run("show", folder, "--path").stdout
+    assert "beyond tolerance: rpo-estimate" in shown
+    assert "1 h  pacs [safelight is made every 1 h, as the plan says]" in shown
+    # An archive of which a drill measured no point was not measured, whatever was measured of others.
+    practice = folder / "practice.yaml"
+    practice.write_text(
+        practice.read_text().replace("{system: pacs, rto: 3 h, rpo: 0 min}", "{system: pacs, rto: 3 h}")
+    )
+    told = stroke()
+    assert (told["measurement"], told["rpo_measurement"]) == ("3 h", None)

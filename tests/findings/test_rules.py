@@ -183,6 +183,24 @@ def test_a_plan_that_one_side_has_not_signed_is_found() -> None:
     assert [hit.subject for hit in hits] == ["signatures:radiology"]
 
 
+def copied(every: timedelta) -> Facts:
+    """Return the example with nothing left of its PACS after broken hardware but one copy, made so often."""
+    plan = example_plan("400-bed", TODAY)
+    others = [one for one in plan.copies if one.of != "pacs"]
+    kept = next(one for one in plan.copies if one.id == "safelight")
+    return facts_of(replace(plan, copies=(*others, replace(kept, every=every))), TODAY)
+
+
+def test_a_recovery_point_that_the_copies_cannot_give_is_found_and_one_that_they_can_is_not() -> None:
+    (hit,) = RULES["R32"].check(copied(HOUR))
+    assert hit.subject == "systems/pacs"
+    assert (
+        hit.what == "PACS, hardware: RPO 0 min claimed, 1 h estimated: safelight is made every 1 h, as the plan says."
+    )
+    assert "stroke" in hit.services
+    assert list(RULES["R32"].check(copied(timedelta(0)))) == []
+
+
 @pytest.mark.parametrize(
     "impact",
     [
@@ -194,6 +212,13 @@ def test_a_plan_that_one_side_has_not_signed_is_found() -> None:
 )
 def test_what_a_simulation_shows_is_found(impact: ServiceImpact) -> None:
     assert list(RULES["R26"].check(replace(SOUND, impact={"stroke": impact})))
+
+
+def test_a_simulation_in_which_all_goes_well_is_silent() -> None:
+    longest = max(one["rto"] for service in SOUND.clinical for one in service.things("tolerances"))
+    for breach in (None, longest):
+        well = ServiceImpact(first_breach=breach, clears_after=HOUR, utilisation=0.5)
+        assert list(RULES["R26"].check(replace(SOUND, impact={one.id: well for one in SOUND.clinical}))) == []
 
 
 @pytest.mark.parametrize(

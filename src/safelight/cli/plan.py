@@ -18,6 +18,7 @@ from safelight.plan.words import EXAMPLES
 FILE = click.Path(path_type=Path, dir_okay=False)
 COLOURS: Final = {"critical": "red", "high": "yellow", "medium": "cyan", "low": None}
 STANDINGS: Final = {"met": "green", "decided": None, "open": "red", "not checked": "yellow"}
+VALUES: Final = ("tolerance", "capability", "estimate", "measurement")
 EXIT_USAGE: Final = 2
 
 folder_argument = click.argument("folder", type=DIRECTORY)
@@ -121,12 +122,12 @@ def plan_lint(folder: Path, home_directory: Path | None, as_json: bool) -> int:
 @plan.command("show")
 @folder_argument
 @click.option(
-    "--path", "with_path", is_flag=True, help="Show of which parts each estimate is the sum, and who says so."
+    "--path", "with_path", is_flag=True, help="Show what each estimate adds up, and which copies it rests on."
 )
 @records_option
 @json_option
 def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_json: bool) -> None:
-    """Show the four values of every objective, and who has signed."""
+    """Show the four values of RTO and RPO for every service, and who has signed."""
     from safelight.findings.rules_ownership import SPOKEN
     from safelight.plan.words import Side
     from safelight.site.plan_console import plan_document
@@ -148,19 +149,25 @@ def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_jso
     for pack in told["stale_packs"]:
         click.secho(f"Pack {pack['pack']} at {pack['site']} is version {pack['version']}: replace it", fg="yellow")
     click.echo()
-    line = "{:<24}{:<18}{:>10} {:>12} {:>12} {:>12} {:>14}"
-    click.echo(line.format("service", "disruption", "tolerance", "IT says", "estimate", "measured", "RPO bears/IT"))
+    line = "{:<24}{:<18}{:<4}{:>10} {:>12} {:>12} {:>12}"
+    click.echo(line.format("service", "disruption", "", "tolerance", "IT says", "estimate", "measured"))
     for one in told["objectives"]:
-        cells = [one["tolerance"], one["capability"], one["estimate"], one["measurement"]]
-        points = f"{one['rpo_tolerance'] or '?'} / {one['rpo_capability'] or '?'}"
-        shown = line.format(one["name"][:23], one["disruption"], *(cell or "unknown" for cell in cells), points)
-        over = f"   beyond tolerance: {', '.join(one['beyond_tolerance'])}" if one["beyond_tolerance"] else ""
-        click.secho(shown + over, fg="red" if over else None)
+        beyond = {name: name.startswith("rpo-") for name in one["beyond_tolerance"]}
+        for objective, prefix, names in (
+            ("RTO", "", (one["name"][:23], one["disruption"])),
+            ("RPO", "rpo_", ("", "")),
+        ):
+            cells = [one[prefix + name] or "unknown" for name in VALUES]
+            over = [name for name, is_rpo in beyond.items() if is_rpo == bool(prefix)]
+            words = f"   beyond tolerance: {', '.join(over)}" if over else ""
+            click.secho(line.format(*names, objective, *cells) + words, fg="red" if over else None)
         for part in one["path"] if with_path else ():
             what = f"{part['system'] or 'everybody'}: {part['what']}"
             click.echo(f"        {part['takes']:>10}  {what} [{part['source']}]")
         if with_path and one["complete"]:
             click.echo(f"        {one['complete']:>10}  until everything that is held is back")
+        for loss in one["losses"] if with_path else ():
+            click.echo(f"        loses {loss['loses'] or 'unknown':>10}  {loss['system']} [{loss['source']}]")
         for held in one["measured"]:
             spans = f"RTO {held['rto'] or 'unknown'}, RPO {held['rpo'] or 'unknown'}"
             click.echo(f"        measured: {held['system']} {spans}, on {held['on']} by {held['drill']}")

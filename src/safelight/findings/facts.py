@@ -77,6 +77,15 @@ class Estimated:
     work_recovery: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class EstimatedLoss:
+    """How much time of a system's data may be lost in one kind of disruption."""
+
+    loses: timedelta
+    because: str
+    """What says so, such as how often its freshest copy is made."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """Everything that rules may look at."""
@@ -89,6 +98,8 @@ class Facts:
     impact: Mapping[str, ServiceImpact] = field(default_factory=dict)
     surge: Surge | None = None
     """None where the plan has no department to simulate."""
+    losses: Mapping[tuple[str, str], EstimatedLoss] = field(default_factory=dict)
+    """By system and kind of disruption, where it is known."""
 
     def each(self, section: str, *kinds: str) -> tuple[Thing, ...]:
         """Return the things of a section, of some kinds if any are named."""

@@ -119,9 +119,15 @@ def r31(facts: Facts) -> Hits:
 
 
 def r32(facts: Facts) -> Hits:
-    """A time that nobody has measured, or that a drill has disproved."""
+    """A time that nobody has measured, or that a drill or the age of the copies has disproved."""
     for system in facts.clinical_systems:
         for claim in system.things("capabilities"):
+            where, service = f"systems/{system.id}", used(facts, system.id)
+            named = f"{system['name']}, {claim['disruption']}"
+            lost = facts.losses.get((system.id, str(claim["disruption"])))
+            if lost is not None and claim.has("rpo") and lost.loses > claim["rpo"]:
+                what = f"{named}: RPO {span_text(claim['rpo'])} claimed, {span_text(lost.loses)} estimated"
+                yield Hit(where, f"{what}: {lost.because}.", service)
             if claim["rto"] is None:
                 continue
             found = [
@@ -131,8 +137,6 @@ def r32(facts: Facts) -> Hits:
                 for one in drill.things("measured")
                 if one["system"] == system.id
             ]
-            where, service = f"systems/{system.id}", used(facts, system.id)
-            named = f"{system['name']}, {claim['disruption']}"
             last = {name: _last(found, name) for name in ("rto", "rpo")}
             if last["rto"] is None:
                 yield Hit(where, f"{named}: RTO {span_text(claim['rto'])} was never measured.", service)

@@ -15,7 +15,7 @@ from safelight.plan.words import Portion
 from safelight.recovery.facts import Level, Started, StudyCompared, StudySent, from_entry
 from safelight.site.drill_records import drills_of
 from safelight.site.home import Home
-from safelight.site.status import looked_at
+from safelight.site.status import exposure_of, looked_at
 
 DAYS: Final = 28
 GB: Final = 1e9
@@ -71,7 +71,7 @@ def records_of(home: Home | None) -> PlanRecords:
         return NO_RECORDS
     with looked_at(home) as (catalog, journal):
         sizes = sizes_held(catalog, SystemClock().now().astimezone().date())
-        figures = OnRecord(sizes, measured_rate(journal), lived_through(journal))
+        figures = OnRecord(sizes, measured_rate(journal), lived_through(journal), exposed(home, catalog, journal))
         return PlanRecords(figures, drills_of(journal))
 
 
@@ -111,6 +111,15 @@ def lived_through(journal: Journal) -> Span | None:
             takes = said.since - ended[said.outage]
             found.append(Span(takes, f"lived through in outage {said.outage}, closed on {said.since.date()}"))
     return max(found, key=lambda one: one.takes, default=None)
+
+
+def exposed(home: Home, catalog: Catalog, journal: Journal) -> Span | None:
+    """Return how much of the images would be lost this moment; None when the exposure is not known."""
+    told = exposure_of(home, home.settings(), catalog, journal, images_only=True)
+    if told.seconds is None:
+        return None
+    moment = SystemClock().now().astimezone()
+    return Span(timedelta(seconds=told.seconds), f"exposure measured on {moment:%Y-%m-%d at %H:%M}")
 
 
 def _refills(journal: Journal) -> Iterator[_Refill]:
