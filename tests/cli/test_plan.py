@@ -8,6 +8,10 @@ from click.testing import CliRunner, Result
 
 from safelight.cli.plan import plan
 from safelight.core.errors import SafelightError
+from safelight.plan.inventory import System
+from safelight.plan.words import Side
+from safelight.site.plan_folder import PlanFolder
+from safelight.site.plan_inventory import HEADINGS
 
 
 def run(*words: object, answers: str | None = None) -> Result:
@@ -119,7 +123,70 @@ def test_a_line_of_an_inventory_that_cannot_be_read_is_told_and_the_others_are_t
     table.write_bytes(b"name,tier\nArchiv S\xfcd,2\nNull,3\n")
     told = document("import", folder, table)
     assert told["taken"] == ["null"]
-    assert "row 2 cannot be read and is left out" in told["remarks"]  # type: ignore[operator]
+    assert "cmdb.csv, row 2: cannot be read and is left out" in told["remarks"]  # type: ignore[operator]
+
+
+def imported(folder: Path, tmp_path: Path, rows: str) -> tuple[dict[str, System], list[str]]:
+    table = tmp_path / "cmdb.csv"
+    table.write_text(rows)
+    remarks: list[str] = document("import", folder, table)["remarks"]  # type: ignore[assignment]
+    return {one.id: one for one in PlanFolder(folder).read().plan.systems}, remarks
+
+
+def test_an_inventory_says_whether_its_plan_has_a_system_and_what_is_not_said_is_not_yes(
+    folder: Path, tmp_path: Path
+) -> None:
+    heads = "name,kind,site,in_it_plan\n"
+    rows = "One,vna,main,yes\nTwo,vna,main,No\nThree,vna,main,TRUE\nFour,vna,main,\nFive,vna,main,perhaps\n"
+    systems, remarks = imported(folder, tmp_path, heads + rows)
+    assert {name: systems[name].in_it_plan for name in ("one", "two", "three", "four", "five")} == {
+        "one": True, "two": False, "three": True, "four": False, "five": False,
+    }  # fmt: skip
+    assert remarks == [
+        "cmdb.csv, row 5: four: nothing in `in_it_plan`, so it is taken as not in IT's plan",
+        "cmdb.csv, row 6: five: in_it_plan `perhaps` is taken as `no`; an answer is `yes` or `no`",
+    ]
+    assert "systems/two" in {one["subject"] for one in document("assess", folder)["findings"] if one["rule"] == "R01"}  # type: ignore[attr-defined]
+
+
+def test_an_inventory_without_that_column_puts_nothing_into_its_plan(folder: Path, tmp_path: Path) -> None:
+    systems, remarks = imported(folder, tmp_path, "name,kind,site\nOne,vna,main\n")
+    assert not systems["one"].in_it_plan
+    assert remarks == ["cmdb.csv, row 1: no column `in_it_plan`, so each system is taken as not in IT's plan"]
+
+
+def test_an_inventory_names_owners_and_who_pays(folder: Path, tmp_path: Path) -> None:
+    heads = "name,kind,site,in_it_plan,owner,radiology owner,funded by,run by,segment,tier\n"
+    systems, remarks = imported(folder, tmp_path, heads + "One,vna,main,yes,tove,Mr. Nobody,radiology,IT,servers,2\n")
+    one = systems["one"]
+    assert (one.it_owner, one.bought_by, one.staffed_by) == ("tove", Side.RADIOLOGY, Side.IT)
+    assert (one.segment, one.tier) == ("servers", 2)
+    assert one.radiology_owner is None
+    assert remarks == [
+        "cmdb.csv, row 2: one: radiology_owner `Mr. Nobody` is left out; nobody of the plan has this name"
+    ]
+
+
+def test_what_an_inventory_says_and_the_plan_cannot_take_is_told_with_its_row(folder: Path, tmp_path: Path) -> None:
+    heads = "name,kind,site,in_it_plan,segment,tier,funded by\n"
+    _, remarks = imported(folder, tmp_path, heads + ",vna,main,yes,,1,\n,,,,,,\nTwo,vna,main,yes,attic,abc,bank\n")
+    assert remarks == [
+        "cmdb.csv, row 2: has no name and is left out",
+        "cmdb.csv, row 4: two: segment `attic` is left out; the plan has no such segment",
+        "cmdb.csv, row 4: two: tier `abc` is left out; a tier is a whole number below 100",
+        "cmdb.csv, row 4: two: bought_by `bank` is left out; a side is `it` or `radiology`",
+    ]
+
+
+def test_the_headings_that_are_taken_stand_in_the_help_and_on_the_page() -> None:
+    help_text = run("import", "--help").stdout
+    page = (Path(__file__).parents[2] / "docs" / "plan.md").read_text()
+    for field, words in HEADINGS.items():
+        line = next(one for one in help_text.splitlines() if one.split()[:1] == [field])
+        row = next(one for one in page.splitlines() if one.startswith(f"| `{field}` |"))
+        for word in words:
+            assert word == field or word in line, (word, line)
+            assert f"`{word}`" in row, (word, row)
 
 
 def test_the_map_shows_every_system_and_escapes_its_name(folder: Path, tmp_path: Path) -> None:

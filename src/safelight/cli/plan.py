@@ -47,7 +47,7 @@ plan.add_command(plan_pack)
 )
 @json_option
 def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
-    r"""Begin a plan in a new or empty FOLDER: by nineteen questions with usual answers, or from a whole plan.
+    """Begin a plan in a new or empty FOLDER: by nineteen questions with usual answers, or from a whole plan.
 
     \b
     --from 400-bed    an invented hospital where every rule is content, to change into yours
@@ -56,7 +56,7 @@ def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
 
     Examples bring a department that `safelight plan impact` simulates. Without --from, each answer is asked for on
     the terminal; `plan lint` is content with whatever comes out, and `plan assess` says what is missing.
-    """
+    """  # noqa: D301 - click wants the character itself
     from safelight.plan.interview import QUESTIONS, SERVICE_QUESTIONS, plan_texts
     from safelight.plan.reading import read_plan
     from safelight.site.plan_folder import example_beside, example_texts, refuse_if_taken, write_plan
@@ -327,7 +327,24 @@ def plan_map(folder: Path, to_file: Path, network: bool, as_json: bool) -> None:
 @dry_run_option
 @json_option
 def plan_import(folder: Path, inventory_file: Path, dry_run: bool, as_json: bool) -> None:
-    """Take systems from an inventory (CSV or XLSX) into a new file of the plan; what is known is left alone."""
+    """Take systems from an inventory (CSV or XLSX) into a new file of the plan; what is known is left alone.
+
+    \b
+    The first row has the headings; any column may be missing but the name, and others are left alone:
+    id               also: ci, asset, asset id, kennung
+    name             also: system, application, description
+    kind             also: type, class, category
+    site             also: location, data center, data centre
+    segment          also: vlan, subnet, network
+    tier             also: recovery tier, criticality
+    in_it_plan       also: in it plan, in dr plan, disaster recovery; yes or no, and `no` where nothing is said
+    it_owner         also: it owner, owner; a person of the plan, by id or name
+    radiology_owner  also: radiology owner, business owner
+    bought_by        also: bought by, funded by; it or radiology
+    staffed_by       also: staffed by, run by
+
+    What cannot be taken as it stands is told with file and row.
+    """  # noqa: D301 - click wants the character itself
     from safelight.site.plan_folder import PlanFolder
     from safelight.site.plan_inventory import inventory
 
