@@ -82,6 +82,52 @@ def test_lint_names_the_line_and_ends_with_2(folder: Path) -> None:
     assert "Did you mean `name`?" in done.stdout
 
 
+def test_lint_reads_the_rules_of_the_site_and_assess_asks_those_that_can_be_used(folder: Path) -> None:
+    rule = """[{name}]
+title = "Every modality has a vendor"
+kind = "gap"
+severity = "low"
+sources = ["our own"]
+section = "systems"
+where = {{kind = "modality"}}
+must = {{{field} = {{there = true}}}}
+says = "{{id}} has no vendor"
+"""
+    (folder / "rules").mkdir()
+    (folder / "rules" / "good.toml").write_text(rule.format(name="S01", field="vendor"))
+    assert run("lint", folder).return_value == 0
+    (folder / "rules" / "bad.toml").write_text("[S02")
+    (folder / "rules" / "odd.toml").write_text("# ours\n" + rule.format(name="S03", field="vendr"))
+    (folder / "rules" / "taken.toml").write_text(rule.format(name="R01", field="vendor"))
+    done = run("lint", folder)
+    assert done.return_value == 2
+    assert "rules/bad.toml:1:1: `rules/bad.toml`: cannot be read as TOML" in done.stdout
+    assert "rules/odd.toml:2:1: `S03`: KeyError: 'vendr'." in done.stdout
+    assert "rules/taken.toml:1:1: `R01`: has the name of a rule that comes with Safelight." in done.stdout
+    assert "Sound" not in done.stdout
+    told = document("assess", folder)
+    assert [one["rule"] for one in told["broken_rules"]] == ["rules/bad.toml", "R01", "S03"]  # type: ignore[attr-defined]
+    assert {"S01", "R07"} <= {one["rule"] for one in told["findings"]}  # type: ignore[attr-defined]
+    assert run("assess", folder).return_value == 1
+
+
+def test_a_circle_of_needs_is_told_with_its_line_by_every_command(folder: Path) -> None:
+    text = (folder / "systems.yaml").read_text()
+    head, systems, rest = text.partition("systems:\n")
+    circle = "".join(
+        f"  - {{id: {one}, name: {one}, kind: other, site: main, in_it_plan: yes, needs: [{other}]}}\n"
+        for one, other in (("egg", "hen"), ("hen", "egg"))
+    )
+    (folder / "systems.yaml").write_text(head + systems + circle + rest)
+    line = head.count("\n") + 2
+    done = run("lint", folder)
+    assert done.return_value == 2
+    assert f"systems.yaml:{line}:5: Systems wait for each other in a circle: egg -> hen -> egg." in done.stdout
+    refused = run("show", folder).exception
+    assert isinstance(refused, SafelightError)
+    assert f"systems.yaml:{line}:5" in str(refused)
+
+
 def test_a_review_without_the_pacs_administrator_is_recorded_and_told(folder: Path) -> None:
     assert "Invited" in run("review", folder).stdout
     words = ("--at", "2026-11-24T13:00:00+01:00", "--action", "ines:2026-12-24:Try the radios")

@@ -88,32 +88,25 @@ def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
 @records_option
 @json_option
 def plan_lint(folder: Path, home_directory: Path | None, as_json: bool) -> int:
-    """Check the files of a plan; say everything that is wrong, where, and how to mend it. Exit 2 if anything is.
+    """Check the files of a plan and of its rules; say all that is wrong, where, and how to mend it. Exit 2 if any is.
 
     With a home, also which drills on record are not written into the plan, so that nobody signed them.
     """
-    from safelight.plan.errors import BadPlan, Trouble
-    from safelight.plan.estimate import order
     from safelight.site.drill_measured import drills_on_record, unwritten
     from safelight.site.plan_folder import PlanFolder
+    from safelight.site.plan_lint import lint
 
-    troubles: tuple[Trouble, ...] = ()
-    waiting: list[str] = []
-    try:
-        read = PlanFolder(folder).read()
-        order(read.plan.systems)
-        held = unwritten(read.plan, drills_on_record(records_home(home_directory)))
-        waiting = [one.started.drill for one in held if one.started]
-    except BadPlan as error:
-        troubles = error.troubles
+    found, troubles = lint(PlanFolder(folder), _today())
+    held = unwritten(found, drills_on_record(records_home(home_directory))) if found else []
+    waiting = [one.started.drill for one in held if one.started]
     if as_json:
         told = [{"where": str(one.place), "what": one.what, "mend": one.mend} for one in troubles]
         print_json({"sound": not troubles, "troubles": told, "drills_not_written": waiting})
     for one in () if as_json else troubles:
         click.secho(f"{one.place}: {one.what}", fg="red")
         click.echo(f"    {one.mend}")
-    if not as_json and not troubles:
-        click.echo(f"Sound: {len(read.plan.systems)} systems, {len(read.plan.services)} services.")
+    if not as_json and found and not troubles:
+        click.echo(f"Sound: {len(found.systems)} systems, {len(found.services)} services.")
     for number in () if as_json else waiting:
         click.secho(f"Drill {number} is on record and in no file: safelight drill report {number} --write", fg="yellow")
     return EXIT_USAGE if troubles else 0

@@ -73,7 +73,8 @@ def assessment_of(
     surge = surge_of(folder.path, plan)
     signatures = folder.signatures()
     facts = facts_of(plan, today, signatures, impact=impact, surge=surge, records=records)
-    return assess(facts, (*built_in(), *folder.rules()))
+    own = folder.rules()
+    return assess(facts, (*built_in(), *own.usable), own.unusable)
 
 
 def assessment_document(told: Assessment, places: Mapping[str, Place]) -> dict[str, Any]:
