@@ -258,6 +258,15 @@ def test_what_was_simulated_is_told_by_service(folder: Path, tmp_path: Path) -> 
     found = document("assess", folder, "--impact", tmp_path / "impact.json")
     stroke = next(one for one in found["services"] if one["service"] == "stroke")  # type: ignore[attr-defined]
     assert (stroke["first_breach_minutes"], stroke["first_blocking"]["rule"]) == (60.0, "R26")
+    # What it stands by simulation stands beside the MTD that the plan declares.
+    told["tolerance"] = [{"service": "Stroke", "surely_breached_hours": 8.0}]
+    (tmp_path / "impact.json").write_text(json.dumps(told))
+    found = document("assess", folder, "--impact", tmp_path / "impact.json")
+    said = [one["what"] for one in found["findings"] if (one["rule"], one["subject"]) == ("R26", "services/stroke")]  # type: ignore[attr-defined]
+    assert "Stroke, hardware: MTD 12 h declared; by simulation it does not stand 8 h." in said
+    told["tolerance"] = [{"service": "Stroke"}]
+    (tmp_path / "impact.json").write_text(json.dumps(told))
+    assert isinstance(run("assess", folder, "--impact", tmp_path / "impact.json").exception, SafelightError)
     (tmp_path / "impact.json").write_text("{}")
     assert isinstance(run("assess", folder, "--impact", tmp_path / "impact.json").exception, SafelightError)
 

@@ -208,16 +208,24 @@ def test_a_recovery_point_that_the_copies_cannot_give_is_found_and_one_that_they
         ServiceImpact(first_breach=None, clears_after=None, utilisation=0.5),
         ServiceImpact(first_breach=None, clears_after=HOUR, utilisation=0.95),
         ServiceImpact(first_breach=None, clears_after=timedelta(days=9), utilisation=0.5),
+        ServiceImpact(first_breach=None, clears_after=HOUR, utilisation=0.5, does_not_stand=12 * HOUR),
     ],
 )
 def test_what_a_simulation_shows_is_found(impact: ServiceImpact) -> None:
     assert list(RULES["R26"].check(replace(SOUND, impact={"stroke": impact})))
 
 
+def test_a_service_that_declares_more_than_it_stands_is_told_with_both() -> None:
+    impact = ServiceImpact(first_breach=None, clears_after=HOUR, utilisation=0.5, does_not_stand=24 * HOUR)
+    (hit,) = RULES["R26"].check(replace(SOUND, impact={"stroke": impact}))
+    assert hit.what == "Stroke, ransomware: MTD 4 d declared; by simulation it does not stand 1 d."
+    assert hit.services == ("stroke",)
+
+
 def test_a_simulation_in_which_all_goes_well_is_silent() -> None:
     longest = max(one["rto"] for service in SOUND.clinical for one in service.things("tolerances"))
     for breach in (None, longest):
-        well = ServiceImpact(first_breach=breach, clears_after=HOUR, utilisation=0.5)
+        well = ServiceImpact(breach, clears_after=HOUR, utilisation=0.5, does_not_stand=timedelta(days=5))
         assert list(RULES["R26"].check(replace(SOUND, impact={one.id: well for one in SOUND.clinical}))) == []
 
 

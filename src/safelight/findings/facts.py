@@ -46,6 +46,8 @@ class ServiceImpact:
     clears_after: timedelta | None
     """Until what piled up is done; None when it never is."""
     utilisation: float
+    does_not_stand: timedelta | None = None
+    """The shortest outage tried that the service surely does not stand; None when it may stand all of them."""
 
 
 @dataclass(frozen=True, slots=True)
