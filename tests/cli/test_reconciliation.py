@@ -75,7 +75,9 @@ def test_a_study_is_matched_sent_and_told_of_from_the_command_line(
     matched = run(home, "match", study, *WHO, "--json")
     assert json.loads(matched.stdout)["decisions"][0]["identity"]["accession"] == "RA1"
     told = run(home, "send", *target, "--dry-run")
-    assert told.returncode == 0 and f"would correct {study}" in told.stdout
+    assert told.returncode == 0 and f"would correct {study}" in told.stdout and "Nothing was recorded" in told.stdout
+    away = run(home, "send", "--target", "AWAY@127.0.0.1:1", "--dry-run")
+    assert away.returncode == 0 and "The PACS was not asked: reconciliation.target-away" in away.stdout
     sent = run(home, "send", *target)
     assert sent.returncode == 0 and "0 differences open" in sent.stdout, sent.stdout + sent.stderr
     assert [one.accession for one in pacs.site.catalog.studies()] == ["RA1"]

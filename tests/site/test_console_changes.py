@@ -8,6 +8,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from safelight.catalog.order_search import StepSearch
+from safelight.core.disk import DiskFull
 from safelight.core.names import AETitle
 from safelight.core.progress import silent
 from safelight.gateway.dicom.ports import AssociationFacts
@@ -20,7 +21,7 @@ from safelight.site.opened import Site
 from safelight.site.web_changes import EVERYTHING, STATUS
 from safelight.wire.dicom.identifier import encode_identifier
 from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN
-from support.console_house import Browser, ConsoleHouse, console_house
+from support.console_house import WHO, Browser, ConsoleHouse, console_house
 from support.dicom_files import image
 from support.web_house import WebHouse
 
@@ -81,6 +82,19 @@ def heard(house: ConsoleHouse, browser: Browser, expected: str, happens: Callabl
     changed = {name for name in after if after[name] != before[name]}
     assert expected in changed
     assert changed <= set(told), (changed, told)
+
+
+def test_screens_hear_of_changes_while_something_else_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> None:
+        raise DiskFull
+
+    monkeypatch.setattr("safelight.site.web_door.write_readings", no_room)
+    with console_house(tmp_path) as house, house.browser("viewer", board=True).events() as events:
+        assert next(events)[1] == "hello"
+        act(house.site, "downtime.say", {"event": "declared", "scopes": ["viewers"], **WHO}, silent)
+        assert "downtime/log" in next(events)[2]["documents"]
 
 
 def test_what_modalities_said_is_read_once_however_often_the_worklist_is_asked_for(

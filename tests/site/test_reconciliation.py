@@ -17,7 +17,7 @@ from safelight.journal.kinds import FactKind
 from safelight.reconciliation.decision import StudyCommand
 from safelight.reconciliation.state import Consequence, ReplacedAlready, UndoneAlready
 from safelight.site.flushing import pack_everything
-from safelight.site.reconciliation import DoesNotFit, IdentityUnknown, StillFolding
+from safelight.site.reconciliation import DoesNotFit, IdentityUnknown, StillFolding, settle
 from safelight.site.reconciliation_correcting import correct_study, replace_study
 from safelight.site.reconciliation_sides import state_of
 from safelight.site.reconciliation_target import TargetDesk
@@ -28,6 +28,7 @@ from safelight.site.saying import deciding
 from safelight.site.verifying import rebuild
 from support.archive_door import ArchiveDoor, open_archive
 from support.reconciled_house import WHO, Hospital, acquire, hospital, image, local_now, order_message
+from support.served_home import free_port
 
 
 @pytest.fixture
@@ -95,6 +96,37 @@ def test_a_walk_in_meets_its_order_and_nothing_is_left_open(there: Hospital, pac
     rebuild(there.site, silent)
     assert list(there.site.catalog.dump()) == before
     there.act("downtime.say", event="closed", scopes=["pacs", "ris"], **WHO)
+
+
+def test_a_dry_run_asks_the_target_and_writes_nothing(there: Hospital, pacs: ArchiveDoor) -> None:
+    there.begin()
+    exam = there.register(name="REAL^RITA", birth_date="19700102", sex="F")
+    there.scan(exam)
+    there.end()
+    there.tell(order_message("1", "4711", "RA1", local_now(there.site)))
+    settle(there.site)
+    there.act("reconciliation.decide", differences=["DT01"], verdict="matched", order="RA1", **WHO)
+    before = _bytes_of(there)
+    told = there.act("reconciliation.send", dry_run=True)
+    assert _bytes_of(there) == before
+    assert pacs.site.catalog.find(StudySearch(study=exam["study"])) == []
+    assert told["target_error"] is None
+    assert [one["what"].split()[0] for one in told["would_do"]] == ["merge", "correct"]
+    # What it shows follows from what the PACS has now, not from what it had when somebody looked last.
+    there.act("reconciliation.send")
+    there.await_delivery()
+    settle(there.site)
+    before = _bytes_of(there)
+    assert there.act("reconciliation.send", dry_run=True)["would_do"] == []
+    away = there.act("reconciliation.send", target=f"AWAY@127.0.0.1:{free_port()}", dry_run=True)
+    assert away["target_error"] == "reconciliation.target-away"
+    assert _bytes_of(there) == before
+
+
+def _bytes_of(there: Hospital) -> dict[str, bytes]:
+    """Return what lies in the home; SQLite's index of its log is written by readers too."""
+    folder = there.site.home.directory
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".db-shm"}
 
 
 def _merge(number: str, patient: str, prior: str, at: str) -> bytes:

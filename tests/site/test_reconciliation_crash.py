@@ -2,20 +2,14 @@
 
 import itertools
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pydicom.dataset import Dataset
 
 from safelight.catalog.message_rows import DeliveryState
-from safelight.core.instance import MemorySource
-from safelight.core.names import AETitle
 from safelight.core.progress import silent
-from safelight.gateway.dicom.client import Outgoing, connect
-from safelight.gateway.dicom.contexts import contexts_for
 from safelight.journal.kinds import FactKind
 from safelight.reconciliation.state import DecidedAlready
 from safelight.site.acts import act
@@ -28,16 +22,9 @@ from safelight.site.recovery_holdings import VaultHoldings
 from support.crash_disk import PowerCut
 from support.crash_site import Machine, copy_machine
 from support.dicom_peers import Archive, dcmqrscp
-from support.hl7_house import Receiver, make_home, opened, send_to
+from support.outage_over import NAMES, STUDY, as_anothers, walk_in
 from support.reconciled_house import (
-    CT_IMAGE,
-    EXPLICIT,
     WHO,
-    acquire,
-    encoded,
-    image,
-    local_now,
-    order_message,
 )
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
@@ -49,36 +36,6 @@ def pacs(tmp_path: Path) -> Iterator[Archive]:
     folder.mkdir()
     with dcmqrscp(folder, 1) as archive:
         yield archive
-
-
-def _prepare(folder: Path, pacs: Archive) -> str:
-    """Make a home whose outage is over: a walk-in with images, a read, and an order elsewhere; return its study."""
-    folder.mkdir()
-    home = make_home(folder)
-    send_to(home, Receiver(port=2575), "RIS", events=("NONE",))
-    send_to(home, Receiver(port=2576), "MPI", events=("NONE",))
-    told = f'\n[reconciliation]\ntarget = "{pacs.peer}"\nidentities_to = ["MPI"]\nreports_to = "RIS"\n'
-    home.settings_file.write_text(home.settings_file.read_text() + told)
-    with opened(home) as site:
-
-        def do(what: str, **told: Any) -> dict[str, Any]:
-            return dict(act(site, what, {**WHO, **told}, silent))
-
-        for of, prefix in (("accession", "DT"), ("patient", "DP")):
-            do("downtime.numbers.reserve", of=of, prefix=prefix, first=1, last=9)
-            do("downtime.numbers.allot", of=of, count=5, site="main", device="CT1")
-        do("downtime.say", event="declared", scopes=["pacs"])
-        exam = do("downtime.exam.register", way="walk-in", site="main", device="CT1", modality="CT", name="REAL^RITA")
-        of_exam = {"PatientID": "DP1", "PatientName": "REAL^RITA", "AccessionNumber": "DT1"}
-        acquire(site, *(image(str(exam["study"]), number, local_now(site), **of_exam) for number in (1, 2)))
-        do("downtime.exam.step", accession="DT1", step="acquired")
-        do("downtime.exam.step", accession="DT1", step="read", text="Nothing acute.")
-        do("downtime.say", event="ended", scopes=["pacs"])
-        messages = folder / "messages"
-        messages.mkdir()
-        (messages / "1.hl7").write_bytes(order_message("1", "4711", "RA1", local_now(site)))
-        do("gateway.import", folder=str(messages))
-    return str(exam["study"])
 
 
 def _reconcile(site: Site) -> None:
@@ -132,46 +89,13 @@ def _every_cut(
 
 @pytest.mark.timeout(600)
 def test_a_power_cut_anywhere_leaves_nothing_done_twice_or_not_at_all(tmp_path: Path, pacs: Archive) -> None:
-    study = _prepare(tmp_path / "prepared", pacs)
+    study = walk_in(tmp_path / "prepared", pacs.peer)
     number = _every_cut(tmp_path / "prepared", tmp_path, _reconcile, lambda site, home: _check(site, home, study))
     assert number > 20
     print(f"{number} durable writes")
 
 
 # An object-level correction: copies under new UIDs, the note, what is sent, and the record of each.
-
-STUDY = "1.2.20"
-NAMES = {f"{STUDY}.1.1", f"{STUDY}.1.2"}
-
-
-def _at_the_pacs(folder: Path, pacs: Archive, patient: str) -> str:
-    """Make a home whose outage is over, and whose PACS has the study as another person's, with other pixels of one."""
-    folder.mkdir()
-    home = make_home(folder)
-    told = f'\n[reconciliation]\ntarget = "{pacs.peer}"\n'
-    home.settings_file.write_text(home.settings_file.read_text() + told)
-    with opened(home) as site:
-        now = local_now(site)
-        act(site, "downtime.say", {"event": "declared", "scopes": ["pacs"], **WHO}, silent)
-        ours = [image(STUDY, number, now, PatientID="4711", AccessionNumber="RA1") for number in (1, 2)]
-        acquire(site, *ours)
-        theirs = [image(STUDY, number, now, PatientID=patient, AccessionNumber="RA1") for number in (1, 2)]
-        theirs[0].add_new(0x7FE00010, "OW", bytes(128))
-        _store(pacs, theirs)
-        act(site, "downtime.say", {"event": "ended", "scopes": ["pacs"], **WHO}, silent)
-        act(site, "reconciliation.compare", {"deep": True}, silent)
-        told = {"differences": [STUDY], "verdict": "no-order", **WHO}
-        act(site, "reconciliation.decide", told, silent)
-        wanted = "identity-differs" if patient != "4711" else "same-uid-other-bytes"
-        differences = differences_document(home)["differences"]
-        return str(next(one["id"] for one in differences if one["kind"] == wanted))
-
-
-def _store(pacs: Archive, data_sets: Sequence[Dataset]) -> None:
-    made = [Outgoing(CT_IMAGE, str(one.SOPInstanceUID), EXPLICIT, MemorySource(encoded(one))) for one in data_sets]
-    for proposals in contexts_for((one.sop_class, one.transfer_syntax) for one in made):
-        with connect(pacs.peer, AETitle("CT1"), proposals) as association:
-            assert all(one.is_stored for one in association.store_all(made))
 
 
 def _decided(site: Site, difference: str, verdict: str) -> None:
@@ -190,7 +114,7 @@ def _decided(site: Site, difference: str, verdict: str) -> None:
 def test_a_power_cut_anywhere_in_a_replacement_leaves_one_copy_of_each_and_one_note(
     tmp_path: Path, pacs: Archive, verdict: str, patient: str, replaced: set[str]
 ) -> None:
-    difference = _at_the_pacs(tmp_path / "prepared", pacs, patient)
+    difference = as_anothers(tmp_path / "prepared", pacs.peer, patient)
 
     def check(site: Site, home: Home) -> None:
         assert len(state_of(site.records.journal).decisions) == 2
@@ -226,7 +150,7 @@ def test_a_power_cut_anywhere_in_a_replacement_leaves_one_copy_of_each_and_one_n
 def test_a_power_cut_anywhere_while_the_targets_content_is_taken_in_leaves_both_and_theirs_in_force(
     tmp_path: Path, pacs: Archive
 ) -> None:
-    difference = _at_the_pacs(tmp_path / "prepared", pacs, "4711")
+    difference = as_anothers(tmp_path / "prepared", pacs.peer, "4711")
 
     def check(site: Site, home: Home) -> None:
         held = {one.sop_instance: one for one in VaultHoldings(site).instances(STUDY, None)}

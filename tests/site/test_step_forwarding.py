@@ -1,39 +1,31 @@
 """What modalities said during an outage, told to a RIS on pynetdicom, through kills on both sides."""
 
 import itertools
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom.dataset import Dataset
 
 from safelight.core.names import AETitle, Peer
 from safelight.core.progress import silent
 from safelight.gateway.dicom.client import PeerUnreachable
-from safelight.gateway.dicom.ports import AssociationFacts
-from safelight.gateway.dicom.procedure_step_service import StepNotice, StepStatus
 from safelight.site.acts import act
-from safelight.site.dicom_procedure_steps import StepLedger
 from safelight.site.opened import Site
 from safelight.site.peers import name_peer
 from safelight.site.saying import NotSigned
 from safelight.site.step_forwarding import steps_document
-from safelight.wire.dicom.identifier import encode_identifier
-from safelight.wire.dicom.uids import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from safelight.wire.dicom.uids import IMPLICIT_LITTLE_ENDIAN
 from support.archive_door import open_archive
 from support.crash_disk import PowerCut, When
 from support.crash_site import Machine, copy_machine
-from support.dicom_peers import free_port, running
+from support.dicom_peers import free_port
 from support.hl7_house import make_home, opened
+from support.told_ris import COMPLETED, DAY, ORDER, Ris, keep
 
 pytestmark = pytest.mark.peer
 WHO = {"reason": "the RIS is back", "by": "A. Admin"}
-PROGRAM = Path(__file__).parents[1] / "support/step_receiver.py"
-IN_PROGRESS, COMPLETED = StepStatus.IN_PROGRESS, StepStatus.COMPLETED
 
 
 @pytest.fixture
@@ -42,53 +34,15 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
-class Ris:
-    def __init__(self, folder: Path, stack: ExitStack, *syntaxes: str) -> None:
-        self.file = folder / "ris.json"
-        self.port = free_port()
-        self.put()
-        command = [sys.executable, "-W", "ignore", PROGRAM, str(self.port), self.file, *syntaxes]
-        stack.enter_context(running(command, self.port))
-
-    def put(self, **state: Any) -> None:
-        known = json.loads(self.file.read_text()) if self.file.exists() else {"steps": {}, "log": [], "refuse": {}}
-        self.file.write_text(json.dumps(known | state))
-
-    def seen(self, what: str) -> Any:
-        return json.loads(self.file.read_text())[what]
-
-    @property
-    def log(self) -> list[str]:
-        return [f"{kind} {instance}" for kind, instance, _ in self.seen("log")]
-
-
 @pytest.fixture
 def ris(tmp_path: Path) -> Iterator[Ris]:
     with ExitStack() as stack:
         yield Ris(tmp_path, stack)
 
 
-def keep(site: Site, *notices: tuple[str, StepStatus | None], syntax: str = EXPLICIT_LITTLE_ENDIAN) -> None:
-    ledger = StepLedger(site)
-    caller = AssociationFacts(AETitle("CT1"), AETitle("SAFELIGHT"), "127.0.0.1")
-    for instance, status in notices:
-        told = Dataset()
-        told.SpecificCharacterSet = "ISO_IR 100"
-        told.PatientName = "Müller^Ana"
-        told.PerformedProcedureStepDescription = "Thorax"
-        if status:
-            told.PerformedProcedureStepStatus = status.value
-        notice = StepNotice(instance, status, encode_identifier(told, syntax), syntax)
-        (ledger.begin if status is IN_PROGRESS else ledger.change)(caller, notice)
-
-
 def forward(site: Site, ris: Ris, **told: Any) -> dict[str, Any]:
     asked = {"to": str(Peer(AETitle("RIS"), "127.0.0.1", ris.port)), **WHO, **told}
     return dict(act(site, "gateway.procedure-steps.forward", asked, silent))
-
-
-DAY = (("1.1", IN_PROGRESS), ("1.2", IN_PROGRESS), ("1.1", None), ("1.1", COMPLETED), ("1.2", COMPLETED))
-ORDER = ["create 1.1", "create 1.2", "set 1.1", "set 1.1", "set 1.2"]
 
 
 def test_what_was_kept_is_told_in_order_and_once(site: Site, ris: Ris) -> None:

@@ -1,11 +1,9 @@
 """Mirroring the worklist of a live RIS: DCMTK's, and one on pynetdicom that behaves badly."""
 
-import json
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +29,11 @@ from safelight.wire.dicom.faults import AssociationAborted, AssociationLost
 from safelight.wire.dicom.uids import WORKLIST_FIND
 from support.dicom_peers import free_port, running
 from support.hl7_house import make_home, opened
+from support.mirrored_ris import TODAY, OddRis, day, odd_ris, rows
 from support.odd_ris import answer
 
 pytestmark = pytest.mark.peer
 WHO = {"reason": "the RIS has it right", "by": "A. Admin"}
-TODAY = datetime.now().astimezone()
-
-
-def day(ahead: int = 1) -> str:
-    return f"{TODAY + timedelta(days=ahead):%Y%m%d}"
-
-
-def rows(count: int, ahead: int = 1, minutes: int = 1) -> list[tuple[int, str, str]]:
-    return [
-        (number + 1, day(ahead), f"{number * minutes // 60 % 24:02d}{number * minutes % 60:02d}00")
-        for number in range(count)
-    ]
 
 
 @pytest.fixture
@@ -55,27 +42,10 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
-class OddRis:
-    def __init__(self, port: int, told: Path) -> None:
-        self.peer = Peer(AETitle("RIS"), "127.0.0.1", port)
-        self._told = told
-        self.behave([])
-
-    def behave(self, listed: list[Any], way: str = "well", **more: Any) -> None:
-        self._told.write_text(json.dumps({"rows": listed, "way": way, **more}))
-
-    @property
-    def queries(self) -> int:
-        return int(json.loads(self._told.read_text()).get("queries", 0))
-
-
 @pytest.fixture(scope="module")
 def ris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OddRis]:
     folder = tmp_path_factory.mktemp("ris")
-    port = free_port()
-    found = OddRis(port, folder / "told.json")
-    program = Path(__file__).parents[1] / "support/odd_ris.py"
-    with running([sys.executable, "-W", "ignore", program, str(port), folder / "told.json"], port):
+    with odd_ris(folder) as found:
         yield found
 
 

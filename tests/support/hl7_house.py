@@ -36,9 +36,9 @@ def order(
     ).encode()
 
 
-def make_home(folder: Path, port: int = 0) -> Home:
-    """Make a home in the folder."""
-    made = found(Founding(folder / "home", "Test", AETitle.parse("HERE"), 11112, accept_any=True, hl7_port=port))
+def make_home(folder: Path, port: int = 0, *, dicom_port: int = 11112) -> Home:
+    """Make a home in the folder; where it is served, it listens for messages and DICOM at these ports."""
+    made = found(Founding(folder / "home", "Test", AETitle.parse("HERE"), dicom_port, accept_any=True, hl7_port=port))
     return made.home
 
 

@@ -67,6 +67,9 @@ def readings(home_directory: Path, as_json: bool, **asked: Any) -> None:
         click.echo(f"{one['at']:<28} {one['account']:<32} {one['study']}")
     if document["is_more"]:
         click.echo("Limit reached: narrow the question, or raise --limit")
+    for gap in document["missed"]:
+        told = f"From {gap['since']} to {gap['until']} not every study that was opened could be recorded"
+        click.secho(told, fg="yellow")
 
 
 @catalog.command()

@@ -214,6 +214,9 @@ def send(home_directory: Path, as_json: bool, **told: Any) -> int:
     elif document["dry_run"]:
         for one in document["would_do"]:
             click.echo(f"  decision {one['decision']}: would {one['what']}")
+        if document["target_error"]:
+            click.secho(f"The PACS was not asked: {document['target_error']}", fg="red")
+        click.echo("Nothing was recorded.")
     else:
         for one in document["done"]:
             click.echo(f"  decision {one['decision']}: {one['what']}")

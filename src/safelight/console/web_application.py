@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request
@@ -104,9 +105,6 @@ class DoorKeeper:
         try:
             visitor = await self._visitor(connection, is_reading=is_reading)
             visitor.demand(found.reading if is_reading else found.writing)
-            study = _study_of(scope["path"].removeprefix(found.prefix)) if is_reading else ""
-            if study and visitor.account is not None:
-                self._readings.opened(visitor.account.account, study)
         except Exception as error:  # noqa: BLE001 - the door's one place: every failure becomes an answer
             refusal = self._api.refusal(error)
             if refusal.status_code == 401 and "sec-fetch-mode" not in connection.headers:
@@ -114,7 +112,23 @@ class DoorKeeper:
                 refusal.headers["WWW-Authenticate"] = 'Basic realm="Safelight", charset="UTF-8"'
             await refusal(scope, receive, send)
             return
+        study = _study_of(scope["path"].removeprefix(found.prefix)) if is_reading else ""
+        if study and visitor.account is not None:
+            send = self._noting(send, visitor.account.account, study)
         await self._application(scope, receive, send)
+
+    def _noting(self, send: Send, account: str, study: str) -> Send:
+        """Have it noted that somebody opens a study before they are given anything of it.
+
+        Where nothing is given nothing was opened: names that no study has fill no journal.
+        """
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == HTTPStatus.OK:
+                self._readings.opened(account, study)
+            await send(message)
+
+        return noted
 
     def _found(self, scope: Scope) -> Guarded | None:
         if scope["type"] != "http" or self._guard.is_open:

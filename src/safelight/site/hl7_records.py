@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
+from safelight.catalog.listed_steps import LISTING_KINDS
 from safelight.catalog.message_facts import MESSAGE_KINDS
 from safelight.catalog.message_index import MessageIndex
 from safelight.core.errors import IntegrityError
@@ -58,7 +59,7 @@ class MessageRecords:
         batch: list[Entry] = []
         for entry in records.journal.entries(after=found.journal_place[0], kinds=MESSAGE_KINDS):
             batch.append(entry)
-            if len(batch) == CAUGHT_UP_AT_ONCE:
+            if len(batch) >= CAUGHT_UP_AT_ONCE and not _goes_on(entry):
                 opened.index.apply(batch)
                 batch = []
         opened.index.apply(batch)
@@ -103,6 +104,11 @@ class MessageRecords:
     def close(self) -> None:
         """Close the index."""
         self.index.close()
+
+
+def _goes_on(entry: Entry) -> bool:
+    """Say whether the next fact belongs to this one: an edition of a list is shown whole, or not yet."""
+    return entry.kind in LISTING_KINDS and not entry.facts["is_whole"]
 
 
 def _goes_with(index: MessageIndex, journal: Journal) -> bool:

@@ -18,7 +18,7 @@ from safelight.reconciliation.difference import Difference, Kind
 from safelight.reconciliation.facts import REPLACING, RULE, Decided, Identity, Undone, Verdict
 from safelight.reconciliation.identity import Way, identity_by_order, identity_without_order
 from safelight.reconciliation.matching import Proposal
-from safelight.reconciliation.sides import Order, TargetStudy
+from safelight.reconciliation.sides import Order, TargetLook, TargetStudy
 from safelight.reconciliation.state import Consequence, Decision, ReplacedAlready, fold, judge, judge_undo
 from safelight.site.hl7_folding import Folding, read_mappings
 from safelight.site.hl7_queue import MessageNotInQueue, skip
@@ -110,7 +110,7 @@ def look(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any
     outages = _outages(told)
     peer = target_named(site, str(told.get("target") or ""))
     with TargetDesk(site, peer) as desk:
-        _look(site, desk, outages, deep=bool(told.get("deep")), report=report)
+        record_look(site, _look(site, desk, outages, deep=bool(told.get("deep")), report=report))
     _close_by_rule(site, outages)
     return picture_document(picture_of(site, outages))
 
@@ -186,6 +186,8 @@ def _skip_waiting(site: "Site", decision: Decision, *, reason: str, by: str) -> 
 def send(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """Do what follows from decisions: messages into their queues, studies corrected, sent and seen to be there.
 
+    A dry run asks the target too, and writes nothing: what would be done depends on what it has now.
+
     Raises:
         NoTarget: nobody said which PACS is compared with.
         SendsAlready: another command does it.
@@ -195,23 +197,20 @@ def send(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any
     peer = target_named(site, str(told.get("target") or ""))
     if not _sending.acquire(blocking=False):
         raise SendsAlready
-    away = ""
     try:
         with TargetDesk(site, peer) as desk:
-            try:
-                _look(site, desk, outages, deep=False, report=report)
-            except PeerError as error:
-                # Messages go all the same: whoever waits for a report does not wait for the PACS.
-                site.log.failure(error)
-                away = error.code
+            look, away = _look_if_there(site, desk, outages, report)
             if told.get("dry_run"):
-                picture = picture_of(site, outages, str(peer))
+                picture = picture_of(site, outages, str(peer), look)
                 todo = next_commands(picture.state, picture.cases, picture.sides, picture.destinations, 10_000)
-                return {"dry_run": True, "would_do": [_told(one.decision, one.name) for one in todo]}
+                would_do = [_told(one.decision, one.name) for one in todo]
+                return {"dry_run": True, "target_error": away or None, "would_do": would_do}
+            if look is not None:
+                record_look(site, look)
             _close_by_rule(site, outages)
             done, failed = _work(site, desk, outages, str(peer), report)
             if done and not away:
-                _look(site, desk, outages, deep=False, report=report)
+                record_look(site, _look(site, desk, outages, deep=False, report=report))
     finally:
         _sending.release()
     return {
@@ -274,14 +273,28 @@ def _work(
                 report(Progress("send", len(done), len(done) + len(failed), "steps"))
 
 
-def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool, report: Report) -> None:
+def _look_if_there(
+    site: "Site", desk: TargetDesk, outages: Sequence[int], report: Report
+) -> tuple[TargetLook | None, str]:
+    """Ask the target what it has, or say by which error it cannot be asked.
+
+    Messages go all the same: whoever waits for a report does not wait for the PACS.
+    """
+    try:
+        return _look(site, desk, outages, deep=False, report=report), ""
+    except PeerError as error:
+        site.log.failure(error)
+        return None, error.code
+
+
+def _look(site: "Site", desk: TargetDesk, outages: Sequence[int], *, deep: bool, report: Report) -> TargetLook:
     picture = picture_of(site, outages, str(desk.peer))
     at = site.clock.now()
     times = picture.window.local(at)
     found, cut_short = desk.look(picture.sides.studies, times, deep=deep, report=report)
     if not deep:
         found = [_as_compared(one, picture) for one in found]
-    record_look(site, desk.peer, at, found, cut_short)
+    return TargetLook(str(desk.peer), at, {one.study: one for one in found}, tuple(cut_short))
 
 
 def _as_compared(theirs: TargetStudy, picture: Picture) -> TargetStudy:

@@ -16,10 +16,9 @@ from safelight.downtime.exam import Happened, Stage, Step, Way
 from safelight.downtime.number import NumberFor, Numbers
 from safelight.journal.journal import Journal
 from safelight.reconciliation.facts import KINDS, Done, fact_of
-from safelight.reconciliation.sides import Call, Exam, HeldStudy, Order, Patient, Read, Sides
+from safelight.reconciliation.sides import Call, Exam, HeldStudy, Order, Patient, Read, Sides, TargetLook
 from safelight.reconciliation.state import ReconciliationState, fold
 from safelight.site.exams import exams_of, numbers_of
-from safelight.site.reconciliation_target import last_look
 from safelight.site.reconciliation_window import Window, is_between, local_text
 from safelight.site.scheduled_steps import step_values
 
@@ -54,15 +53,14 @@ class SidesReader:
         self._times = window.local(now)
         self._numbers: Numbers = numbers_of(journal)
 
-    def read(self, state: ReconciliationState, target: str | None = None) -> Sides:
-        """Return the sides as they are now; ``target`` is whose last look counts, else of whoever was looked at."""
+    def read(self, state: ReconciliationState, look: TargetLook | None) -> Sides:
+        """Return the sides as they are now, the target as it was looked at."""
         downtime_exams = [
             one
             for one in exams_of(self._journal).values()
             if set(one.registered.outages).intersection(self._window.outages)
         ]
         exams = self._exams(downtime_exams)
-        look = last_look(self._journal, target)
         rows = self._rows(downtime_exams, state)
         orders = self._orders([row.accession for row in rows], [exam.accession for exam in exams])
         rows |= self._rows_of_orders(orders, rows)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, ClassVar, Final, Self
 
 from pydicom.dataset import Dataset
@@ -248,18 +248,19 @@ def days_between(first: str, last: str) -> list[str]:
     return [f"{begin + timedelta(days=number):%Y%m%d}" for number in range((end - begin).days + 1)]
 
 
-def record_look(site: Site, peer: Peer, at: datetime, studies: Sequence[TargetStudy], cut_short: Sequence[str]) -> None:
+def record_look(site: Site, look: TargetLook) -> None:
     """Record what the target answered, in pieces; it counts from the last piece on."""
+    studies = list(look.studies.values())
     pieces = [studies[place : place + STUDIES_A_FACT] for place in range(0, len(studies), STUDIES_A_FACT)] or [[]]
     facts = [
         (
             FactKind.RECONCILIATION_COMPARED,
             {
-                "target": str(peer),
-                "at": to_text(at),
+                "target": look.target,
+                "at": to_text(look.at),
                 "piece": number,
                 "pieces": len(pieces),
-                "cut_short": list(cut_short),
+                "cut_short": list(look.cut_short),
                 "studies": [_body(one) for one in piece],
             },
         )

@@ -18,12 +18,13 @@ from safelight.reconciliation.comparison import compare
 from safelight.reconciliation.decision import Destinations
 from safelight.reconciliation.difference import Difference, Kind, Wait
 from safelight.reconciliation.matching import Proposal
-from safelight.reconciliation.sides import Sides
+from safelight.reconciliation.sides import Sides, TargetLook
 from safelight.reconciliation.state import Decision, ReconciliationState
 from safelight.site.hl7_status import messages_looked_at
 from safelight.site.home import Home
 from safelight.site.reconciliation_sides import SidesReader, state_of
 from safelight.site.reconciliation_steps import untold_steps
+from safelight.site.reconciliation_target import last_look
 from safelight.site.reconciliation_window import NoOutageToReconcile, Window, window_of
 from safelight.site.settings import Settings
 from safelight.site.status import looked_at
@@ -60,14 +61,19 @@ class Picture:
         return compare(self.cases, self.sides, self.state, self.destinations)
 
 
-def picture_of(site: "Site", outages: Sequence[int] = (), target: str | None = None) -> Picture:
+def picture_of(
+    site: "Site", outages: Sequence[int] = (), target: str | None = None, look: TargetLook | None = None
+) -> Picture:
     """Return the picture of an opened home.
+
+    ``target`` is whose last recorded look counts, else of whoever was looked at; ``look`` is one that is not recorded.
 
     Raises:
         NoOutageToReconcile: no outage is open, or none has such a number.
     """
     now, journal, index = site.clock.now(), site.records.journal, site.messages.index
-    return _picture(site.catalog, journal, index, site.settings, site.node, now, outages, target)
+    look = look or last_look(journal, target)
+    return _picture(site.catalog, journal, index, site.settings, site.node, now, outages, look)
 
 
 @contextmanager
@@ -79,8 +85,9 @@ def picture_looked_at(home: Home, outages: Sequence[int] = ()) -> Iterator[Pictu
     """
     with looked_at(home) as (catalog, journal), messages_looked_at(home) as index:
         node = load_public_keys(home.keys).signing.key_id
+        look = last_look(journal, None)
         try:
-            picture = _picture(catalog, journal, index, home.settings(), node, SystemClock().now(), outages, None)
+            picture = _picture(catalog, journal, index, home.settings(), node, SystemClock().now(), outages, look)
         except NoOutageToReconcile:
             if outages:
                 raise
@@ -172,13 +179,13 @@ def _picture(
     node: str,
     now: datetime,
     outages: Sequence[int],
-    target: str | None,
+    look: TargetLook | None,
 ) -> Picture:
     window = window_of(journal, now, outages)
     state = state_of(journal)
     told = settings.reconciliation
     reader = SidesReader(catalog, journal, index, node, now, window)
-    sides = replace(reader.read(state, target), untold_steps=untold_steps(journal, window, told.steps_to))
+    sides = replace(reader.read(state, look), untold_steps=untold_steps(journal, window, told.steps_to))
     return Picture(window, sides, state, Destinations(tuple(told.identities_to), told.reports_to))
 
 

@@ -142,11 +142,12 @@ class Changes:
 
     def _repeat(self) -> None:
         while not self._stopping.wait(TURN_SECONDS):
-            try:
-                self._every_turn()
-                self._turn()
-            except Exception as error:  # noqa: BLE001 - a worker's one place: it goes on with its next turn
-                self._site.log.failure(error)
+            # What cannot be written down now keeps no screen from hearing what changed.
+            for work in (self._every_turn, self._turn):
+                try:
+                    work()
+                except Exception as error:  # noqa: BLE001 - a worker's one place: it goes on with its next turn
+                    self._site.log.failure(error)
 
     def _turn(self) -> None:
         now, elapsed = self.mark(), self._site.clock.elapsed()

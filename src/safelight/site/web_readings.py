@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
 def write_readings(site: "Site", readings: Readings) -> None:
     """Record in one step what was opened since the last time; what cannot be recorded is tried again."""
-    noted = readings.taken()
-    if not noted:
-        return
-    kind = FactKind.CONSOLE_STUDY_OPENED.value
-    try:
-        facts = [(kind, {"account": one.account, "study": one.study, "at": to_text(one.at)}) for one in noted]
+    noted = readings.unwritten()
+    facts: list[tuple[str, dict[str, str]]] = [
+        (FactKind.CONSOLE_STUDY_OPENED.value, {"account": one.account, "study": one.study, "at": to_text(one.at)})
+        for one in noted.readings
+    ]
+    if noted.gap is not None:
+        body = {"since": to_text(noted.gap.since), "until": to_text(noted.gap.until)}
+        facts.append((FactKind.CONSOLE_READINGS_MISSED.value, body))
+    if facts:
         site.records.record_all(facts)
-    except BaseException:
-        readings.put_back(noted)
-        raise
+        readings.written(noted)
 
 
 def readings_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,8 +35,12 @@ def readings_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
     limit = int(asked["limit"])
     # Years of them are in the journal: no more are kept than are shown, and one that says whether there are others.
     found = deque[Mapping[str, Any]](maxlen=limit + 1)
+    missed: list[dict[str, Any]] = []
     with looked_at(home) as (_, journal):
-        for entry in journal.entries(kinds=[FactKind.CONSOLE_STUDY_OPENED]):
-            if wanted.items() <= entry.facts.items():
+        for entry in journal.entries(kinds=[FactKind.CONSOLE_STUDY_OPENED, FactKind.CONSOLE_READINGS_MISSED]):
+            if entry.kind == FactKind.CONSOLE_READINGS_MISSED:
+                missed.append(dict(entry.facts))
+            elif wanted.items() <= entry.facts.items():
                 found.append(entry.facts)
-    return {"readings": [dict(one) for one in reversed(found)][:limit], "is_more": len(found) > limit}
+    shown = [dict(one) for one in reversed(found)][:limit]
+    return {"readings": shown, "is_more": len(found) > limit, "missed": missed}

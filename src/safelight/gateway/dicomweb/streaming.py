@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
@@ -90,7 +91,9 @@ class Conversation:
         finally:
             watch.cancel()
             if not self.is_gone.is_set():
-                self._settle()
+                # What failed here is told, and not that the peer, who waited for it, left meanwhile.
+                with suppress(PeerGone):
+                    self._settle()
 
     async def _watch(self) -> None:
         """Notice that the peer left: what is sent to nobody is taken without a word."""
