@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from safelight.findings.requirement import requirement_packs
+from safelight.findings.requirement import Requirement, requirement_packs
+from safelight.findings.requirement_check import CHECKS as CHECKS_OF_REQUIREMENTS
 from safelight.findings.rule import CHECKS, built_in
 from safelight.findings.source import works
 from safelight.plan.schema import schema
@@ -43,9 +44,9 @@ a rule that has the name of one of ours or of another of yours. `safelight plan 
 
 ## What laws and standards ask for
 
-`safelight plan assess FOLDER --requirements` says of each: *met* (every rule that looks at it was asked and found
-nothing in the plan, which is less than an auditor asks), *decided* (mitigated or accepted), *open*, or *not checked*
-(no rule looks at it). The printed plan has the same as its last appendix.
+`safelight plan assess FOLDER --requirements` says of each: *met* (every rule and check that looks at it found
+nothing in the plan, which is less than an auditor asks), *decided* (mitigated or accepted), *open*, or *not checked*,
+with the reason. The printed plan has the same as its last appendix.
 
 In our own words, with the rules that look at it. *Verified* says how far to trust a line: `read` in a copy of the
 text, `second hand` where others quote it, `outline only`, or
@@ -76,11 +77,19 @@ def rules_page() -> str:
     lines.append(OWN)
     for pack in requirement_packs():
         for one in pack.requirements:
-            cells = [pack.source, pack.edition, one.ref, one.text, " ".join(one.rules) or "none", one.verified]
+            cells = [pack.source, pack.edition, one.ref, one.text, _asked(one), one.verified]
             lines.append(f"| {' | '.join(cells)} |\n")
     lines.append(SOURCES)
     lines += [f"| {one.name} | {one.is_what} | {one.verified} |\n" for one in works().values()]
     return "".join(lines)
+
+
+def _asked(one: Requirement) -> str:
+    check = f"{CHECKS_OF_REQUIREMENTS[one.check].ask.__doc__}" if one.check else ""
+    return (
+        ". ".join(filter(None, [" ".join(one.rules), check.partition("\n")[0].rstrip("."), one.beyond.rstrip(".")]))
+        or "none"
+    )
 
 
 def pages() -> dict[str, str]:

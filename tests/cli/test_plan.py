@@ -1,7 +1,10 @@
 """The plan at the command line: begin, check, sign by both sides, change, review."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -10,7 +13,7 @@ from safelight.cli.plan import plan
 from safelight.core.errors import SafelightError
 from safelight.plan.inventory import System
 from safelight.plan.words import Side
-from safelight.site.plan_folder import PlanFolder
+from safelight.site.plan_folder import BadSignatureFile, PlanFolder
 from safelight.site.plan_inventory import HEADINGS
 
 
@@ -29,6 +32,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "plan"
 
 
+def kept(folder: Path) -> dict[str, Any]:
+    """Return how a plan stands to keeping documentation for six years."""
+    packs: Any = document("assess", folder)["requirements"]
+    asked = next(one["requirements"] for one in packs if one["pack"] == "hipaa")
+    return next(one for one in asked if one["check"] == "signed-versions-kept")
+
+
 def test_a_plan_is_approved_when_both_sides_signed_and_a_change_unsigns_one_part(folder: Path, tmp_path: Path) -> None:
     for person in ("ines", "paula"):
         made = document("sign", folder, "--by", person, "--reason", "r", "--key", tmp_path / person, "--make-key")
@@ -42,17 +52,24 @@ def test_a_plan_is_approved_when_both_sides_signed_and_a_change_unsigns_one_part
     assert document("sign", folder, "--by", "ines", *words, tmp_path / "ines")["approved"] is False
     assert document("sign", folder, "--by", "paula", *words, tmp_path / "paula")["approved"] is True
     assert document("assess", folder)["open"] == {"critical": 0, "high": 0, "medium": 0, "low": 0}
+    assert kept(folder)["standing"] == "met"
     text = (folder / "systems.yaml").read_text()
     (folder / "systems.yaml").write_text(text.replace("name: RIS and worklist", "name: RIS"))
     assert document("show", folder)["unsigned"] == {"it": ["systems/ris"], "radiology": ["systems/ris"]}
     (change,) = document("diff", folder)["changes"]  # type: ignore[misc]
     assert change == {"where": "systems/ris", "field": "name", "before": "RIS and worklist", "after": "RIS"}
     assert run("assess", folder).return_value == 1
+    for one in (folder / "signed").iterdir():
+        one.unlink()
+    assert (kept(folder)["standing"], len(kept(folder)["says"])) == ("open", 2)
 
 
 def test_a_damaged_file_of_signatures_is_told(folder: Path) -> None:
-    (folder / "signatures.json").write_text("{")
-    assert isinstance(run("show", folder).exception, SafelightError)
+    signature = dict.fromkeys(("person", "version", "reason", "key", "signature"), "x")
+    undated = {"signatures": [{**signature, "side": "it", "at": "yesterday", "covers": {}}]}
+    for damaged in ("{", json.dumps(undated)):
+        (folder / "signatures.json").write_text(damaged)
+        assert isinstance(run("assess", folder).exception, BadSignatureFile)
 
 
 def test_the_hospital_whose_radiology_bought_its_pacs_sees_the_rift(tmp_path: Path) -> None:
@@ -244,6 +261,8 @@ def test_the_map_shows_every_system_and_escapes_its_name(folder: Path, tmp_path:
     root = ElementTree.parse(tmp_path / "map.svg").getroot()
     names = {one.text for one in root.iter("{http://www.w3.org/2000/svg}title")}
     assert {"PACS", "RIS <& Co>", "Finance"} <= names
+    drawn = [[one.text for one in box.iter("{http://www.w3.org/2000/svg}text")] for box in root]
+    assert ["CT in the", "emergency", "department", "tier 1 · modalities"] in drawn, "a name is not cut"
 
 
 def test_what_was_simulated_is_told_by_service(folder: Path, tmp_path: Path) -> None:
@@ -303,3 +322,13 @@ def test_time_and_data_have_four_values_each(folder: Path) -> None:
     )
     told = stroke()
     assert (told["measurement"], told["rpo_measurement"]) == ("3 h", None)
+
+
+def test_a_plan_alone_is_assessed_without_loading_a_database(folder: Path) -> None:
+    asked = (
+        "import sys; from safelight.cli.plan import plan\n"
+        f"plan(['assess', {str(folder)!r}, '--json'], standalone_mode=False)\n"
+        "print([one for one in ('sqlalchemy', 'sqlite3') if one in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"

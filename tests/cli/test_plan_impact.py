@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+from datetime import date
 from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
@@ -13,9 +14,12 @@ from safelight.cli.plan_impact import impact
 from safelight.core.errors import SafelightError
 from safelight.impact.errors import BadFile
 from safelight.site.impact_file import department_document
+from safelight.site.plan_folder import example_beside, example_texts, write_plan
+from safelight.site.plan_outage import NoEstimate
 
 ROOT = Path(__file__).parents[2]
 HOSPITAL = ROOT / "docs/cases/general-hospital.yaml"
+TODAY = date(2026, 11, 24)
 
 
 def test_it_answers_a_program_and_draws(tmp_path: Path) -> None:
@@ -85,6 +89,63 @@ def test_a_word_is_a_word_a_number_a_number_and_a_mistake_has_its_place(tmp_path
     with pytest.raises(BadFile) as refused:
         department_document(file)
     assert (refused.value.facts["line"], refused.value.facts["column"]) == (2, 4)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a plan that has a department, and estimates for two kinds of disruption."""
+    write_plan(tmp_path / "plan", {**example_texts("400-bed", TODAY), **example_beside("400-bed")})
+    return tmp_path / "plan"
+
+
+def test_the_estimate_of_the_plan_is_a_length_and_is_said_to_be(folder: Path) -> None:
+    words = ["--plan", str(folder), "--seeds", "1", "--no-tolerance", "--json"]
+    told = json.loads(CliRunner().invoke(impact, [*words, "--disruption", "ransomware"]).stdout)
+    assert (told["hours"], told["length"]["hours"], told["length"]["from"]) == (28.5, 28.5, "estimate")
+    assert "until Stroke has its systems back" in told["length"]["source"]
+    assert {"system": "", "what": "detect", "takes": "15 min", "source": "as the plan says"} in told["length"]["path"]
+    told = json.loads(CliRunner().invoke(impact, words).stdout)
+    assert (told["length"]["from"], told["hours"]) == ("scenario", 8.0)
+    assert told["plan_estimates"] == {"hardware": 4.5, "ransomware": 28.5}
+    told = json.loads(CliRunner().invoke(impact, [*words, "--hours", "3"]).stdout)
+    assert told["length"] == {"hours": 3.0, "from": "asked", "source": "as asked", "path": []}
+
+
+def test_people_read_whose_length_it_is_and_which_others_there_are(folder: Path) -> None:
+    words = ["--plan", str(folder), "--seeds", "1", "--no-tolerance"]
+    told = CliRunner().invoke(impact, [*words, "--disruption", "hardware"]).stdout
+    assert "Length: 4.5 h, the plan's estimate for hardware, until Stroke has its systems back\n" in told
+    assert "4 h  ct-1: rebuild [as the plan says]" in told
+    assert "by the plan's estimate: 28.5 h, with --disruption ransomware\n" in told
+    assert "Length: 8 h, as the scenario says\n" in CliRunner().invoke(impact, words).stdout
+
+
+def test_a_disruption_without_an_estimate_is_refused_with_what_is_missing(folder: Path) -> None:
+    words = ["--plan", str(folder), "--seeds", "1", "--no-tolerance", "--disruption"]
+    result = CliRunner().invoke(impact, [*words, "people"])
+    assert isinstance(result.exception, NoEstimate)
+    assert result.exception.facts == {"disruption": "people", "known": "hardware, ransomware"}
+    systems = folder / "systems.yaml"
+    systems.write_text(
+        systems.read_text().replace("- {disruption: hardware, rebuild", "- {disruption: site, rebuild", 1)
+    )
+    result = CliRunner().invoke(impact, [*words, "hardware"])
+    assert isinstance(result.exception, NoEstimate)
+    assert "no `recovery` for hardware" in result.exception.facts["unknown"]
+    told = CliRunner().invoke(impact, words[:-1]).stdout
+    assert "by the plan's estimate: unknown, with --disruption hardware" in told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--disruption", "site", "--department", str(HOSPITAL)],
+        ["--plan", ".", "--disruption", "site", "--hours", "1"],
+    ],
+)
+def test_a_length_has_one_origin_and_a_department_a_file(words: list[str]) -> None:
+    assert CliRunner().invoke(impact, words).exit_code == 2
 
 
 @pytest.mark.slow

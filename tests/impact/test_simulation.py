@@ -23,7 +23,7 @@ from safelight.impact.department import (
     UnitValues,
 )
 from safelight.impact.document import read_department, read_scenario
-from safelight.impact.draws import draw
+from safelight.impact.draws import Exams, draw
 from safelight.impact.measures import Plan, outcome
 from safelight.impact.scenario import Scenario, Scope
 from safelight.impact.simulation import DEFERRED, Outage, run
@@ -187,6 +187,18 @@ def test_what_had_begun_before_the_outage_is_taken_over_to_the_last_bit(
     for one, other in zip(anew, taken_over, strict=True):
         for name in ("come", "start", "acquired", "read_start", "read", "result", "fate"):
             assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
+def test_whoever_is_on_shift_only_during_a_stop_takes_nobody() -> None:
+    lunch = (1,) * 12 + (5,) + (1,) * 11
+    (ct,) = queue(1, 1, 1).modalities
+    department = replace(queue(1, 1, 1), modalities=(replace(ct, devices=lunch * 7),))
+    ordered, none = np.array([10.0, 10.1, 10.2, 10.3]), np.zeros(4)
+    kinds, marks = np.zeros(4, dtype=np.int64), np.zeros(4, dtype=np.bool_)
+    exams = Exams(ordered, kinds, kinds, np.array([3.0, 1.0, 1.0, 1.0]), none, none, none, none, marks)
+    stop = Outage(Scenario("a stop", Scope.EVERYTHING, 11, 4), 11.0)
+    (passage,) = run(department, [exams], stop, WEEK)
+    assert passage.start == pytest.approx([10, 17, 18, 19])
 
 
 def test_a_postponed_exam_gets_the_same_hour_of_a_later_week(told: dict[str, Any], outage: dict[str, Any]) -> None:

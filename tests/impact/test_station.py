@@ -23,14 +23,21 @@ def test_what_does_not_begin_before_the_end_is_never() -> None:
     assert serve([0, 1], [10, 1], [0, 0], [(0, 1)], 5)[1] == float("inf")
 
 
-def test_a_slow_check_by_hand_agrees_on_random_queues() -> None:
+@pytest.mark.parametrize(
+    "shifts",
+    [
+        [(0.0, 2), (20.0, 0), (30.0, 1), (45.0, 3)],
+        # Shorter than a service: whoever goes home before the end of one may be called back before it.
+        [(0.0, 3), (5.0, 1), (7.0, 4), (20.0, 0), (22.0, 2), (24.0, 1), (25.0, 3)],
+    ],
+)
+def test_a_slow_check_by_hand_agrees_on_random_queues(shifts: list[tuple[float, int]]) -> None:
     """An independent simulation: step by step in small ticks, which nobody would use but everybody can read."""
     random = np.random.default_rng(7)
     for _ in range(40):
         arrivals = np.sort(random.integers(0, 60, 25)).astype(float).tolist()
         works = random.integers(1, 9, 25).astype(float).tolist()
         ranks = random.integers(0, 3, 25).tolist()
-        shifts = [(0.0, 2), (20.0, 0), (30.0, 1), (45.0, 3)]
         assert serve(arrivals, works, ranks, shifts, 500.0) == _by_hand(arrivals, works, ranks, shifts)
 
 

@@ -11,14 +11,16 @@ import pytest
 from click.testing import CliRunner, Result
 from playwright.sync_api import sync_playwright
 
+from safelight.catalog.catalog import Catalog
 from safelight.cli.main import program
 from safelight.downtime.number import RangeUsedUp
 from safelight.findings.rules_downtime import r36
 from safelight.plan.practice import Pack
 from safelight.plan.signature import agreement
 from safelight.plan.words import PackForm
+from safelight.site.pack_look import ScheduleTooLong
 from safelight.site.plan_assessment import facts_of
-from safelight.site.plan_documents import NoSuchPlace, PackAsked, ScheduleTooLong, make_pack, print_plan, stale_packs
+from safelight.site.plan_documents import NoSuchPlace, PackAsked, make_pack, print_plan, stale_packs
 from safelight.site.plan_folder import PlanFolder, example_texts, write_plan
 from support.browser import CHROMIUM, FLAGS
 from support.hl7_house import make_home
@@ -99,7 +101,8 @@ def folder(tmp_path: Path) -> PlanFolder:
 
 def pages(file: Path) -> list[str]:
     told = subprocess.run(["pdftotext", "-layout", file, "-"], capture_output=True, text=True, check=True).stdout
-    return told.split("\f")[:-1]
+    # A space that keeps a number with its unit is a space to whoever looks for words.
+    return told.replace("\u00a0", " ").split("\f")[:-1]
 
 
 def assert_stands_alone(pdf: Path, html: Path, heads: Sequence[str]) -> None:
@@ -168,6 +171,62 @@ def test_a_pack_for_nobody_the_plan_knows_is_not_made(folder: PlanFolder, tmp_pa
         with pytest.raises(NoSuchPlace):
             make_pack(folder, tmp_path / "usb", NOW, asked)
     assert not (tmp_path / "usb").exists()
+
+
+LONG = "Donaudampfschifffahrtsgesellschaftsbefundungsarbeitsplatz"
+
+
+def assert_all_of_it_is_on_the_page(pdf: Path) -> None:
+    told = subprocess.run(["pdftotext", "-bbox", pdf, "-"], capture_output=True, text=True, check=True).stdout
+    sheets = re.split(r"<page ", told)[1:]
+    assert sheets
+    for sheet in sheets:
+        wide = float(re.findall(r'width="([\d.]+)"', sheet)[0])
+        ends = [(float(end), word) for end, word in re.findall(r'xMax="([\d.]+)" yMax="[\d.]+">([^<]*)<', sheet)]
+        assert [word for end, word in ends if end > wide - 35] == []
+
+
+@pytest.mark.parametrize("name", ["400-bed", "100-bed", "long words"])
+def test_no_word_leaves_the_page(name: str, tmp_path: Path) -> None:
+    texts = example_texts("400-bed" if name == "long words" else name, NOW.date())
+    if name == "long words":
+        texts["systems.yaml"] = texts["systems.yaml"].replace("name: Diagnostic viewer", f"name: {LONG}")
+        texts["plan.yaml"] = texts["plan.yaml"].replace("Riverside General (invented)", f"Riverside {LONG * 2}")
+    write_plan(tmp_path / "plan", texts)
+    folder = PlanFolder(tmp_path / "plan")
+    print_plan(folder, tmp_path / "paper", NOW)
+    make_pack(folder, tmp_path / "paper", NOW, PackAsked(None, None, PackForm.PRINTED, None))
+    for file in ("plan.pdf", "downtime-pack.pdf"):
+        assert_all_of_it_is_on_the_page(tmp_path / "paper" / file)
+
+
+def test_a_number_stays_with_its_unit_and_a_plan_without_procedures_has_no_page_for_them(tmp_path: Path) -> None:
+    write_plan(tmp_path / "plan", example_texts("100-bed", NOW.date()))
+    make_pack(PlanFolder(tmp_path / "plan"), tmp_path, NOW, PackAsked(None, None, PackForm.PRINTED, None))
+    html = (tmp_path / "downtime-pack.html").read_text("utf-8")
+    assert "<td>4\u00a0h</td>" in html
+    assert not re.search(
+        r"\d (h|d|min)\b", re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL).split('id="forms"')[0]
+    )
+    (sheet,) = [one for one in pages(tmp_path / "downtime-pack.pdf") if "Procedures by phase" in one]
+    assert "Role cards" in sheet
+
+
+def test_a_home_is_opened_once_for_its_pack(
+    folder: PlanFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, catalog_open = list[Path](), Catalog.open
+
+    def counted(path: Path, *, read_only: bool = False) -> Catalog:
+        opened.append(path)
+        return catalog_open(path, read_only=read_only)
+
+    home = make_home(tmp_path)
+    monkeypatch.setattr(Catalog, "open", counted)
+    asked = PackAsked("main", None, PackForm.PRINTED, home)
+    assert make_pack(folder, tmp_path / "usb", NOW, asked, dry_run=True)["exams"] == 0
+    assert make_pack(folder, tmp_path / "usb", NOW, asked)["numbers"] == 0
+    assert opened == [home.catalog, home.catalog], "once each time"
 
 
 def test_a_pack_from_a_home_has_its_labels_and_all_of_today_and_says_so_at_the_command_line(
@@ -258,11 +317,11 @@ def test_a_schedule_that_is_too_long_is_refused_before_numbers_are_allotted(
         return []
 
     asked = PackAsked("main", "paula", PackForm.PRINTED, home, allot)
-    monkeypatch.setattr("safelight.site.plan_documents.EXAMS_MAX", 2)
+    monkeypatch.setattr("safelight.site.pack_look.EXAMS_MAX", 2)
     with pytest.raises(ScheduleTooLong):
         make_pack(folder, tmp_path / "usb", NOW, asked)
     assert not allotted and not (tmp_path / "usb").exists()
-    monkeypatch.setattr("safelight.site.plan_documents.EXAMS_MAX", 3)
+    monkeypatch.setattr("safelight.site.pack_look.EXAMS_MAX", 3)
     assert make_pack(folder, tmp_path / "usb", NOW, asked)["exams"] == 3
     assert allotted == ["P-003"]
 

@@ -8,8 +8,9 @@ import pytest
 
 from safelight.plan.model import Plan
 from safelight.site.plan_assessment import assessment_of
+from safelight.site.plan_department import DEPARTMENT
 from safelight.site.plan_folder import PlanFolder, example_beside, example_plan, example_texts, write_plan
-from safelight.site.plan_surge import DEPARTMENT, surge_of
+from safelight.site.plan_surge import surge_of
 
 TODAY = date(2026, 11, 24)
 

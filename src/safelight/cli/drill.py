@@ -120,7 +120,7 @@ def drill_report(
     home = Home.at(home_directory)
     document = report_document(home, number)
     if plan_folder is not None:
-        from safelight.site.drill_measured import write_drill
+        from safelight.site.drill_written import write_drill
 
         document["written"] = write_drill(home, document["number"], plan_folder, dry_run=dry_run)
     if as_json:

@@ -1,4 +1,4 @@
-"""The plan and the downtime pack on paper."""
+"""The plan and the downtime pack on paper, and the plan as pictures."""
 
 from datetime import datetime
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from safelight.cli.options import DIRECTORY, json_option, print_json, records_home, records_option, run_act
+from safelight.cli.plan_options import FILE, folder_argument
 from safelight.plan.words import PackForm
 
 if TYPE_CHECKING:
     from safelight.site.plan_documents import Allot
 
-folder_argument = click.argument("folder", type=DIRECTORY)
 to_option = click.option("--to", "to", type=DIRECTORY, required=True, help="The folder to write both files to.")
 
 
@@ -88,6 +88,25 @@ def plan_pack(
     click.echo(
         "Nothing was written." if dry_run else f"  {', '.join(told['files'])}; registered: {told['registered_in']}"
     )
+
+
+@click.command("map")
+@folder_argument
+@click.option("--to", "to_file", type=FILE, required=True, help="The SVG file to write.")
+@click.option("--network", is_flag=True, help="Draw sites, segments and what flows between systems instead.")
+@json_option
+def plan_map(folder: Path, to_file: Path, network: bool, as_json: bool) -> None:
+    """Draw what needs what, as SVG; what IT's plan does not have is dashed."""
+    from safelight.plan.network_picture import network_picture
+    from safelight.plan.picture import picture
+    from safelight.site.plan_folder import PlanFolder
+
+    read = PlanFolder(folder).read().plan
+    to_file.write_text(network_picture(read) if network else picture(read), "utf-8")
+    if as_json:
+        print_json({"file": str(to_file), "systems": len(read.systems)})
+    else:
+        click.echo(f"{len(read.systems)} systems drawn to {to_file}")
 
 
 def _allotting(home: Path, count: int, by: str) -> "Allot":

@@ -2,19 +2,21 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from safelight.cli.options import DIRECTORY, home_option, json_option, print_json
+from safelight.cli.options import DIRECTORY, home_option, json_option, print_json, records_home
 from safelight.cli.progress import shown
+from safelight.plan.words import Disruption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from safelight.core.progress import Report as Progress
     from safelight.impact.calibration import Counted, Line
     from safelight.site.impact_report import Report
+    from safelight.site.plan_outage import OutageEstimate
 
 until_option = click.option(
     "--until", type=click.DateTime(["%Y-%m-%d"]), help="The day after the last that is counted; today if not given."
@@ -25,7 +27,7 @@ optional_home_option = click.option(
     type=DIRECTORY,
     envvar="SAFELIGHT_HOME",
     show_envvar=True,
-    help="The home whose records `--calibrate` counts.",
+    help="The home whose records `--calibrate` counts, and whose sizes and rates the plan's estimates take.",
 )
 UNITS: Final = {"_hours": "h", "_minutes": "min", "_seconds": "s", "_gb": "GB"}
 
@@ -35,11 +37,21 @@ UNITS: Final = {"_hours": "h", "_minutes": "min", "_seconds": "s", "_gb": "GB"}
     "--department",
     "department_file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    required=True,
     help="The YAML file that describes the department and its scenarios; see docs/impact.md.",
+)
+@click.option(
+    "--plan",
+    "plan_folder",
+    type=DIRECTORY,
+    help="The folder of the plan whose estimates are offered as lengths; the department is the one in it.",
 )
 @click.option("--scenario", "scenario_name", help="Which scenario of the file; the first if none is named.")
 @click.option("--hours", type=float, help="Another length of the outage than the scenario's.")
+@click.option(
+    "--disruption",
+    type=click.Choice([one.value for one in Disruption]),
+    help="Let the outage last as long as the plan estimates for this disruption; needs --plan.",
+)
 @click.option("--seeds", type=click.IntRange(1, 10_000), default=200, show_default=True, help="How many runs.")
 @click.option(
     "--weeks",
@@ -73,9 +85,11 @@ UNITS: Final = {"_hours": "h", "_minutes": "min", "_seconds": "s", "_gb": "GB"}
 @until_option
 @json_option
 def impact(
-    department_file: Path,
+    department_file: Path | None,
+    plan_folder: Path | None,
     scenario_name: str | None,
     hours: float | None,
+    disruption: str | None,
     seeds: int,
     run_weeks: int | None,
     confidence: float,
@@ -92,24 +106,35 @@ def impact(
     Every run is made twice on the same exams, with and without the outage. Nothing is changed anywhere.
     """
     from safelight.site.impact_file import department_document
-    from safelight.site.impact_report import report
+    from safelight.site.impact_report import Length, report
+    from safelight.site.plan_department import DEPARTMENT
+    from safelight.site.plan_outage import estimate_for
 
-    document = department_document(department_file)
+    if disruption and (hours is not None or plan_folder is None):
+        raise click.UsageError("--disruption takes the length from the estimate of a --plan, instead of --hours.")
+    file = department_file or (plan_folder / DEPARTMENT if plan_folder else None)
+    if file is None:
+        raise click.UsageError("Name the file of a --department, or a --plan that has one.")
+    document = department_document(file)
+    offered = _offered(plan_folder, document, home_directory) if plan_folder else {}
+    length = None if hours is None else Length.asked(hours)
+    if disruption:
+        length = estimate_for(offered, Disruption(disruption)).length
     if calibrate and home_directory is None:
         raise click.UsageError("--calibrate counts what a home holds: give --home.")
     with shown(quiet=as_json) as progress:
         counted = _counted(home_directory, weeks, until, progress) if calibrate and home_directory else None
         told = report(
-            document, scenario_name, hours, seeds, run_weeks, confidence, tolerance, progress, counted=counted
+            document, scenario_name, length, seeds, run_weeks, confidence, tolerance, progress, counted=counted
         )
     if svg_directory is not None:
         svg_directory.mkdir(parents=True, exist_ok=True)
         for name, picture in told.pictures().items():
             (svg_directory / f"{name}.svg").write_text(picture, encoding="utf-8")
     if as_json:
-        print_json(told.document())
+        print_json({**told.document(), "plan_estimates": {str(of): one.hours for of, one in offered.items()}})
     else:
-        _show(told)
+        _show(told, offered)
 
 
 @click.command("impact-calibrate")
@@ -151,6 +176,17 @@ def _counted(home_directory: Path, weeks: int, until: datetime | None, report: "
     return counted_of(Home.at(home_directory), last, weeks, report)
 
 
+def _offered(
+    plan_folder: Path, document: "Mapping[str, Any]", home_directory: Path | None
+) -> "dict[Disruption, OutageEstimate]":
+    from safelight.site.plan_folder import PlanFolder
+    from safelight.site.plan_outage import outage_estimates
+    from safelight.site.plan_records import records_of
+
+    records = records_of(records_home(home_directory))
+    return outage_estimates(PlanFolder(plan_folder).read().plan, document, records.figures)
+
+
 def _show_lines(lines: "Sequence[Line]") -> None:
     for one in lines:
         value = "" if one.value is None else _number(one.value)
@@ -161,11 +197,22 @@ def _show_lines(lines: "Sequence[Line]") -> None:
             click.echo(f"  {'':<18} {'':<18} {'':<24} {count:>7,}  left out: {why}")
 
 
-def _show(told: "Report") -> None:
+def _show_length(told: "Report", offered: "Mapping[Disruption, OutageEstimate]") -> None:
+    """Say who says how long the outage lasts, and how long it lasts by the plan's estimates."""
+    click.echo(f"Length: {_number(told.length.hours)} h, {told.length.words}")
+    for part in told.length.path:
+        click.echo(f"  {part['takes']:>12}  {part['system'] or 'everybody'}: {part['what']} [{part['source']}]")
+    for disruption, one in offered.items():
+        span = "unknown" if one.hours is None else f"{_number(one.hours)} h"
+        click.echo(f"  by the plan's estimate: {span}, with --disruption {disruption}")
+
+
+def _show(told: "Report", offered: "Mapping[Disruption, OutageEstimate]") -> None:
     from safelight.impact.picture import length
 
     scenario = told.scenario
     click.secho(f"{told.department.name}: {scenario.name}, {scenario.hours:g} h, {scenario.scope}", bold=True)
+    _show_length(told, offered)
     click.echo(f"{told.summary.seeds} runs of {told.plan.weeks} weeks; median [nine runs of ten]\n")
     for (measure, subject), one in sorted(told.summary.figures.items()):
         if measure.endswith(("_usual", "_empty_hours")) or one.median == one.high == 0.0:

@@ -1,12 +1,13 @@
 """Asking every rule, and saying what stands where: open, mitigated or accepted. Never one number for all."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
 from safelight.findings.facts import Facts
+from safelight.findings.requirement_check import CHECKS, Answer
 from safelight.findings.rule import Kind, Rule, Severity, Unusable
 
 
@@ -52,6 +53,8 @@ class Assessment:
     services: tuple[ServiceStanding, ...]
     broken: tuple[tuple[str, str], ...]
     """Rules that failed or cannot be used, and how; the others were asked all the same."""
+    checks: Mapping[str, Answer]
+    """What the checks of requirements say that no rule looks at."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -79,7 +82,8 @@ def assess(facts: Facts, rules: Iterable[Rule], unusable: Iterable[Unusable] = (
     order = list(Severity)
     findings.sort(key=lambda one: (one.state != State.OPEN, order.index(one.rule.severity), one.rule.id, one.subject))
     standing = tuple(_standing(facts, service.id, findings) for service in facts.clinical)
-    return Assessment(tuple(findings), standing, tuple(broken))
+    checks = {name: check.ask(facts) for name, check in CHECKS.items()}
+    return Assessment(tuple(findings), standing, tuple(broken), checks)
 
 
 def _finding(facts: Facts, rule: Rule, subject: str, what: str, services: tuple[str, ...]) -> Finding:

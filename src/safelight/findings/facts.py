@@ -88,6 +88,15 @@ class EstimatedLoss:
     """What says so, such as how often its freshest copy is made."""
 
 
+@dataclass(frozen=True, slots=True)
+class SignedVersion:
+    """A version of the plan that somebody signed, and whether what was signed still lies beside the plan."""
+
+    version: str
+    on: date
+    kept: bool
+
+
 @dataclass(frozen=True)
 class Facts:
     """Everything that rules may look at."""
@@ -100,12 +109,20 @@ class Facts:
     impact: Mapping[str, ServiceImpact] = field(default_factory=dict)
     surge: Surge | None = None
     """None where the plan has no department to simulate."""
+    signed: Sequence[SignedVersion] = ()
     losses: Mapping[tuple[str, str], EstimatedLoss] = field(default_factory=dict)
     """By system and kind of disruption, where it is known."""
 
+    @cached_property
+    def _things(self) -> dict[str, tuple[Thing, ...]]:
+        """The sections that rules asked for so far."""
+        return {}
+
     def each(self, section: str, *kinds: str) -> tuple[Thing, ...]:
         """Return the things of a section, of some kinds if any are named."""
-        found = tuple(Thing(one) for one in self.sections[section])
+        if section not in self._things:
+            self._things[section] = tuple(Thing(one) for one in self.sections[section])
+        found = self._things[section]
         return tuple(one for one in found if one.kind in kinds) if kinds else found
 
     def single(self, section: str) -> Thing | None:

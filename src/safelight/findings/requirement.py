@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from safelight.findings.assessment import Assessment, State
+from safelight.findings.requirement_check import CHECKS, Answer
 from safelight.findings.rule import Rule
 from safelight.findings.source import Verified
 
@@ -16,12 +17,12 @@ class Standing(StrEnum):
     """How a plan stands to a requirement."""
 
     MET = "met"
-    """Every rule that looks at it was asked and found nothing."""
+    """Every rule and check that looks at it was asked and found nothing."""
     DECIDED = "decided"
     """What was found is mitigated or accepted, and nothing is open."""
     OPEN = "open"
     NOT_CHECKED = "not checked"
-    """No rule looks at it, or one that does has failed."""
+    """Nothing looks at it, a rule that does has failed, or a check has nothing to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Requirement:
     text: str
     verified: Verified
     rules: tuple[str, ...]
+    check: str = ""
+    """The small check that looks at it, where a plain fact of the plan answers it."""
+    beyond: str = ""
+    """What rules and check do not see of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class Judged:
     """The sections of the plan that serve it."""
     found_by: tuple[str, ...]
     """The rules whose findings stand in its way, open ones or decided ones."""
+    says: tuple[str, ...]
+    """What its check found, or why it was not checked."""
 
 
 def judged(pack: RequirementPack, told: Assessment, rules: Iterable[Rule]) -> tuple[Judged, ...]:
@@ -62,25 +69,29 @@ def judged(pack: RequirementPack, told: Assessment, rules: Iterable[Rule]) -> tu
     states: dict[str, set[State]] = {}
     for finding in told.findings:
         states.setdefault(finding.rule.id, set()).add(finding.state)
-    failed = {rule for rule, _ in told.broken}
     reads = {rule.id: rule.reads for rule in rules}
-    return tuple(_judged(one, states, failed, reads) for one in pack.requirements)
+    return tuple(_judged(one, states, told, reads) for one in pack.requirements)
 
 
 def _judged(
-    asked: Requirement, states: Mapping[str, set[State]], failed: set[str], reads: Mapping[str, tuple[str, ...]]
+    asked: Requirement, states: Mapping[str, set[State]], told: Assessment, reads: Mapping[str, tuple[str, ...]]
 ) -> Judged:
     found = [rule for rule in asked.rules if rule in states]
     opened = [rule for rule in found if State.OPEN in states[rule]]
+    answer = told.checks[asked.check] if asked.check else Answer()
+    unasked = [f"{rule} failed: {trouble}" for rule, trouble in told.broken if rule in asked.rules]
+    unasked += [answer.unknown] if answer.unknown else []
+    unasked += [] if asked.rules or asked.check else ["no rule looks at it"]
     standing = Standing.MET
-    if opened:
+    if opened or answer.amiss:
         standing = Standing.OPEN
-    elif not asked.rules or failed & set(asked.rules):
+    elif unasked:
         standing = Standing.NOT_CHECKED
     elif found:
         standing = Standing.DECIDED
-    sections = dict.fromkeys(section for rule in asked.rules for section in reads[rule])
-    return Judged(asked, standing, tuple(sections), tuple(opened or found))
+    of_check = CHECKS[asked.check].reads if asked.check else ()
+    sections = dict.fromkeys([*(section for rule in asked.rules for section in reads[rule]), *of_check])
+    return Judged(asked, standing, tuple(sections), tuple(opened or found), (*answer.amiss, *unasked))
 
 
 @cache
@@ -94,7 +105,14 @@ def requirement_packs() -> tuple[RequirementPack, ...]:
 def _pack(name: str, text: str) -> RequirementPack:
     told = tomllib.loads(text)
     requirements = tuple(
-        Requirement(one["ref"], one["text"], Verified(one["verified"]), tuple(one["rules"]))
+        Requirement(
+            one["ref"],
+            one["text"],
+            Verified(one["verified"]),
+            tuple(one["rules"]),
+            one.get("check", ""),
+            one.get("beyond", ""),
+        )
         for one in told["requirement"]
     )
     return RequirementPack(name, told["source"], told["edition"], told["date"], requirements)

@@ -1,6 +1,7 @@
 """What chance decides, drawn once a seed: both runs, with and without the outage, get the same exams and durations."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.random import Generator
@@ -99,11 +100,17 @@ def _exams(
 
 def _arrivals(demand: Demand, factor: float, weeks: int, random: Generator) -> Numbers:
     """Draw a Poisson process whose rate is constant within each hour of the week."""
-    expected = np.tile(np.asarray(demand.hourly()) * factor, weeks)
-    reached = np.concatenate([[0.0], np.cumsum(expected)])
+    reached, edges = _expected(demand, factor, weeks)
     count = int(random.poisson(reached[-1]))
-    moments = np.interp(random.random(count) * reached[-1], reached, np.arange(weeks * HOURS_A_WEEK + 1))
+    moments = np.interp(random.random(count) * reached[-1], reached, edges)
     return np.sort(moments)
+
+
+@lru_cache(maxsize=256)
+def _expected(demand: Demand, factor: float, weeks: int) -> tuple[Numbers, Numbers]:
+    """Return how many are expected up to each full hour, and those hours: the same for every seed."""
+    expected = np.tile(np.asarray(demand.hourly()) * factor, weeks)
+    return np.concatenate([[0.0], np.cumsum(expected)]), np.arange(weeks * HOURS_A_WEEK + 1.0)
 
 
 def durations(duration: Duration, count: int, random: Generator) -> Numbers:

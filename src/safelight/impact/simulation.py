@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, inf
 from typing import Final
 
@@ -162,11 +163,16 @@ def _station(
     start = np.full(len(come), inf) if begun is None else begun.copy()
     there = np.flatnonzero((come < until) & np.isinf(start))
     order = there[np.argsort(come[there], kind="stable")]
-    end = clock.to_wall(clock.to_work(start) + works) if begun is not None else np.full(len(come), inf)
+    end = np.full(len(come), inf)
     arrivals, at_work = clock.to_work(come[order]), np.empty(0)
     if begun is not None:
-        arrivals = np.maximum(arrivals, changes[0][0])
-        at_work = (start + works)[start + works > changes[0][0]]
+        # Until the speed first changes, working time is that of the wall.
+        taken, first = np.flatnonzero(np.isfinite(start)), changes[0][0]
+        done = start[taken] + works[taken]
+        end[taken] = done
+        late = taken[done >= first]
+        end[late] = clock.to_wall(end[late])
+        arrivals, at_work = np.maximum(arrivals, first), done[done > first]
     began = np.array(
         serve(
             arrivals.tolist(),
@@ -174,7 +180,7 @@ def _station(
             ranks[order].tolist(),
             _shifts(shifts, clock, until),
             float(clock.to_work(np.array([until]))[0]),
-            at_work[np.isfinite(at_work)].tolist(),
+            at_work.tolist(),
         )
     )
     reached = np.isfinite(began)
@@ -186,10 +192,17 @@ def _station(
 
 def _shifts(hours: tuple[int, ...], clock: WorkingTime, until: float) -> list[tuple[float, int]]:
     """Return when how many servers take new work, in working time."""
-    whole = hours * ceil(until / HOURS_A_WEEK)
+    walls, counts = _changes_of_staff(hours, ceil(until / HOURS_A_WEEK))
+    # Of all shifts that change while work stands still, only the last ever takes any.
+    return list(dict(zip(clock.to_work(walls).tolist(), counts, strict=True)).items())
+
+
+@lru_cache(maxsize=256)
+def _changes_of_staff(hours: tuple[int, ...], weeks: int) -> tuple[Numbers, Sequence[int]]:
+    """Return the hours at which another number of servers is at work, and how many."""
+    whole = hours * weeks
     kept = [(float(at), count) for at, count in enumerate(whole) if at == 0 or whole[at - 1] != count]
-    moments = clock.to_work(np.array([at for at, _ in kept]))
-    return list(zip(moments.tolist(), [count for _, count in kept], strict=True))
+    return np.array([at for at, _ in kept]), [count for _, count in kept]
 
 
 def _delivery_factor(read: Numbers, outage: Outage | None) -> Numbers:

@@ -7,7 +7,7 @@ queue itself is an ordinary one. During a full stop working time stands still: w
 
 from collections import deque
 from collections.abc import Sequence
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush, heapreplace
 from math import inf
 
 import numpy as np
@@ -28,6 +28,11 @@ class WorkingTime:
             self._wall.append(hour)
         self._last = changes[-1][1] if changes else 1.0
         self._changes = bool(changes)
+        # Hours on the wall for an hour of work, from each change to the next; in a stop nothing is gained.
+        wall, work = np.asarray(self._wall), np.asarray(self._work)
+        span, gain = np.diff(wall), np.diff(work)
+        slopes = np.where(gain > 0, span / np.where(gain > 0, gain, 1.0), 0.0)
+        self._slopes = np.append(slopes, 1.0 / self._last if self._last else inf)
 
     def to_work(self, wall: Hours) -> Hours:
         """Return the working time at moments on the wall."""
@@ -44,12 +49,8 @@ class WorkingTime:
         wall, done = np.asarray(self._wall), np.asarray(self._work)
         place = np.searchsorted(done, work, side="right") - 1
         at = np.maximum(place, 0)
-        following = np.minimum(at + 1, len(wall) - 1)
-        span, gain = wall[following] - wall[at], done[following] - done[at]
-        slope = np.where(gain > 0, span / np.where(gain > 0, gain, 1.0), 0.0)
-        slope = np.where(at == len(wall) - 1, 1.0 / self._last if self._last else inf, slope)
         with np.errstate(invalid="ignore"):
-            inside = wall[at] + (work - done[at]) * slope
+            inside = wall[at] + (work - done[at]) * self._slopes[at]
         return np.asarray(np.where(place < 0, work, inside))
 
 
@@ -67,45 +68,44 @@ def serve(
         arrivals: in order.
         works: how long each service takes.
         ranks: 0 is served first; within a rank who came first.
-        shifts: from when how many servers take new work, in order. A server ends what it has begun.
+        shifts: from when how many servers take new work, in order, one at a moment. A server ends what it has begun.
         until: where to stop.
         at_work: when servers that are busy already will be free.
     """
     starts = [inf] * len(arrivals)
     queues: list[deque[int]] = [deque() for _ in range(max(ranks, default=0) + 1)]
-    busy = list(at_work)
-    heapify(busy)
+    # One moment for each server at work, when it is free; nobody ever gets to the last.
+    free_at, retiring = [inf], sorted(at_work)
     waiting, servers, shift, now = 0, 0, 0, -inf
     shift_at = shifts[0][0]
     moments = [*arrivals, until]
     last = len(arrivals)
     for index, arrival in enumerate(moments):
         while waiting:
-            if len(busy) >= servers:
-                # Nobody is free: go on to whichever comes first, an end of service or a shift.
-                following = busy[0] if busy and busy[0] <= shift_at else shift_at
-                if following >= arrival:
+            at = free_at[0]
+            if at <= now:
+                at = now
+            elif shift_at <= at:
+                # Nobody is free before the next shift.
+                if shift_at >= arrival:
                     break
-                now = following
-                if following == shift_at:
-                    servers = shifts[shift][1]
-                    shift += 1
-                    shift_at = shifts[shift][0] if shift < len(shifts) else inf
-                while busy and busy[0] <= now:
-                    heappop(busy)
+                now = shift_at
+                _change(free_at, retiring, shifts[shift][1] - servers)
+                servers = shifts[shift][1]
+                shift += 1
+                shift_at = shifts[shift][0] if shift < len(shifts) else inf
                 continue
-            if now >= arrival:
+            if at >= arrival:
                 break
             for queue in queues:
                 if queue:
                     served = queue.popleft()
                     break
-            starts[served] = now
-            heappush(busy, now + works[served])
+            starts[served] = now = at
+            heapreplace(free_at, at + works[served])
             waiting -= 1
-        while busy and busy[0] <= arrival:
-            heappop(busy)
         while shift_at <= arrival:
+            _change(free_at, retiring, shifts[shift][1] - servers)
             servers = shifts[shift][1]
             shift += 1
             shift_at = shifts[shift][0] if shift < len(shifts) else inf
@@ -113,10 +113,21 @@ def serve(
         if index == last:
             break
         # Who comes together (all who came during a stop) queues before anybody is taken.
-        if waiting or len(busy) >= servers or moments[index + 1] == arrival:
+        if waiting or free_at[0] > arrival or moments[index + 1] == arrival:
             queues[ranks[index]].append(index)
             waiting += 1
         else:
             starts[index] = arrival
-            heappush(busy, arrival + works[index])
+            heapreplace(free_at, arrival + works[index])
     return starts
+
+
+def _change(free_at: list[float], retiring: list[float], more: int) -> None:
+    """Let so many servers more take new work, or so many fewer.
+
+    Those who are free first go; while they end what they have begun, they are called back before anybody else.
+    """
+    for _ in range(more):
+        heappush(free_at, retiring.pop() if retiring else -inf)
+    for _ in range(-more):
+        retiring.append(heappop(free_at))

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from safelight.core.span import span_text
@@ -13,15 +14,29 @@ from safelight.plan.model import Plan
 
 def plain(value: Any) -> Any:
     """Return a value of a plan as JSON has them; spans as a plan writes them."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, tuple):
         return [plain(one) for one in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: plain(getattr(value, name)) for name in _names(type(value))}
     if isinstance(value, timedelta):
         return span_text(value)
     if isinstance(value, date | datetime):
         return value.isoformat()
     return value
+
+
+def tables(value: Any) -> Any:
+    """Return a value of a plan with each of its things as a table of its fields, and what is in them as it is."""
+    if isinstance(value, tuple):
+        return tuple(tables(one) for one in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: tables(getattr(value, name)) for name in _names(type(value))}
+    return value
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))
 
 
 def objects(plan: Plan) -> Iterator[tuple[str, Any]]:

@@ -1,14 +1,16 @@
 """The plan on paper: its sections in the order of NIST SP 800-34 A.3, and the downtime pack; each one page of HTML."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
+from textwrap import wrap
 from typing import Any, Final
 
 from jinja2 import DictLoader, Environment, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from safelight.core.span import span_text
 from safelight.plan.inventory import Person
@@ -20,6 +22,10 @@ from safelight.plan.printed_lines import SIDES, lines, spoken
 from safelight.plan.signature import Signature, agreement
 from safelight.plan.words import Phase, Side
 
+NUMBER_AND_UNIT: Final = re.compile(r"(?<=\d) (?=(?:min|h|d|s)\b)")
+LETTERS_TOGETHER: Final = 20
+LONG_WORD: Final = re.compile(r"\S{25,}")
+"""A table with a word that cannot be broken leaves the page."""
 TEMPLATES: Final = ("base.html.jinja", "parts.jinja", "plan.html.jinja", "pack.html.jinja")
 SECTIONS: Final = {
     "activation": (Phase.DETECT, Phase.CONTAIN),
@@ -84,7 +90,7 @@ def plan_html(
     return _filled_in(
         "plan.html.jinja",
         plan,
-        title=f"{plan.plan.title}, {plan.plan.hospital}",
+        title=escape(f"{plan.plan.title}, {plan.plan.hospital}"),
         foot=foot,
         made_on=at.date().isoformat(),
         approved=agreed.approved,
@@ -119,7 +125,7 @@ def pack_html(
     return _filled_in(
         "pack.html.jinja",
         plan,
-        title=f"Downtime pack {pack.serial}, {plan.plan.hospital}",
+        title=escape(f"Downtime pack {pack.serial}, {plan.plan.hospital}"),
         foot=foot,
         made_on=at.date().isoformat(),
         made_at=at.strftime("%Y-%m-%d %H:%M %Z"),
@@ -207,7 +213,12 @@ def _filled_in(name: str, plan: Plan, **told: Any) -> str:
     folder = files("safelight.plan") / "printed"
     texts = {one: folder.joinpath(one).read_text("utf-8") for one in TEMPLATES}
     environment = Environment(
-        loader=DictLoader(texts), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=DictLoader(texts),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_typeset,
     )
     people = {one.id: one.name for one in plan.people}
     systems = {one.id: one.name for one in plan.systems}
@@ -223,6 +234,15 @@ def _filled_in(name: str, plan: Plan, **told: Any) -> str:
     }
     shown = {section: phases(plan, asked) for section, asked in SECTIONS.items()}
     return environment.get_template(name).render(plan=plan, calls=calls(plan), phases=shown, lines=lines(plan), **told)
+
+
+def _typeset(value: Any) -> Any:
+    """Return a text in which no line ends between a number and its unit, and one may end inside a very long word."""
+    if type(value) is not str:
+        return value
+    text = NUMBER_AND_UNIT.sub("\u00a0", value)
+    broken = LONG_WORD.sub(lambda found: "\0".join(wrap(found[0], LETTERS_TOGETHER)), text)
+    return Markup("<wbr>").join(broken.split("\0")) if broken != text else text
 
 
 def _span(span: timedelta | None) -> str:

@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from enum import StrEnum
@@ -36,6 +36,13 @@ def hints_of(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
+@cache
+def declared_in(kind: type) -> "dict[str, Field[Any]]":
+    """Return the fields of a class of the plan by their names."""
+    return {one.name: one for one in fields(kind)}
+
+
+@cache
 def without_none(kind: Any) -> Any:
     """Return T of ``T | None``."""
     if get_origin(kind) in {Union, types.UnionType}:
@@ -164,7 +171,7 @@ class _Reader:
         if not isinstance(node, Table):
             return self._tell(node.place, f"`{name}` has fields of its own.", "Write them as `field: value`, indented.")
         hints = hints_of(kind)
-        declared = {one.name: one for one in fields(kind)}
+        declared = declared_in(kind)
         values: dict[str, Any] = {}
         for key, below in node.entries:
             if key.text not in declared:

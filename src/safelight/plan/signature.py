@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from safelight.core.signing import BadSignature, BadSigningKey, SigningKey, VerifyKey
@@ -31,6 +31,11 @@ class Signature:
     """By whose login at a console it was signed; the key is that Safelight's own. Empty for a person's key."""
     proven_at: str = ""
     """When the password of that account was typed."""
+
+    @property
+    def on(self) -> date:
+        """Return the day on which it was made."""
+        return datetime.fromisoformat(self.at).date()
 
     def message(self) -> bytes:
         """Return the bytes that were signed."""
@@ -60,6 +65,7 @@ class Signature:
             ValueError, KeyError, TypeError: it is no signature.
         """
         texts = {name: str(document[name]) for name in ("person", "at", "version", "reason", "key", "signature")}
+        datetime.fromisoformat(texts["at"])
         covers = {str(name): str(digest) for name, digest in dict(document["covers"]).items()}
         by_login = {name: str(document.get(name, "")) for name in ("account", "proven_at")}
         return cls(side=Side(document["side"]), covers=covers, **texts, **by_login)

@@ -1,4 +1,4 @@
-"""What drills on record measured, in the words of the plan: joined to it when it is assessed, or written into it.
+"""What drills on record measured, in the words of the plan, as it is assessed.
 
 A drill that the plan names by the digest of its evidence is there already and is not counted twice.
 """
@@ -7,11 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
-from pathlib import Path
-from typing import Any, ClassVar
 
-from safelight.core.errors import StateError
-from safelight.core.span import span_text
 from safelight.drill.after_action import came_back, items
 from safelight.drill.facts import Started
 from safelight.drill.notification import reached, seconds_until_all
@@ -19,37 +15,11 @@ from safelight.drill.state import DrillState, Phase
 from safelight.plan.inventory import Person
 from safelight.plan.model import Plan
 from safelight.plan.practice import Action, Drill, Measurement
-from safelight.plan.source import quoted
 from safelight.plan.words import Disruption, DrillKind, Proved, Side, SystemKind
-from safelight.site.drill_records import drill_of, drills_of, not_executed
-from safelight.site.home import Home
-from safelight.site.plan_folder import PlanFolder
-from safelight.site.status import looked_at
+from safelight.site.drill_records import not_executed
 
 HOLD_IMAGES = (SystemKind.PACS, SystemKind.VNA)
 """Of the systems that a drill covers, a restore of images measures these and no other."""
-
-
-class NotDone(StateError):
-    """The drill is not done, or was given up: it measured nothing that both sides could sign."""
-
-    code: ClassVar[str] = "drill.not-done"
-    hint: ClassVar[str] = "Go on with it: safelight drill run --resume NUMBER"
-
-
-class WrittenAlready(StateError):
-    """The plan has this drill, with this evidence."""
-
-    code: ClassVar[str] = "drill.written-already"
-    hint: ClassVar[str] = "See `drills` in the plan's files; nothing was written."
-
-
-def drills_on_record(home: Home | None) -> Mapping[str, DrillState]:
-    """Return the drills of a home; none where no home was named."""
-    if home is None:
-        return {}
-    with looked_at(home) as (_, journal):
-        return drills_of(journal)
 
 
 def unwritten(plan: Plan, drills: Mapping[str, DrillState]) -> list[DrillState]:
@@ -86,26 +56,6 @@ def entry_of(plan: Plan, state: DrillState) -> Drill:
         not_done=tuple(not_executed(state)),
         evidence=state.evidence or None,
     )
-
-
-def write_drill(home: Home, number: str, folder: Path, *, dry_run: bool) -> dict[str, Any]:
-    """Write what a drill measured into a file of its own in the plan's folder.
-
-    Raises:
-        NotDone, WrittenAlready: there is nothing to write.
-        BadPlan: the plan would not be sound with it.
-    """
-    on_disk = PlanFolder(folder)
-    plan = on_disk.read().plan
-    with looked_at(home) as (_, journal):
-        state = drill_of(journal, number)
-    if state.phase is not Phase.DONE:
-        raise NotDone(drill=number, state=state.phase)
-    if not unwritten(plan, {number: state}):
-        raise WrittenAlready(drill=number, evidence=state.evidence)
-    text = _text(entry_of(plan, state))
-    on_disk.check_with(text)
-    return {"file": None if dry_run else on_disk.add_file(f"drill-{number}", text), "text": text}
 
 
 def _promised(plan: Plan, drills: Mapping[str, DrillState]) -> Iterator[Action]:
@@ -173,24 +123,3 @@ def _reached(person: Person, on: date | None) -> Person:
     if on is None or (person.verified_on is not None and person.verified_on >= on):
         return person
     return replace(person, verified_on=on)
-
-
-def _text(entry: Drill) -> str:
-    lines = [
-        "drills:",
-        f"  - id: {quoted(entry.id)}",
-        f"    held_on: {entry.held_on}",
-        f"    kind: {entry.kind}",
-        f"    disruption: {entry.disruption}",
-        f"    sides: [{', '.join(entry.sides)}]",
-        f"    proved: [{', '.join(entry.proved)}]",
-    ]
-    lines += [f"    evidence: {quoted(entry.evidence)}"] if entry.evidence else []
-    lines += ["    measured:"] if entry.measured else []
-    for one in entry.measured:
-        spans = [
-            f"{name}: {span_text(span)}" for name, span in (("rto", one.rto), ("rpo", one.rpo)) if span is not None
-        ]
-        lines.append(f"      - {{{', '.join([f'system: {quoted(one.system)}', *spans])}}}")
-    lines += ["    not_done:", *(f"      - {quoted(one)}" for one in entry.not_done)] if entry.not_done else []
-    return "\n".join(lines) + "\n"

@@ -1,7 +1,7 @@
 """Drills as the journal tells them."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from safelight.core.clock import to_text
 from safelight.core.errors import UsageError
@@ -9,9 +9,11 @@ from safelight.drill.facts import KINDS, Fact, Restored, Restoring, Sealed, from
 from safelight.drill.measurement import compare
 from safelight.drill.notification import reached, seconds_until_all
 from safelight.drill.state import DrillState, fold
-from safelight.journal.journal import Journal
 from safelight.journal.kinds import FactKind
 from safelight.site.outages import rehearsed_by
+
+if TYPE_CHECKING:
+    from safelight.journal.journal import Journal
 
 READ: Final = (*KINDS, FactKind.RECOVERY_STARTED, FactKind.RECOVERY_FINISHED, FactKind.EVIDENCE_SEALED)
 
@@ -23,7 +25,7 @@ class NoDrill(UsageError):
     hint: ClassVar[str] = "List them with: safelight drill list"
 
 
-def drills_of(journal: Journal) -> dict[str, DrillState]:
+def drills_of(journal: "Journal") -> dict[str, DrillState]:
     """Return every drill by its number, in the order in which they began."""
     states: dict[str, DrillState] = {}
     for fact in _facts(journal):
@@ -31,7 +33,7 @@ def drills_of(journal: Journal) -> dict[str, DrillState]:
     return states
 
 
-def drill_of(journal: Journal, number: str | None) -> DrillState:
+def drill_of(journal: "Journal", number: str | None) -> DrillState:
     """Return one drill; the last one when no number is given.
 
     Raises:
@@ -184,7 +186,7 @@ def _restore_document(state: DrillState) -> dict[str, Any]:
     }
 
 
-def _facts(journal: Journal) -> Iterator[Fact]:
+def _facts(journal: "Journal") -> Iterator[Fact]:
     of_recovery: dict[str, str] = {}
     for entry in journal.entries(kinds=READ):
         facts = entry.facts

@@ -21,6 +21,12 @@ from safelight.vault.keys import load_public_keys
 
 def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `safelight catalog worklist --json` prints."""
+    with looked_at(home) as (catalog, journal):
+        return steps_document(home, catalog, journal, asked)
+
+
+def steps_document(home: Home, catalog: Catalog, journal: Journal, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same of a home whose records are open."""
     search = StepSearch(
         date_from=asked.get("date_from") or "",
         date_to=asked.get("date_to") or "",
@@ -31,7 +37,7 @@ def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
         states=[StepState(state) for state in asked.get("states") or ()] or OPEN_STATES,
         limit=asked.get("limit") or 200,
     )
-    with looked_at(home) as (catalog, journal), messages_looked_at(home) as index:
+    with messages_looked_at(home) as index:
         rows = _scheduled(home, journal, catalog).find(index, search)
         frozen = _frozen(catalog)
         return {

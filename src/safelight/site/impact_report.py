@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any
+from typing import Any, Literal, Self
 
 from safelight.core import progress
 from safelight.impact import picture
@@ -16,6 +16,27 @@ from safelight.impact.scenario import Scenario
 from safelight.impact.summary import Summary
 from safelight.impact.tolerance import LENGTHS_HOURS, Counts, Tolerance, tolerance_of
 from safelight.site.impact_runs import Runs, fitting_plan
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How long the outage lasts, and who says so."""
+
+    hours: float
+    origin: Literal["scenario", "asked", "estimate"]
+    words: str
+    """Whose figure it is, in words."""
+    path: Sequence[Mapping[str, str]] = ()
+    """The parts that an estimate adds up, each with where its numbers come from."""
+
+    @classmethod
+    def asked(cls, hours: float) -> Self:
+        """Return a length that whoever asks has chosen."""
+        return cls(hours, "asked", "as asked")
+
+    def document(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return {"hours": self.hours, "from": self.origin, "source": self.words, "path": [*self.path]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +113,7 @@ class Report:
 
     department: Department
     scenario: Scenario
+    length: Length
     plan: Plan
     summary: Summary
     counts: Counts
@@ -113,6 +135,7 @@ class Report:
             "scenario": self.scenario.name,
             "scope": str(self.scenario.scope),
             "hours": self.scenario.hours,
+            "length": self.length.document(),
             "weeks": self.plan.weeks,
             "seeds": self.summary.seeds,
             "confidence": self.confidence,
@@ -195,7 +218,7 @@ class Report:
 def report(
     document: Mapping[str, Any],
     scenario_name: str | None,
-    hours: float | None,
+    length: Length | None,
     seeds: int,
     weeks: int | None,
     confidence: float,
@@ -206,7 +229,7 @@ def report(
 ) -> Report:
     """Read a document, simulate one of its scenarios and derive what services stand.
 
-    Where the site's own work was counted, that takes the place of the document's figures.
+    A length takes the place of the scenario's, and the site's own work, where it was counted, that of the figures.
 
     Raises:
         BadModel: the document holds what cannot be.
@@ -221,10 +244,11 @@ def report(
         found = calibrated(department, counted)
         department, lines = found.department, found.lines
     scenario = _scenario(document.get("scenarios"), scenario_name, department)
-    if hours is not None:
-        if not isfinite(hours) or not 0 < hours <= HOURS_MAX:
-            raise BadModel(where="hours", problem="out of range")
-        scenario = replace(scenario, hours=hours)
+    if length is None:
+        length = Length(scenario.hours, "scenario", "as the scenario says")
+    elif not isfinite(length.hours) or not 0 < length.hours <= HOURS_MAX:
+        raise BadModel(where="hours", problem="out of range", low=0, high=HOURS_MAX, low_is_allowed=False)
+    scenario = replace(scenario, hours=length.hours)
     plan = fitting_plan(scenario, weeks)
     counts: Counts = {}
     with Runs(told, workers) as runs:
@@ -240,7 +264,7 @@ def report(
         for one in department.services
         if counts
     ]
-    return Report(department, scenario, plan, summary, counts, tolerances, confidence, lines)
+    return Report(department, scenario, length, plan, summary, counts, tolerances, confidence, lines)
 
 
 def _scenario(value: object, name: str | None, department: Department) -> Scenario:

@@ -1,19 +1,21 @@
 """Which of this hospital's systems are away, read back from the journal."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from safelight.core.clock import SystemClock, to_text
 from safelight.downtime.outage import OUTAGE_KINDS, Said, Scope
 from safelight.downtime.phase import IN_SERVICE, DowntimeState, ScopeState, fold, fold_refill, hospital_phase
 from safelight.journal.entry import Entry
-from safelight.journal.journal import Journal
 from safelight.journal.kinds import FactKind
+
+if TYPE_CHECKING:
+    from safelight.journal.journal import Journal
 
 REFILL_KINDS: Final = (FactKind.RECOVERY_STARTED, FactKind.RECOVERY_FINISHED)
 
 
-def downtime_state(journal: Journal) -> DowntimeState:
+def downtime_state(journal: "Journal") -> DowntimeState:
     """Return all scopes as the journal tells it."""
     state = DowntimeState()
     for entry in journal.entries(kinds=(*OUTAGE_KINDS, FactKind.RECOVERY_STARTED)):
@@ -24,7 +26,7 @@ def downtime_state(journal: Journal) -> DowntimeState:
     return state
 
 
-def is_refilling(journal: Journal) -> bool:
+def is_refilling(journal: "Journal") -> bool:
     """Say whether the last refill that began is not finished."""
     last, drills = "", set[Any]()
     for entry in journal.entries(kinds=REFILL_KINDS):
@@ -35,12 +37,12 @@ def is_refilling(journal: Journal) -> bool:
     return last == FactKind.RECOVERY_STARTED
 
 
-def phase_of(journal: Journal) -> str:
+def phase_of(journal: "Journal") -> str:
     """Return the phase of the hospital's life."""
     return hospital_phase(downtime_state(journal), SystemClock().now(), refilling=is_refilling(journal)).value
 
 
-def outages_document(journal: Journal) -> list[dict[str, Any]]:
+def outages_document(journal: "Journal") -> list[dict[str, Any]]:
     """Return every scope that is not simply working."""
     now, state = SystemClock().now(), downtime_state(journal)
     told = [scope_document(scope, state.scope(scope, now)) for scope in Scope]

@@ -1,15 +1,15 @@
 """A plan before the rules: its facts, its estimates, the four values of each objective, and what all rules say."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any, Final
 
 from safelight.core.span import span_text
 from safelight.findings.assessment import Assessment, Finding, assess
-from safelight.findings.facts import Estimated, EstimatedLoss, Facts, ServiceImpact, Surge
+from safelight.findings.facts import Estimated, EstimatedLoss, Facts, ServiceImpact, SignedVersion, Surge
 from safelight.findings.requirement import judged, requirement_packs
 from safelight.findings.rule import built_in
+from safelight.plan.document import tables
 from safelight.plan.errors import Place
 from safelight.plan.estimate import Estimate, Measured, Part, estimates, measurements, service_estimate
 from safelight.plan.loss import Loss, keeps_data, losses, service_loss
@@ -35,6 +35,7 @@ def facts_of(
     impact: Mapping[str, ServiceImpact] | None = None,
     surge: Surge | None = None,
     records: PlanRecords = NO_RECORDS,
+    signed: Iterable[SignedVersion] = (),
 ) -> Facts:
     """Return a plan as rules see it, with what drills on record measured."""
     # What was signed is the plan as it is written.
@@ -49,7 +50,7 @@ def facts_of(
             told.append(Estimated(service.id, str(disruption), takes, work))
     unsigned = {str(side): agreed.missing(side) for side in Side}
     lost = _losses(plan, records.figures)
-    return Facts(asdict(plan), today, unsigned, tuple(told), impact or {}, surge, losses=lost)
+    return Facts(tables(plan), today, unsigned, tuple(told), impact or {}, surge, tuple(signed), lost)
 
 
 def _losses(plan: Plan, on_record: OnRecord) -> dict[tuple[str, str], EstimatedLoss]:
@@ -72,7 +73,8 @@ def assessment_of(
     """Ask all rules, ours and the site's, of the plan that was read from a folder and of what lies beside it."""
     surge = surge_of(folder.path, plan)
     signatures = folder.signatures()
-    facts = facts_of(plan, today, signatures, impact=impact, surge=surge, records=records)
+    signed = [SignedVersion(one.version, one.on, folder.keeps(one)) for one in signatures]
+    facts = facts_of(plan, today, signatures, impact=impact, surge=surge, records=records, signed=signed)
     own = folder.rules()
     return assess(facts, (*built_in(), *own.usable), own.unusable)
 
@@ -112,6 +114,9 @@ def requirements_document(told: Assessment) -> list[dict[str, Any]]:
                     "standing": str(one.standing),
                     "verified": str(one.requirement.verified),
                     "rules": list(one.requirement.rules),
+                    "check": one.requirement.check or None,
+                    "says": list(one.says),
+                    "beyond": one.requirement.beyond or None,
                     "found_by": list(one.found_by),
                     "parts": list(one.reads),
                 }

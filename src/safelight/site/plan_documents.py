@@ -5,23 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Final
-
-from markupsafe import Markup
+from typing import Any, ClassVar
 
 from safelight.core.disk import RealDisk, write_file
-from safelight.core.errors import StateError, UsageError
+from safelight.core.errors import UsageError
 from safelight.plan.model import Plan
 from safelight.plan.printing import PackFacts, pack_html, plan_html
 from safelight.plan.source import quoted
 from safelight.plan.words import PackForm
 from safelight.site.home import Home
+from safelight.site.pack_look import looked_into
 from safelight.site.plan_assessment import assessment_of, objectives_document, requirements_document
 from safelight.site.plan_folder import PlanFolder
-from safelight.site.plan_records import records_of
-
-LABELS_A_BLOCK_MAX: Final = 60
-EXAMS_MAX: Final = 5000
+from safelight.site.plan_records import NO_RECORDS, records_of
 
 
 class NoSuchPlace(UsageError):
@@ -29,13 +25,6 @@ class NoSuchPlace(UsageError):
 
     code: ClassVar[str] = "site.no-such-place"
     hint: ClassVar[str] = "Name a site (--site) and a person (--holder) of the plan by their ids."
-
-
-class ScheduleTooLong(StateError):
-    """Today's schedule has more exams than a pack can hold, and none must be left out."""
-
-    code: ClassVar[str] = "site.schedule-too-long"
-    hint: ClassVar[str] = "Make the pack without --home, and export the worklist: safelight catalog worklist --json"
 
 
 Allot = Callable[[str, str, bool], Sequence[Mapping[str, Any]]]
@@ -79,18 +68,15 @@ def make_pack(folder: PlanFolder, to: Path, at: datetime, asked: PackAsked, *, d
     serial = next_serial(plan)
     folder.check_with(_register_line(plan, serial, site, asked, at, ()))
     # What can be refused is, before numbers are allotted that nobody could take back.
-    schedule = _schedule(asked.home, at) if asked.home else None
-    # Allotted before anybody is told: a pack that is cut off here leaves numbers that nobody uses.
-    own = asked.allot(serial, site, dry_run) if asked.allot else None
+    with looked_into(asked.home) as look:
+        schedule = look.schedule(at) if look else None
+        # Allotted before anybody is told: a pack that is cut off here leaves numbers that nobody uses.
+        own = asked.allot(serial, site, dry_run) if asked.allot else None
+        blocks = look.blocks(own) if look and not dry_run else ()
+        records = look.records() if look else NO_RECORDS
     text = _register_line(plan, serial, site, asked, at, own or ())
-    facts = PackFacts(
-        serial,
-        sites[site],
-        people.get(asked.holder or "", "nobody"),
-        _blocks(asked.home, own) if asked.home and not dry_run else (),
-        schedule,
-    )
-    objectives = objectives_document(plan, records_of(asked.home))
+    facts = PackFacts(serial, sites[site], people.get(asked.holder or "", "nobody"), blocks, schedule)
+    objectives = objectives_document(plan, records)
     html = pack_html(plan, folder.signatures(), objectives, at, facts)
     told: dict[str, Any] = {"serial": serial, "site": site, "holder": asked.holder, "form": str(asked.form)}
     shown = sum(len(one["labels"]) for one in facts.blocks)
@@ -126,58 +112,6 @@ def _register_line(
     numbers = ", ".join(quoted(f"{one['first']} to {one['last']}") for one in own)
     cells += f", numbers: [{numbers}]" if numbers else ""
     return f"packs:\n  - {{{cells}, made_on: {at.date().isoformat()}}}\n"
-
-
-def _blocks(home: Home, own: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
-    """Return the labels of blocks: a pack's own ones whole, or the first of what each device has."""
-    from safelight.downtime.code128 import code128_svg
-    from safelight.downtime.labels import WORDS
-    from safelight.site.exams import exams_of, numbers_of
-    from safelight.site.status import looked_at
-
-    with looked_at(home) as (_, journal):
-        numbers = numbers_of(journal)
-        exams = exams_of(journal).values()
-    taken = {one.registered.accession for one in exams} | {one.registered.person.patient_id for one in exams}
-    told = []
-    for block in numbers.blocks.values():
-        if own is not None and block.number not in {one["block"] for one in own}:
-            continue
-        free = [one for one in numbers.texts(block) if one not in taken]
-        shown = free[:LABELS_A_BLOCK_MAX] if own is None else free
-        # Drawn by us: nothing of the text itself is in it.
-        labels = [{"text": one, "bars": Markup(code128_svg(one))} for one in shown]  # noqa: S704
-        what = WORDS[numbers.ranges[block.range].of]
-        more = {"labels": labels, "more": len(free) - len(shown)}
-        more |= {"last": free[-1] if free else "", "own": own is not None}
-        told.append({"number": block.number, "site": block.site, "device": block.device, "what": what, **more})
-    return told
-
-
-def _schedule(home: Home, at: datetime) -> list[tuple[str, ...]]:
-    from safelight.site.hl7_worklist import worklist_document
-
-    day = at.strftime("%Y%m%d")
-    steps = worklist_document(home, {"date_from": day, "date_to": day, "limit": EXAMS_MAX + 1})["steps"]
-    if len(steps) > EXAMS_MAX:
-        raise ScheduleTooLong(exams_max=EXAMS_MAX)
-    return [_scheduled(one) for one in steps]
-
-
-def _scheduled(step: Mapping[str, Any]) -> tuple[str, ...]:
-    told, patient = step["attributes"], step["patient"]
-    time = told.get("ScheduledProcedureStepStartTime", "")
-    exam = told.get("ScheduledProcedureStepDescription") or told.get("RequestedProcedureDescription", "")
-    return (
-        f"{time[:2]}:{time[2:4]}" if len(time) >= 4 else time,
-        " ".join(filter(None, (told.get("Modality", ""), told.get("ScheduledStationAETitle", "")))),
-        patient.get("PatientName", ""),
-        step["patient_id"],
-        patient.get("PatientBirthDate", ""),
-        exam,
-        told.get("AccessionNumber", ""),
-        "☐",
-    )
 
 
 def _written(to: Path, stem: str, html: str) -> list[str]:

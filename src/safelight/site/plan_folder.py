@@ -92,7 +92,7 @@ class PlanFolder:
         """Keep what was signed, then the signature."""
         before = self.signatures()
         (self.path / SIGNED).mkdir(exist_ok=True)
-        _replace(self.disk, self.path / SIGNED / f"{signature.signature[:16]}.json", dict(parts))
+        _replace(self.disk, self._signed_file(signature), dict(parts))
         told = {"signatures": [one.document() for one in (*before, signature)]}
         _replace(self.disk, self.path / SIGNATURES, told)
 
@@ -102,11 +102,18 @@ class PlanFolder:
         Raises:
             BadSignatureFile: what was signed is not kept.
         """
-        file = self.path / SIGNED / f"{signature.signature[:16]}.json"
+        file = self._signed_file(signature)
         try:
             return dict(json.loads(file.read_text("utf-8")))
         except (OSError, ValueError) as error:
             raise BadSignatureFile(file=str(file), trouble=type(error).__name__) from error
+
+    def keeps(self, signature: Signature) -> bool:
+        """Return whether the plan as it was when somebody signed it still lies here."""
+        return self._signed_file(signature).is_file()
+
+    def _signed_file(self, signature: Signature) -> Path:
+        return self.path / SIGNED / f"{signature.signature[:16]}.json"
 
     def check_with(self, text: str) -> None:
         """Read the plan as it would be with one more file.

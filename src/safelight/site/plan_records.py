@@ -3,19 +3,20 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from safelight.catalog.catalog import Catalog
 from safelight.core.clock import SystemClock
 from safelight.downtime.outage import OUTAGE_KINDS, Event, Said
 from safelight.drill.state import DrillState
-from safelight.journal.journal import Journal
 from safelight.plan.on_record import NOTHING, Figure, OnRecord, Span
 from safelight.plan.words import Portion
 from safelight.recovery.facts import Level, Started, StudyCompared, StudySent, from_entry
 from safelight.site.drill_records import drills_of
 from safelight.site.home import Home
-from safelight.site.status import exposure_of, looked_at
+
+if TYPE_CHECKING:
+    from safelight.catalog.catalog import Catalog
+    from safelight.journal.journal import Journal
 
 DAYS: Final = 28
 GB: Final = 1e9
@@ -69,13 +70,21 @@ def records_of(home: Home | None) -> PlanRecords:
     """Return what a home says to a plan; nothing where no home was named."""
     if home is None:
         return NO_RECORDS
+    # Whoever asks of a plan alone does not wait for databases to be loaded.
+    from safelight.site.status import looked_at
+
     with looked_at(home) as (catalog, journal):
-        sizes = sizes_held(catalog, SystemClock().now().astimezone().date())
-        figures = OnRecord(sizes, measured_rate(journal), lived_through(journal), exposed(home, catalog, journal))
-        return PlanRecords(figures, drills_of(journal))
+        return records_in(home, catalog, journal)
 
 
-def sizes_held(catalog: Catalog, today: date) -> dict[Portion, Figure]:
+def records_in(home: Home, catalog: "Catalog", journal: "Journal") -> PlanRecords:
+    """Return what the records of a home that is open say to a plan."""
+    sizes = sizes_held(catalog, SystemClock().now().astimezone().date())
+    figures = OnRecord(sizes, measured_rate(journal), lived_through(journal), exposed(home, catalog, journal))
+    return PlanRecords(figures, drills_of(journal))
+
+
+def sizes_held(catalog: "Catalog", today: date) -> dict[Portion, Figure]:
     """Return what is held, in gigabytes; a day counts as the busiest one of the last four weeks, as outages may."""
     first = today - timedelta(days=DAYS - 1)
     days = catalog.day_sizes(f"{first:%Y%m%d}", f"{today:%Y%m%d}")
@@ -93,13 +102,13 @@ def sizes_held(catalog: Catalog, today: date) -> dict[Portion, Figure]:
     }
 
 
-def measured_rate(journal: Journal) -> Figure | None:
+def measured_rate(journal: "Journal") -> Figure | None:
     """Return how fast the last recovery or drill that confirmed anything brought studies back."""
     figures = [refill.figure() for refill in _refills(journal)]
     return next((one for one in reversed(figures) if one is not None), None)
 
 
-def lived_through(journal: Journal) -> Span | None:
+def lived_through(journal: "Journal") -> Span | None:
     """Return the longest time from a return to service until nothing of that outage was open."""
     ended: dict[int, datetime] = {}
     found: list[Span] = []
@@ -113,8 +122,10 @@ def lived_through(journal: Journal) -> Span | None:
     return max(found, key=lambda one: one.takes, default=None)
 
 
-def exposed(home: Home, catalog: Catalog, journal: Journal) -> Span | None:
+def exposed(home: Home, catalog: "Catalog", journal: "Journal") -> Span | None:
     """Return how much of the images would be lost this moment; None when the exposure is not known."""
+    from safelight.site.status import exposure_of
+
     told = exposure_of(home, home.settings(), catalog, journal, images_only=True)
     if told.seconds is None:
         return None
@@ -122,7 +133,7 @@ def exposed(home: Home, catalog: Catalog, journal: Journal) -> Span | None:
     return Span(timedelta(seconds=told.seconds), f"exposure measured on {moment:%Y-%m-%d at %H:%M}")
 
 
-def _refills(journal: Journal) -> Iterator[_Refill]:
+def _refills(journal: "Journal") -> Iterator[_Refill]:
     found: dict[str, _Refill] = {}
     for entry in journal.entries(kinds=RATE_KINDS):
         match from_entry(entry.kind, entry.facts):

@@ -18,12 +18,10 @@ from safelight.impact.measures import Plan as Runs
 from safelight.impact.scenario import Scenario, Scope
 from safelight.impact.tolerance import EXAMS_MIN, add, count_late
 from safelight.plan.model import Plan
-from safelight.plan.objectives import Service
 from safelight.plan.words import ServiceKind
 from safelight.site.impact_file import department_document
+from safelight.site.plan_department import DEPARTMENT, services_of
 
-DEPARTMENT: Final = Path("impact") / "department.yaml"
-"""Beside the plan, in its folder."""
 PUBLISHED: Final = {ServiceKind.STROKE: 0.352, ServiceKind.TRAUMA: 0.352, ServiceKind.ED: 0.151}
 SEEDS: Final = 10
 HOURS: Final = 168.0
@@ -65,7 +63,7 @@ def _simulated(department: Department, plan: Plan, surge: Mapping[str, float]) -
     )
     check_size(department, RUNS.weeks)
     counts = add(count_late(department, away, RUNS, (HOURS,), seed) for seed in range(SEEDS))
-    ours = _services(department, plan)
+    ours = services_of(department, plan)
     return Surge(
         {
             ours[name].id: SurgeImpact(late.late, late.exams)
@@ -87,18 +85,12 @@ def _told(document: Mapping[str, object], department: Department) -> Mapping[str
 
 def _published(department: Department, plan: Plan) -> dict[str, float]:
     """Return the published surge of each class that serves one of the services where it was counted."""
-    ours, found = _services(department, plan), dict[str, float]()
+    ours, found = services_of(department, plan), dict[str, float]()
     for one in department.services:
         share = PUBLISHED.get(ours[one.name].kind, 0.0) if one.name in ours else 0.0
         if share:
             found[one.class_name] = max(share, found.get(one.class_name, 0.0))
     return found
-
-
-def _services(department: Department, plan: Plan) -> dict[str, Service]:
-    """Return the plan's services by the names that the department has for them: an id or a name."""
-    known = {text.casefold(): one for one in plan.services for text in (one.name, one.id)}
-    return {one.name: known[one.name.casefold()] for one in department.services if one.name.casefold() in known}
 
 
 def _busier(department: Department, surge: Mapping[str, float]) -> Department:
