@@ -39,7 +39,8 @@ does not. Conditions: a value; `{there = true}`; `{hours_max = 4}`; `{days_old_m
     must = {vendor = {there = true}}
     says = "{id} has no vendor"
 
-A rule that fails, ours or yours, is told, and the others are asked all the same.
+A rule that fails, ours or yours, is told, and the others are asked all the same; so is a file that cannot be read, and
+a rule that has the name of one of ours or of another of yours. `safelight plan lint FOLDER` names file and line.
 
 ## What laws and standards ask for
 

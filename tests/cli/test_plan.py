@@ -11,7 +11,10 @@ from click.testing import CliRunner, Result
 
 from safelight.cli.plan import plan
 from safelight.core.errors import SafelightError
-from safelight.site.plan_folder import BadSignatureFile
+from safelight.plan.inventory import System
+from safelight.plan.words import Side
+from safelight.site.plan_folder import BadSignatureFile, PlanFolder
+from safelight.site.plan_inventory import HEADINGS
 
 
 def run(*words: object, answers: str | None = None) -> Result:
@@ -96,6 +99,52 @@ def test_lint_names_the_line_and_ends_with_2(folder: Path) -> None:
     assert "Did you mean `name`?" in done.stdout
 
 
+def test_lint_reads_the_rules_of_the_site_and_assess_asks_those_that_can_be_used(folder: Path) -> None:
+    rule = """[{name}]
+title = "Every modality has a vendor"
+kind = "gap"
+severity = "low"
+sources = ["our own"]
+section = "systems"
+where = {{kind = "modality"}}
+must = {{{field} = {{there = true}}}}
+says = "{{id}} has no vendor"
+"""
+    (folder / "rules").mkdir()
+    (folder / "rules" / "good.toml").write_text(rule.format(name="S01", field="vendor"))
+    assert run("lint", folder).return_value == 0
+    (folder / "rules" / "bad.toml").write_text("[S02")
+    (folder / "rules" / "odd.toml").write_text("# ours\n" + rule.format(name="S03", field="vendr"))
+    (folder / "rules" / "taken.toml").write_text(rule.format(name="R01", field="vendor"))
+    done = run("lint", folder)
+    assert done.return_value == 2
+    assert "rules/bad.toml:1:1: `rules/bad.toml`: cannot be read as TOML" in done.stdout
+    assert "rules/odd.toml:2:1: `S03`: KeyError: 'vendr'." in done.stdout
+    assert "rules/taken.toml:1:1: `R01`: has the name of a rule that comes with Safelight." in done.stdout
+    assert "Sound" not in done.stdout
+    told = document("assess", folder)
+    assert [one["rule"] for one in told["broken_rules"]] == ["rules/bad.toml", "R01", "S03"]  # type: ignore[attr-defined]
+    assert {"S01", "R07"} <= {one["rule"] for one in told["findings"]}  # type: ignore[attr-defined]
+    assert run("assess", folder).return_value == 1
+
+
+def test_a_circle_of_needs_is_told_with_its_line_by_every_command(folder: Path) -> None:
+    text = (folder / "systems.yaml").read_text()
+    head, systems, rest = text.partition("systems:\n")
+    circle = "".join(
+        f"  - {{id: {one}, name: {one}, kind: other, site: main, in_it_plan: yes, needs: [{other}]}}\n"
+        for one, other in (("egg", "hen"), ("hen", "egg"))
+    )
+    (folder / "systems.yaml").write_text(head + systems + circle + rest)
+    line = head.count("\n") + 2
+    done = run("lint", folder)
+    assert done.return_value == 2
+    assert f"systems.yaml:{line}:5: Systems wait for each other in a circle: egg -> hen -> egg." in done.stdout
+    refused = run("show", folder).exception
+    assert isinstance(refused, SafelightError)
+    assert f"systems.yaml:{line}:5" in str(refused)
+
+
 def test_a_review_without_the_pacs_administrator_is_recorded_and_told(folder: Path) -> None:
     assert "Invited" in run("review", folder).stdout
     words = ("--at", "2026-11-24T13:00:00+01:00", "--action", "ines:2026-12-24:Try the radios")
@@ -137,7 +186,70 @@ def test_a_line_of_an_inventory_that_cannot_be_read_is_told_and_the_others_are_t
     table.write_bytes(b"name,tier\nArchiv S\xfcd,2\nNull,3\n")
     told = document("import", folder, table)
     assert told["taken"] == ["null"]
-    assert "row 2 cannot be read and is left out" in told["remarks"]  # type: ignore[operator]
+    assert "cmdb.csv, row 2: cannot be read and is left out" in told["remarks"]  # type: ignore[operator]
+
+
+def imported(folder: Path, tmp_path: Path, rows: str) -> tuple[dict[str, System], list[str]]:
+    table = tmp_path / "cmdb.csv"
+    table.write_text(rows)
+    remarks: list[str] = document("import", folder, table)["remarks"]  # type: ignore[assignment]
+    return {one.id: one for one in PlanFolder(folder).read().plan.systems}, remarks
+
+
+def test_an_inventory_says_whether_its_plan_has_a_system_and_what_is_not_said_is_not_yes(
+    folder: Path, tmp_path: Path
+) -> None:
+    heads = "name,kind,site,in_it_plan\n"
+    rows = "One,vna,main,yes\nTwo,vna,main,No\nThree,vna,main,TRUE\nFour,vna,main,\nFive,vna,main,perhaps\n"
+    systems, remarks = imported(folder, tmp_path, heads + rows)
+    assert {name: systems[name].in_it_plan for name in ("one", "two", "three", "four", "five")} == {
+        "one": True, "two": False, "three": True, "four": False, "five": False,
+    }  # fmt: skip
+    assert remarks == [
+        "cmdb.csv, row 5: four: nothing in `in_it_plan`, so it is taken as not in IT's plan",
+        "cmdb.csv, row 6: five: in_it_plan `perhaps` is taken as `no`; an answer is `yes` or `no`",
+    ]
+    assert "systems/two" in {one["subject"] for one in document("assess", folder)["findings"] if one["rule"] == "R01"}  # type: ignore[attr-defined]
+
+
+def test_an_inventory_without_that_column_puts_nothing_into_its_plan(folder: Path, tmp_path: Path) -> None:
+    systems, remarks = imported(folder, tmp_path, "name,kind,site\nOne,vna,main\n")
+    assert not systems["one"].in_it_plan
+    assert remarks == ["cmdb.csv, row 1: no column `in_it_plan`, so each system is taken as not in IT's plan"]
+
+
+def test_an_inventory_names_owners_and_who_pays(folder: Path, tmp_path: Path) -> None:
+    heads = "name,kind,site,in_it_plan,owner,radiology owner,funded by,run by,segment,tier\n"
+    systems, remarks = imported(folder, tmp_path, heads + "One,vna,main,yes,tove,Mr. Nobody,radiology,IT,servers,2\n")
+    one = systems["one"]
+    assert (one.it_owner, one.bought_by, one.staffed_by) == ("tove", Side.RADIOLOGY, Side.IT)
+    assert (one.segment, one.tier) == ("servers", 2)
+    assert one.radiology_owner is None
+    assert remarks == [
+        "cmdb.csv, row 2: one: radiology_owner `Mr. Nobody` is left out; nobody of the plan has this name"
+    ]
+
+
+def test_what_an_inventory_says_and_the_plan_cannot_take_is_told_with_its_row(folder: Path, tmp_path: Path) -> None:
+    heads = "name,kind,site,in_it_plan,segment,tier,funded by\n"
+    _, remarks = imported(folder, tmp_path, heads + ",vna,main,yes,,1,\n,,,,,,\nTwo,vna,main,yes,attic,abc,bank\n")
+    assert remarks == [
+        "cmdb.csv, row 2: has no name and is left out",
+        "cmdb.csv, row 4: two: segment `attic` is left out; the plan has no such segment",
+        "cmdb.csv, row 4: two: tier `abc` is left out; a tier is a whole number below 100",
+        "cmdb.csv, row 4: two: bought_by `bank` is left out; a side is `it` or `radiology`",
+    ]
+
+
+def test_the_headings_that_are_taken_stand_in_the_help_and_on_the_page() -> None:
+    help_text = run("import", "--help").stdout
+    page = (Path(__file__).parents[2] / "docs" / "plan.md").read_text()
+    for field, words in HEADINGS.items():
+        line = next(one for one in help_text.splitlines() if one.split()[:1] == [field])
+        row = next(one for one in page.splitlines() if one.startswith(f"| `{field}` |"))
+        for word in words:
+            assert word == field or word in line, (word, line)
+            assert f"`{word}`" in row, (word, row)
 
 
 def test_the_map_shows_every_system_and_escapes_its_name(folder: Path, tmp_path: Path) -> None:
@@ -165,8 +277,51 @@ def test_what_was_simulated_is_told_by_service(folder: Path, tmp_path: Path) -> 
     found = document("assess", folder, "--impact", tmp_path / "impact.json")
     stroke = next(one for one in found["services"] if one["service"] == "stroke")  # type: ignore[attr-defined]
     assert (stroke["first_breach_minutes"], stroke["first_blocking"]["rule"]) == (60.0, "R26")
+    # What it stands by simulation stands beside the MTD that the plan declares.
+    told["tolerance"] = [{"service": "Stroke", "surely_breached_hours": 8.0}]
+    (tmp_path / "impact.json").write_text(json.dumps(told))
+    found = document("assess", folder, "--impact", tmp_path / "impact.json")
+    said = [one["what"] for one in found["findings"] if (one["rule"], one["subject"]) == ("R26", "services/stroke")]  # type: ignore[attr-defined]
+    assert "Stroke, hardware: MTD 12 h declared; by simulation it does not stand 8 h." in said
+    told["tolerance"] = [{"service": "Stroke"}]
+    (tmp_path / "impact.json").write_text(json.dumps(told))
+    assert isinstance(run("assess", folder, "--impact", tmp_path / "impact.json").exception, SafelightError)
     (tmp_path / "impact.json").write_text("{}")
     assert isinstance(run("assess", folder, "--impact", tmp_path / "impact.json").exception, SafelightError)
+
+
+RTO = ("tolerance", "capability", "estimate", "measurement")
+
+
+def test_time_and_data_have_four_values_each(folder: Path) -> None:
+    copies = folder / "flows-and-copies.yaml"
+    mirror = next(line for line in copies.read_text().splitlines() if "id: pacs-mirror," in line)
+
+    def stroke() -> dict[str, object]:
+        rows: list[dict[str, object]] = document("show", folder)["objectives"]  # type: ignore[assignment]
+        return next(one for one in rows if (one["service"], one["disruption"]) == ("stroke", "hardware"))
+
+    told = stroke()
+    assert [told[name] for name in RTO] == ["6 h", "4 h", "4 h 30 min", "3 h"]
+    assert [told[f"rpo_{name}"] for name in RTO] == ["0 min", "0 min", "0 min", "0 min"]
+    assert told["beyond_tolerance"] == []
+    copies.write_text(copies.read_text().replace(mirror + "\n", ""))
+    told = stroke()
+    assert [told[f"rpo_{name}"] for name in RTO] == ["0 min", "0 min", "1 h", "0 min"]
+    assert told["beyond_tolerance"] == ["rpo-estimate"]
+    assert {"system": "pacs", "loses": "1 h", "source": "safelight is made every 1 h, as the plan says"} in told[
+        "losses"
+    ]  # type: ignore[operator]
+    shown = run("show", folder, "--path").stdout
+    assert "beyond tolerance: rpo-estimate" in shown
+    assert "1 h  pacs [safelight is made every 1 h, as the plan says]" in shown
+    # An archive of which a drill measured no point was not measured, whatever was measured of others.
+    practice = folder / "practice.yaml"
+    practice.write_text(
+        practice.read_text().replace("{system: pacs, rto: 3 h, rpo: 0 min}", "{system: pacs, rto: 3 h}")
+    )
+    told = stroke()
+    assert (told["measurement"], told["rpo_measurement"]) == ("3 h", None)
 
 
 def test_a_plan_alone_is_assessed_without_loading_a_database(folder: Path) -> None:

@@ -120,6 +120,19 @@ def test_people_read_whose_length_it_is_and_which_others_there_are(folder: Path)
     assert "Length: 8 h, as the scenario says\n" in CliRunner().invoke(impact, words).stdout
 
 
+def test_a_service_is_held_to_the_mtd_of_the_plan_and_not_to_that_of_the_file(folder: Path) -> None:
+    file = folder / "impact" / "department.yaml"
+    file.write_text(file.read_text().replace("declared_mtd_minutes: 720", "declared_mtd_minutes: 6"))
+
+    def stroke(*words: str) -> tuple[float, str, bool]:
+        told = json.loads(CliRunner().invoke(impact, [*words, "--seeds", "4", "--json"]).stdout)
+        one = next(one for one in told["tolerance"] if one["service"] == "stroke")
+        return one["declared_mtd_hours"], one["declared_mtd_from"], one["rift"]
+
+    assert stroke("--plan", str(folder)) == (12.0, "the plan, for hardware", True)
+    assert stroke("--department", str(file)) == (0.1, "the department's file", False)
+
+
 def test_a_disruption_without_an_estimate_is_refused_with_what_is_missing(folder: Path) -> None:
     words = ["--plan", str(folder), "--seeds", "1", "--no-tolerance", "--disruption"]
     result = CliRunner().invoke(impact, [*words, "people"])

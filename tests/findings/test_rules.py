@@ -10,7 +10,7 @@ import pytest
 
 from safelight.findings.assessment import State, assess
 from safelight.findings.facts import Facts, ServiceImpact, Surge, SurgeImpact
-from safelight.findings.rule import BadSiteRule, Rule, Severity, built_in, site_rules
+from safelight.findings.rule import Rule, Severity, built_in, site_rules
 from safelight.site.plan_assessment import facts_of
 from safelight.site.plan_folder import example_plan
 
@@ -183,6 +183,24 @@ def test_a_plan_that_one_side_has_not_signed_is_found() -> None:
     assert [hit.subject for hit in hits] == ["signatures:radiology"]
 
 
+def copied(every: timedelta) -> Facts:
+    """Return the example with nothing left of its PACS after broken hardware but one copy, made so often."""
+    plan = example_plan("400-bed", TODAY)
+    others = [one for one in plan.copies if one.of != "pacs"]
+    kept = next(one for one in plan.copies if one.id == "safelight")
+    return facts_of(replace(plan, copies=(*others, replace(kept, every=every))), TODAY)
+
+
+def test_a_recovery_point_that_the_copies_cannot_give_is_found_and_one_that_they_can_is_not() -> None:
+    (hit,) = RULES["R32"].check(copied(HOUR))
+    assert hit.subject == "systems/pacs"
+    assert (
+        hit.what == "PACS, hardware: RPO 0 min claimed, 1 h estimated: safelight is made every 1 h, as the plan says."
+    )
+    assert "stroke" in hit.services
+    assert list(RULES["R32"].check(copied(timedelta(0)))) == []
+
+
 @pytest.mark.parametrize(
     "impact",
     [
@@ -190,10 +208,25 @@ def test_a_plan_that_one_side_has_not_signed_is_found() -> None:
         ServiceImpact(first_breach=None, clears_after=None, utilisation=0.5),
         ServiceImpact(first_breach=None, clears_after=HOUR, utilisation=0.95),
         ServiceImpact(first_breach=None, clears_after=timedelta(days=9), utilisation=0.5),
+        ServiceImpact(first_breach=None, clears_after=HOUR, utilisation=0.5, does_not_stand=12 * HOUR),
     ],
 )
 def test_what_a_simulation_shows_is_found(impact: ServiceImpact) -> None:
     assert list(RULES["R26"].check(replace(SOUND, impact={"stroke": impact})))
+
+
+def test_a_service_that_declares_more_than_it_stands_is_told_with_both() -> None:
+    impact = ServiceImpact(first_breach=None, clears_after=HOUR, utilisation=0.5, does_not_stand=24 * HOUR)
+    (hit,) = RULES["R26"].check(replace(SOUND, impact={"stroke": impact}))
+    assert hit.what == "Stroke, ransomware: MTD 4 d declared; by simulation it does not stand 1 d."
+    assert hit.services == ("stroke",)
+
+
+def test_a_simulation_in_which_all_goes_well_is_silent() -> None:
+    longest = max(one["rto"] for service in SOUND.clinical for one in service.things("tolerances"))
+    for breach in (None, longest):
+        well = ServiceImpact(breach, clears_after=HOUR, utilisation=0.5, does_not_stand=timedelta(days=5))
+        assert list(RULES["R26"].check(replace(SOUND, impact={one.id: well for one in SOUND.clinical}))) == []
 
 
 @pytest.mark.parametrize(
@@ -258,14 +291,45 @@ says = "{id} is not as we want it"
 
 
 def test_a_site_adds_rules_of_its_own() -> None:
-    (rule,) = site_rules("ours.toml", SITE_RULE)
+    (rule,) = site_rules({"ours.toml": SITE_RULE.encode()}).usable
     assert [hit.subject for hit in rule.check(SOUND)] == ["systems/mg-1"]
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["[S01", "[S01]\ntitle = 1", SITE_RULE.replace("hours_max", "sounds_nice"), SITE_RULE.replace("low", "dire")],
+    ("text", "rule", "line", "trouble"),
+    [
+        ("[S01", "ours.toml", 1, "cannot be read as TOML"),
+        ("a = 1\n[S01", "ours.toml", 2, "cannot be read as TOML"),
+        ("\xff", "ours.toml", 1, "cannot be read as TOML"),
+        ("a = " + "[" * 5000, "ours.toml", 1, "cannot be read as TOML"),
+        ("[S01]\ntitle = 1", "S01", 1, "`section` is missing"),
+        ("x = 1", "x", 1, "TypeError"),
+        (SITE_RULE.replace("hours_max", "sounds_nice"), "S01", 2, "no condition sounds_nice"),
+        (SITE_RULE.replace("low", "dire"), "S01", 2, "dire"),
+        (SITE_RULE.replace("S01", "R01"), "R01", 2, "has the name of a rule that comes with Safelight"),
+    ],
 )
-def test_a_site_rule_that_cannot_be_used_is_refused(text: str) -> None:
-    with pytest.raises(BadSiteRule):
-        site_rules("ours.toml", text)
+def test_a_site_rule_that_cannot_be_used_is_told_with_its_line_and_keeps_none_from_being_asked(
+    text: str, rule: str, line: int, trouble: str
+) -> None:
+    good = SITE_RULE.replace("S01", "S09")
+    told = site_rules({"ours.toml": text.encode("latin-1"), "theirs.toml": good.encode()})
+    (unusable,) = told.unusable
+    assert (unusable.rule, unusable.file, unusable.line) == (rule, "ours.toml", line)
+    assert trouble in unusable.trouble
+    assert [one.id for one in told.usable] == ["S09"]
+    assert told.places == {"S09": ("theirs.toml", 2)}
+    assessed = assess(SOUND, (*built_in(), *told.usable), told.unusable)
+    assert [name for name, _ in assessed.broken] == [rule]
+    assert [one.rule.id for one in assessed.findings] == ["S09"]
+
+
+def test_of_two_site_rules_of_one_name_the_first_is_asked_and_of_one_file_each_stands_alone() -> None:
+    twice = site_rules({"a.toml": SITE_RULE.encode(), "b.toml": SITE_RULE.encode()})
+    assert [(one.file, one.trouble) for one in twice.unusable] == [
+        ("b.toml", "has the name of another rule of the site")
+    ]
+    assert [one.id for one in twice.usable] == ["S01"]
+    mixed = site_rules({"a.toml": (SITE_RULE + SITE_RULE.replace("S01", "S02").replace("low", "dire")).encode()})
+    assert [one.id for one in mixed.usable] == ["S01"]
+    assert [(one.rule, one.line) for one in mixed.unusable] == [("S02", 12)]

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from safelight.plan.errors import BadPlan, DependencyCycle, Trouble
+from safelight.plan.errors import BadPlan, Trouble
 from safelight.plan.model import Plan
 from safelight.plan.reading import read_plan
 from safelight.plan.source import Limits, Scalar, compose, quoted
@@ -113,11 +113,12 @@ def test_what_is_no_plan_is_refused_in_words(text: str) -> None:
         read_plan({"a.yaml": text})
 
 
-def test_a_circle_of_needs_is_named() -> None:
-    from safelight.plan.estimate import order
-
-    system = "{{id: {}, name: {}, kind: other, site: s, in_it_plan: yes, needs: [{}]}}"
-    three = ", ".join(system.format(a, a, b) for a, b in ("ab", "bc", "ca"))
-    plan = read(f"sites: [{{id: s, name: S, power: p, fabric: f}}]\nsystems: [{three}]")
-    with pytest.raises(DependencyCycle, match="a -> b -> c -> a"):
-        order(plan.systems)
+def test_a_circle_of_needs_is_named_with_its_line() -> None:
+    system = "  - {{id: {}, name: {}, kind: other, site: s, in_it_plan: yes, needs: [{}]}}\n"
+    first = system.format("z", "z", "b")
+    three = "".join(system.format(a, a, b) for a, b in ("ab", "bc", "ca"))
+    (told,) = troubles(f"sites: [{{id: s, name: S, power: p, fabric: f}}]\nsystems:\n{first}{three}")
+    assert told.place.file == "a.yaml"
+    assert told.place.line == 6
+    assert told.what == "Systems wait for each other in a circle: b -> c -> a -> b."
+    assert "needs" in told.mend

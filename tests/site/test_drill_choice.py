@@ -101,9 +101,12 @@ def test_a_restore_on_record_measures_what_the_plan_claims_and_nobody_had_measur
 
 
 def test_a_restore_on_record_that_took_too_long_disproves_what_the_plan_claims(folder: PlanFolder, home: Home) -> None:
-    assert found(folder, "R32", PLAN, records_of(home)) == []
+    # A home that hears nobody cannot say how old its copy is.
+    before = found(folder, "R32", PLAN, records_of(home))
+    assert all("RPO" in one for one in before)
     record(home, *restored(5 * HOUR))
-    assert found(folder, "R32", PLAN, records_of(home)) == ["PACS, hardware: RTO 4 h claimed, 5 h measured."]
+    after = found(folder, "R32", PLAN, records_of(home))
+    assert [one for one in after if one not in before] == ["PACS, hardware: RTO 4 h claimed, 5 h measured."]
     assert found(folder, "R32", PLAN, records_of(None)) == [], "the plan says what it said"
 
 

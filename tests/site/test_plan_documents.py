@@ -131,6 +131,9 @@ def test_the_plan_stands_in_the_order_of_the_standard_and_page_one_says_what_is_
     assert f"IT has {count} parts to sign" in " ".join(first.split())
     assert "actions" in first
     assert "1 Introduction" not in first
+    whole = " ".join("\n".join(pages(tmp_path / "paper/plan.pdf")).split())
+    assert "How much is lost, and which copy says so" in whole
+    assert "ris-backup is made every 1 h, as the plan says" in whole
 
 
 def test_a_pack_says_its_serial_on_every_page_and_is_registered_unsigns_nothing_and_grows_stale(

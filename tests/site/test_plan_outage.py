@@ -10,7 +10,7 @@ from safelight.plan.model import Plan
 from safelight.plan.on_record import NOTHING, Figure, OnRecord
 from safelight.plan.words import Disruption, Portion
 from safelight.site.plan_folder import example_plan
-from safelight.site.plan_outage import NoEstimate, estimate_for, outage_estimates
+from safelight.site.plan_outage import NoEstimate, declared_mtds, estimate_for, outage_estimates
 
 TODAY = date(2026, 11, 24)
 
@@ -65,3 +65,14 @@ def test_what_nothing_is_brought_back_in_has_no_estimate_though_somebody_detects
     assert set(found) == {Disruption.HARDWARE, Disruption.RANSOMWARE}
     with pytest.raises(NoEstimate):
         estimate_for(found, Disruption.PEOPLE)
+
+
+def test_the_declared_mtd_is_that_of_the_plan_for_the_disruption_or_the_shortest(plan: Plan) -> None:
+    told = department("stroke", "somebody else's")
+    chosen = declared_mtds(plan, told, Disruption.RANSOMWARE)
+    assert {name: (one.hours, one.source) for name, one in chosen.items()} == {
+        "stroke": (96.0, "the plan, for ransomware")
+    }
+    assert declared_mtds(plan, told, None)["stroke"].source == "the plan, for hardware"
+    assert declared_mtds(plan, told, None)["stroke"].hours == 12.0
+    assert declared_mtds(plan, told, Disruption.PEOPLE) == {}, "the plan declares none for it"

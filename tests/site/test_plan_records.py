@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from safelight.catalog.callers import CallerAct, CallerSighting
 from safelight.catalog.catalog import Catalog
 from safelight.cli.main import program
 from safelight.core.clock import SetClock
@@ -18,8 +19,9 @@ from safelight.journal.journal import Journal
 from safelight.plan.on_record import OnRecord, Span
 from safelight.plan.words import Portion
 from safelight.recovery.facts import Fact, Level, Settings, Started, StudyCompared, StudySent, to_body
+from safelight.site.plan_assessment import objectives_document
 from safelight.site.plan_folder import PlanFolder, example_beside, example_texts, write_plan
-from safelight.site.plan_records import PlanRecords, lived_through, measured_rate, sizes_held
+from safelight.site.plan_records import PlanRecords, lived_through, measured_rate, records_of, sizes_held
 from safelight.site.plan_review import agenda
 from support.catalog_filler import arrival, head
 from support.hl7_house import make_home
@@ -117,6 +119,23 @@ def test_sizes_are_those_of_the_busiest_day_of_four_weeks_and_of_everything(tmp_
     assert found[Portion.EVERYTHING].value == pytest.approx(6 * one)
     assert "the busiest day" in found[Portion.LAST_24_HOURS].source
     catalog.close()
+
+
+def test_the_exposure_of_a_home_is_what_may_be_lost_and_a_home_that_hears_nobody_does_not_know(tmp_path: Path) -> None:
+    home = make_home(tmp_path)
+    catalog = Catalog.open(home.catalog)
+    assert records_of(home).figures.exposure is None
+    heard = datetime.now(UTC) - timedelta(minutes=50)
+    catalog.record_callers([CallerSighting("CT1", "10.0.0.7", CallerAct.STORE, heard)])
+    catalog.close()
+    told = records_of(home).figures.exposure
+    assert told is not None
+    assert timedelta(minutes=50) <= told.takes < timedelta(minutes=55)
+    assert "exposure measured on" in told.source
+    write_plan(tmp_path / "plan", example_texts("400-bed", date.today()))
+    rows = objectives_document(PlanFolder(tmp_path / "plan").read().plan, records_of(home))
+    found = {one["source"] for row in rows for one in row["losses"] if row["disruption"] == "ransomware"}
+    assert any(source.startswith("safelight: exposure measured on") for source in found)
 
 
 def test_the_commands_say_where_each_number_comes_from(tmp_path: Path) -> None:

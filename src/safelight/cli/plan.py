@@ -15,6 +15,7 @@ from safelight.cli.plan_review import plan_review
 from safelight.cli.plan_signature import plan_sign
 from safelight.plan.words import EXAMPLES
 
+VALUES: Final = ("tolerance", "capability", "estimate", "measurement")
 EXIT_USAGE: Final = 2
 
 
@@ -44,7 +45,7 @@ plan.add_command(plan_map)
 )
 @json_option
 def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
-    r"""Begin a plan in a new or empty FOLDER: by nineteen questions with usual answers, or from a whole plan.
+    """Begin a plan in a new or empty FOLDER: by nineteen questions with usual answers, or from a whole plan.
 
     \b
     --from 400-bed    an invented hospital where every rule is content, to change into yours
@@ -53,7 +54,7 @@ def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
 
     Examples bring a department that `safelight plan impact` simulates. Without --from, each answer is asked for on
     the terminal; `plan lint` is content with whatever comes out, and `plan assess` says what is missing.
-    """
+    """  # noqa: D301 - click wants the character itself
     from safelight.plan.interview import QUESTIONS, SERVICE_QUESTIONS, plan_texts
     from safelight.plan.reading import read_plan
     from safelight.site.plan_folder import example_beside, example_texts, refuse_if_taken, write_plan
@@ -85,33 +86,26 @@ def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
 @records_option
 @json_option
 def plan_lint(folder: Path, home_directory: Path | None, as_json: bool) -> int:
-    """Check the files of a plan; say everything that is wrong, where, and how to mend it. Exit 2 if anything is.
+    """Check the files of a plan and of its rules; say all that is wrong, where, and how to mend it. Exit 2 if any is.
 
     With a home, also which drills on record are not written into the plan, so that nobody signed them.
     """
-    from safelight.plan.errors import BadPlan, Trouble
-    from safelight.plan.estimate import order
     from safelight.site.drill_measured import unwritten
     from safelight.site.drill_written import drills_on_record
     from safelight.site.plan_folder import PlanFolder
+    from safelight.site.plan_lint import lint
 
-    troubles: tuple[Trouble, ...] = ()
-    waiting: list[str] = []
-    try:
-        read = PlanFolder(folder).read()
-        order(read.plan.systems)
-        held = unwritten(read.plan, drills_on_record(records_home(home_directory)))
-        waiting = [one.started.drill for one in held if one.started]
-    except BadPlan as error:
-        troubles = error.troubles
+    found, troubles = lint(PlanFolder(folder), today())
+    held = unwritten(found, drills_on_record(records_home(home_directory))) if found else []
+    waiting = [one.started.drill for one in held if one.started]
     if as_json:
         told = [{"where": str(one.place), "what": one.what, "mend": one.mend} for one in troubles]
         print_json({"sound": not troubles, "troubles": told, "drills_not_written": waiting})
     for one in () if as_json else troubles:
         click.secho(f"{one.place}: {one.what}", fg="red")
         click.echo(f"    {one.mend}")
-    if not as_json and not troubles:
-        click.echo(f"Sound: {len(read.plan.systems)} systems, {len(read.plan.services)} services.")
+    if not as_json and found and not troubles:
+        click.echo(f"Sound: {len(found.systems)} systems, {len(found.services)} services.")
     for number in () if as_json else waiting:
         click.secho(f"Drill {number} is on record and in no file: safelight drill report {number} --write", fg="yellow")
     return EXIT_USAGE if troubles else 0
@@ -120,12 +114,12 @@ def plan_lint(folder: Path, home_directory: Path | None, as_json: bool) -> int:
 @plan.command("show")
 @folder_argument
 @click.option(
-    "--path", "with_path", is_flag=True, help="Show of which parts each estimate is the sum, and who says so."
+    "--path", "with_path", is_flag=True, help="Show what each estimate adds up, and which copies it rests on."
 )
 @records_option
 @json_option
 def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_json: bool) -> None:
-    """Show the four values of every objective, and who has signed."""
+    """Show the four values of RTO and RPO for every service, and who has signed."""
     from safelight.findings.rules_ownership import SPOKEN
     from safelight.plan.words import Side
     from safelight.site.plan_console import plan_document
@@ -147,19 +141,25 @@ def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_jso
     for pack in told["stale_packs"]:
         click.secho(f"Pack {pack['pack']} at {pack['site']} is version {pack['version']}: replace it", fg="yellow")
     click.echo()
-    line = "{:<24}{:<18}{:>12} {:>12} {:>16} {:>12} {:>14}"
-    click.echo(line.format("service", "disruption", "tolerance", "IT says", "estimate", "measured", "RPO bears/IT"))
+    line = "{:<24}{:<18}{:<4}{:>10} {:>12} {:>16} {:>12}"
+    click.echo(line.format("service", "disruption", "", "tolerance", "IT says", "estimate", "measured"))
     for one in told["objectives"]:
-        cells = [one["tolerance"], one["capability"], one["estimate"], one["measurement"]]
-        points = f"{one['rpo_tolerance'] or '?'} / {one['rpo_capability'] or '?'}"
-        shown = line.format(one["name"][:23], one["disruption"], *(cell or "unknown" for cell in cells), points)
-        over = f"   beyond tolerance: {', '.join(one['beyond_tolerance'])}" if one["beyond_tolerance"] else ""
-        click.secho(shown + over, fg="red" if over else None)
+        beyond = {name: name.startswith("rpo-") for name in one["beyond_tolerance"]}
+        for objective, prefix, names in (
+            ("RTO", "", (one["name"][:23], one["disruption"])),
+            ("RPO", "rpo_", ("", "")),
+        ):
+            cells = [one[prefix + name] or "unknown" for name in VALUES]
+            over = [name for name, is_rpo in beyond.items() if is_rpo == bool(prefix)]
+            words = f"   beyond tolerance: {', '.join(over)}" if over else ""
+            click.secho(line.format(*names, objective, *cells) + words, fg="red" if over else None)
         for part in one["path"] if with_path else ():
             what = f"{part['system'] or 'everybody'}: {part['what']}"
             click.echo(f"        {part['takes']:>10}  {what} [{part['source']}]")
         if with_path and one["complete"]:
             click.echo(f"        {one['complete']:>10}  until everything that is held is back")
+        for loss in one["losses"] if with_path else ():
+            click.echo(f"        loses {loss['loses'] or 'unknown':>10}  {loss['system']} [{loss['source']}]")
         for held in one["measured"]:
             spans = f"RTO {held['rto'] or 'unknown'}, RPO {held['rpo'] or 'unknown'}"
             click.echo(f"        measured: {held['system']} {spans}, on {held['on']} by {held['drill']}")
@@ -202,7 +202,24 @@ def plan_diff(folder: Path, other: Path | None, as_json: bool) -> None:
 @dry_run_option
 @json_option
 def plan_import(folder: Path, inventory_file: Path, dry_run: bool, as_json: bool) -> None:
-    """Take systems from an inventory (CSV or XLSX) into a new file of the plan; what is known is left alone."""
+    """Take systems from an inventory (CSV or XLSX) into a new file of the plan; what is known is left alone.
+
+    \b
+    The first row has the headings; any column may be missing but the name, and others are left alone:
+    id               also: ci, asset, asset id, kennung
+    name             also: system, application, description
+    kind             also: type, class, category
+    site             also: location, data center, data centre
+    segment          also: vlan, subnet, network
+    tier             also: recovery tier, criticality
+    in_it_plan       also: in it plan, in dr plan, disaster recovery; yes or no, and `no` where nothing is said
+    it_owner         also: it owner, owner; a person of the plan, by id or name
+    radiology_owner  also: radiology owner, business owner
+    bought_by        also: bought by, funded by; it or radiology
+    staffed_by       also: staffed by, run by
+
+    What cannot be taken as it stands is told with file and row.
+    """  # noqa: D301 - click wants the character itself
     from safelight.site.plan_folder import PlanFolder
     from safelight.site.plan_inventory import inventory
 

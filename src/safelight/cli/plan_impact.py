@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from safelight.core.progress import Report as Progress
     from safelight.impact.calibration import Counted, Line
-    from safelight.site.impact_report import Report
+    from safelight.site.impact_report import DeclaredMtd, Report
     from safelight.site.plan_outage import OutageEstimate
 
 until_option = click.option(
@@ -43,7 +43,7 @@ UNITS: Final = {"_hours": "h", "_minutes": "min", "_seconds": "s", "_gb": "GB"}
     "--plan",
     "plan_folder",
     type=DIRECTORY,
-    help="The folder of the plan whose estimates are offered as lengths; the department is the one in it.",
+    help="The folder of the plan that says estimates, offered as lengths, and MTDs; the department is the one in it.",
 )
 @click.option("--scenario", "scenario_name", help="Which scenario of the file; the first if none is named.")
 @click.option("--hours", type=float, help="Another length of the outage than the scenario's.")
@@ -116,7 +116,7 @@ def impact(
     if file is None:
         raise click.UsageError("Name the file of a --department, or a --plan that has one.")
     document = department_document(file)
-    offered = _offered(plan_folder, document, home_directory) if plan_folder else {}
+    offered, declared = _of_plan(plan_folder, document, disruption, home_directory) if plan_folder else ({}, {})
     length = None if hours is None else Length.asked(hours)
     if disruption:
         length = estimate_for(offered, Disruption(disruption)).length
@@ -125,7 +125,16 @@ def impact(
     with shown(quiet=as_json) as progress:
         counted = _counted(home_directory, weeks, until, progress) if calibrate and home_directory else None
         told = report(
-            document, scenario_name, length, seeds, run_weeks, confidence, tolerance, progress, counted=counted
+            document,
+            scenario_name,
+            length,
+            seeds,
+            run_weeks,
+            confidence,
+            tolerance,
+            progress,
+            counted=counted,
+            declared=declared,
         )
     if svg_directory is not None:
         svg_directory.mkdir(parents=True, exist_ok=True)
@@ -176,15 +185,17 @@ def _counted(home_directory: Path, weeks: int, until: datetime | None, report: "
     return counted_of(Home.at(home_directory), last, weeks, report)
 
 
-def _offered(
-    plan_folder: Path, document: "Mapping[str, Any]", home_directory: Path | None
-) -> "dict[Disruption, OutageEstimate]":
+def _of_plan(
+    plan_folder: Path, document: "Mapping[str, Any]", disruption: str | None, home_directory: Path | None
+) -> "tuple[dict[Disruption, OutageEstimate], dict[str, DeclaredMtd]]":
+    """Return the plan's estimates of how long outages last, and the MTDs that its services declare."""
     from safelight.site.plan_folder import PlanFolder
-    from safelight.site.plan_outage import outage_estimates
+    from safelight.site.plan_outage import declared_mtds, outage_estimates
     from safelight.site.plan_records import records_of
 
-    records = records_of(records_home(home_directory))
-    return outage_estimates(PlanFolder(plan_folder).read().plan, document, records.figures)
+    plan, records = PlanFolder(plan_folder).read().plan, records_of(records_home(home_directory))
+    declared = declared_mtds(plan, document, Disruption(disruption) if disruption else None)
+    return outage_estimates(plan, document, records.figures), declared
 
 
 def _show_lines(lines: "Sequence[Line]") -> None:
@@ -226,7 +237,7 @@ def _show(told: "Report", offered: "Mapping[Disruption, OutageEstimate]") -> Non
     if told.tolerances:
         click.secho(f"\nWhat each service stands ({told.confidence:.0%} of its exams in time)", bold=True)
     for row in told.tolerances:
-        declared = f"; declared MTD {length(row.declared_hours)}" if row.declared_hours is not None else ""
+        declared = f"; declared MTD {length(row.declared.hours)} ({row.declared.source})" if row.declared else ""
         rift = ": more than it stands" if row.is_rift else ""
         click.secho(f"  {row.service:<16} {row.words}{declared}{rift}", fg="red" if row.is_rift else None)
     if told.lines:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from safelight.findings.facts import Facts
 from safelight.findings.requirement_check import CHECKS, Answer
-from safelight.findings.rule import Kind, Rule, Severity
+from safelight.findings.rule import Kind, Rule, Severity, Unusable
 
 
 class State(StrEnum):
@@ -52,7 +52,7 @@ class Assessment:
     findings: tuple[Finding, ...]
     services: tuple[ServiceStanding, ...]
     broken: tuple[tuple[str, str], ...]
-    """Rules that failed, and how; the others were asked all the same."""
+    """Rules that failed or cannot be used, and how; the others were asked all the same."""
     checks: Mapping[str, Answer]
     """What the checks of requirements say that no rule looks at."""
 
@@ -68,10 +68,10 @@ class Assessment:
         return tuple(one for one in self.findings if one.rule.kind == Kind.RIFT and one.state == State.OPEN)
 
 
-def assess(facts: Facts, rules: Iterable[Rule]) -> Assessment:
-    """Ask every rule; one that fails is told and does not keep the others from being asked."""
+def assess(facts: Facts, rules: Iterable[Rule], unusable: Iterable[Unusable] = ()) -> Assessment:
+    """Ask every rule; one that fails or cannot be used is told and does not keep the others from being asked."""
     findings: list[Finding] = []
-    broken = []
+    broken = [(one.rule, f"{one.file}, line {one.line}: {one.trouble}") for one in unusable]
     for rule in rules:
         try:
             found = [_finding(facts, rule, hit.subject, hit.what, hit.services) for hit in rule.check(facts)]

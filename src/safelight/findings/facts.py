@@ -46,6 +46,8 @@ class ServiceImpact:
     clears_after: timedelta | None
     """Until what piled up is done; None when it never is."""
     utilisation: float
+    does_not_stand: timedelta | None = None
+    """The shortest outage tried that the service surely does not stand; None when it may stand all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,15 @@ class Estimated:
 
 
 @dataclass(frozen=True, slots=True)
+class EstimatedLoss:
+    """How much time of a system's data may be lost in one kind of disruption."""
+
+    loses: timedelta
+    because: str
+    """What says so, such as how often its freshest copy is made."""
+
+
+@dataclass(frozen=True, slots=True)
 class SignedVersion:
     """A version of the plan that somebody signed, and whether what was signed still lies beside the plan."""
 
@@ -99,6 +110,8 @@ class Facts:
     surge: Surge | None = None
     """None where the plan has no department to simulate."""
     signed: Sequence[SignedVersion] = ()
+    losses: Mapping[tuple[str, str], EstimatedLoss] = field(default_factory=dict)
+    """By system and kind of disruption, where it is known."""
 
     @cached_property
     def _things(self) -> dict[str, tuple[Thing, ...]]:

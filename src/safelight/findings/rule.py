@@ -1,25 +1,18 @@
 """Rules: what each is called and asks for, with its check; the fifty that come with Safelight, and those of a site."""
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
-from safelight.core.errors import UsageError
 from safelight.findings import rules_downtime, rules_ownership, rules_paths, rules_return
 from safelight.findings.facts import Facts, Hit, Hits, Thing
 from safelight.findings.source import Source, Verified, source_of
-
-
-class BadSiteRule(UsageError):
-    """A rule of the site cannot be used as it is written."""
-
-    code: ClassVar[str] = "findings.bad-site-rule"
-    hint: ClassVar[str] = "docs/rules.md has an example under `Rules of your own`."
 
 
 class Severity(StrEnum):
@@ -59,6 +52,27 @@ class Rule:
     check: Callable[[Facts], Hits]
 
 
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A rule of the site, or a whole file of them, that cannot be used as it is written."""
+
+    rule: str
+    """Its name; that of the file where the file cannot be read."""
+    file: str
+    line: int
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRules:
+    """What a site added to our rules."""
+
+    usable: tuple[Rule, ...] = ()
+    unusable: tuple[Unusable, ...] = ()
+    places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """In which file and line each rule begins that can be used."""
+
+
 CHECKS: Final = {**rules_ownership.CHECKS, **rules_paths.CHECKS, **rules_downtime.CHECKS, **rules_return.CHECKS}
 
 
@@ -71,20 +85,49 @@ def built_in() -> tuple[Rule, ...]:
     )
 
 
-def site_rules(name: str, text: str) -> tuple[Rule, ...]:
-    """Read rules of a site: TOML, each with a section to look at, what to look for, and what must hold.
+def site_rules(files: Mapping[str, bytes]) -> SiteRules:
+    """Read rules of a site by file name: TOML, each with a section to look at, what to look for, and what must hold.
 
-    Raises:
-        BadSiteRule: naming the file and the rule.
+    What cannot be used is told, and keeps no other rule from being asked.
     """
-    try:
-        told = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadSiteRule(file=name, trouble=str(error)) from error
-    try:
-        return tuple(_rule(rule, one, _declared(one), _own_sources(one)) for rule, one in told.items())
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise BadSiteRule(file=name, trouble=f"{type(error).__name__}: {error}") from error
+    usable: dict[str, Rule] = {}
+    places: dict[str, tuple[str, int]] = {}
+    unusable: list[Unusable] = []
+    for file, content in files.items():
+        try:
+            told = tomllib.loads(content.decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            unusable.append(Unusable(file, file, _line_of_error(error, content), f"cannot be read as TOML: {error}"))
+            continue
+        text = content.decode("utf-8-sig")
+        for name, one in told.items():
+            line = _line_of(name, text)
+            if name in CHECKS or name in usable:
+                whose = "a rule that comes with Safelight" if name in CHECKS else "another rule of the site"
+                unusable.append(Unusable(name, file, line, f"has the name of {whose}"))
+                continue
+            try:
+                usable[name] = _rule(name, one, _declared(one), _own_sources(one))
+            except KeyError as error:
+                unusable.append(Unusable(name, file, line, f"`{error.args[0]}` is missing"))
+            except (ValueError, TypeError, AttributeError) as error:
+                unusable.append(Unusable(name, file, line, f"{type(error).__name__}: {error}"))
+            else:
+                places[name] = (file, line)
+    return SiteRules(tuple(usable.values()), tuple(unusable), places)
+
+
+def _line_of_error(error: Exception, content: bytes) -> int:
+    if "end of document" in str(error):
+        return content.count(b"\n") + 1
+    found = re.search(r"at line (\d+)", str(error))
+    return int(found[1]) if found else 1
+
+
+def _line_of(name: str, text: str) -> int:
+    """Return the line in which a rule begins; the first where its name is written in another way."""
+    head = re.compile(rf"""\s*(\[\s*["']?{re.escape(name)}["']?\s*[].]|["']?{re.escape(name)}["']?\s*[.=])""")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if head.match(line)), 1)
 
 
 def _own_sources(told: Mapping[str, Any]) -> tuple[Source, ...]:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from safelight.core.span import span_text
-from safelight.findings.facts import Facts, Hit, Hits, Thing, known
+from safelight.findings.facts import Facts, Hit, Hits, ServiceImpact, Thing, known
 from safelight.findings.rules_ownership import ARCHIVES, URGENT, used
 
 PAIRED: Final = ("detect", "restore", "failback", "upgrade")
@@ -27,28 +27,37 @@ def r25(facts: Facts) -> Hits:
 
 
 def r26(facts: Facts) -> Hits:
-    """Patients wait too long before the systems are back, or the backlog outlasts what is tolerable."""
+    """Patients wait too long before the systems are back, or backlog or MTD are longer than what is tolerable."""
     for service in facts.clinical:
+        impact = facts.impact.get(service.id)
         for one in service.things("tolerances"):
             for told in facts.estimates:
                 if (told.service, told.disruption) != (service.id, one["disruption"]) or one["mtd"] is None:
                     continue
-                impact = facts.impact.get(service.id)
                 work = max(told.work_recovery, (impact.clears_after or timedelta(0)) if impact else timedelta(0))
                 if told.takes is not None and told.takes + work > one["mtd"]:
                     back, caught = span_text(told.takes), span_text(work)
                     what = f"{one['disruption']}: back in {back}, caught up {caught} later, "
                     what += f"MTD {span_text(one['mtd'])}."
                     yield Hit(f"services/{service.id}", f"{service['name']}, {what}", (service.id,))
-        impact = facts.impact.get(service.id)
-        if impact and (impact.clears_after is None or impact.utilisation >= 0.9):
-            yield Hit(f"services/{service.id}", f"{service['name']} has no capacity to catch up.", (service.id,))
-        rtos = [one["rto"] for one in service.things("tolerances") if one["rto"] is not None]
-        if impact and impact.first_breach is not None and rtos and impact.first_breach < min(rtos):
-            what = (
-                f"{service['name']}: a patient waits beyond the clinical limit after {span_text(impact.first_breach)}."
-            )
-            yield Hit(f"services/{service.id}", what, (service.id,))
+        if impact is not None:
+            yield from _simulated(service, impact)
+
+
+def _simulated(service: Thing, impact: ServiceImpact) -> Hits:
+    """What a simulation shows of a service beside what it declares."""
+    where, name, tolerances = f"services/{service.id}", service["name"], service.things("tolerances")
+    if impact.clears_after is None or impact.utilisation >= 0.9:
+        yield Hit(where, f"{name} has no capacity to catch up.", (service.id,))
+    rtos = [one["rto"] for one in tolerances if one["rto"] is not None]
+    if impact.first_breach is not None and rtos and impact.first_breach < min(rtos):
+        what = f"{name}: a patient waits beyond the clinical limit after {span_text(impact.first_breach)}."
+        yield Hit(where, what, (service.id,))
+    for one in tolerances:
+        if impact.does_not_stand is not None and one["mtd"] is not None and one["mtd"] >= impact.does_not_stand:
+            what = f"{name}, {one['disruption']}: MTD {span_text(one['mtd'])} declared; "
+            what += f"by simulation it does not stand {span_text(impact.does_not_stand)}."
+            yield Hit(where, what, (service.id,))
 
 
 def r27(facts: Facts) -> Hits:
@@ -119,9 +128,15 @@ def r31(facts: Facts) -> Hits:
 
 
 def r32(facts: Facts) -> Hits:
-    """A time that nobody has measured, or that a drill has disproved."""
+    """A time that nobody has measured, or that a drill or the age of the copies has disproved."""
     for system in facts.clinical_systems:
         for claim in system.things("capabilities"):
+            where, service = f"systems/{system.id}", used(facts, system.id)
+            named = f"{system['name']}, {claim['disruption']}"
+            lost = facts.losses.get((system.id, str(claim["disruption"])))
+            if lost is not None and claim.has("rpo") and lost.loses > claim["rpo"]:
+                what = f"{named}: RPO {span_text(claim['rpo'])} claimed, {span_text(lost.loses)} estimated"
+                yield Hit(where, f"{what}: {lost.because}.", service)
             if claim["rto"] is None:
                 continue
             found = [
@@ -131,8 +146,6 @@ def r32(facts: Facts) -> Hits:
                 for one in drill.things("measured")
                 if one["system"] == system.id
             ]
-            where, service = f"systems/{system.id}", used(facts, system.id)
-            named = f"{system['name']}, {claim['disruption']}"
             last = {name: _last(found, name) for name in ("rto", "rpo")}
             if last["rto"] is None:
                 yield Hit(where, f"{named}: RTO {span_text(claim['rto'])} was never measured.", service)

@@ -40,11 +40,12 @@ class BadPlan(UsageError):
         self.troubles = tuple(troubles)
 
 
-class DependencyCycle(UsageError):
-    """Systems of the plan wait for each other in a circle, so that none could ever be recovered first."""
+class DependencyCycle(ValueError):
+    """Systems wait for each other in a circle, so that none could be recovered first; no plan that was read has one."""
 
-    code: ClassVar[str] = "plan.dependency-cycle"
-    hint: ClassVar[str] = "Take one of these out of the `needs` of the one before it: which can be started alone?"
+    def __init__(self, circle: Sequence[str]) -> None:
+        super().__init__(" -> ".join(circle))
+        self.circle = tuple(circle)
 
 
 class UnknownSigner(UsageError):

@@ -75,7 +75,7 @@ def order(systems: Iterable[System]) -> list[str]:
             after = waiting[0]
             if after in under_way:
                 names = list(under_way)
-                raise DependencyCycle(cycle=" -> ".join([*names[names.index(after) :], after]))
+                raise DependencyCycle([*names[names.index(after) :], after])
             if after not in done:
                 under_way[after] = 0
     return list(done)

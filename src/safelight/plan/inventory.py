@@ -178,7 +178,7 @@ class Copy:
     site: str = told("Where it lies.", ref="sites")
     medium: str = told("Disk, object store, tape ...")
     holds: tuple[Held, ...] = told("What of the system it holds.")
-    every: timedelta = told("How often it is made.")
+    every: timedelta = told("How often it is made; `0 min` is at once, as a mirror is.")
     admin_domain: str = told("Whose credentials can change or delete it.")
     offline: bool = told("Whether no network reaches it.", False)
     immutable: bool = told("Whether nobody can change it for a time.", False)

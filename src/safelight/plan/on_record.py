@@ -37,6 +37,8 @@ class OnRecord:
     """How fast the last recovery or drill brought studies back."""
     work_recovery: Span | None = None
     """From a return to service until nothing of that outage was open, the longest that was lived through."""
+    exposure: Span | None = None
+    """How much of what is held would be lost this moment; None where that cannot be known."""
 
     @property
     def asked(self) -> bool:

@@ -105,6 +105,7 @@ def plan_html(
         ],
         objectives=objectives,
         paths=estimate_paths(objectives),
+        losses=estimated_losses(objectives),
         requirements=requirements,
         # Their texts are escaped where they are drawn.
         map=Markup(picture(plan)),  # noqa: S704
@@ -148,6 +149,17 @@ def estimate_paths(objectives: Sequence[Mapping[str, Any]]) -> list[dict[str, An
         shared = found.setdefault(repr(told), {**told, "complete": row["complete"], "services": []})
         shared["services"].append({"name": row["name"], "work": work})
     return list(found.values())
+
+
+def estimated_losses(objectives: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:
+    """Return how much each system may lose in each disruption, and why; once for services that share it."""
+    return list(
+        dict.fromkeys(
+            (row["disruption"], one["system"], one["loses"] or "unknown", one["source"])
+            for row in objectives
+            for one in row["losses"]
+        )
+    )
 
 
 def calls(plan: Plan) -> list[Call]:

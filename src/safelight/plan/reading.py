@@ -10,7 +10,8 @@ from functools import cache
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 from safelight.core.span import read_span
-from safelight.plan.errors import BadPlan, Place, Trouble
+from safelight.plan.errors import BadPlan, DependencyCycle, Place, Trouble
+from safelight.plan.estimate import order
 from safelight.plan.model import Plan
 from safelight.plan.source import Limits, Listing, Node, Scalar, Table, compose
 from safelight.plan.values import DAY_MEND, MOMENT_MEND, SPAN_MEND, read_day, read_moment
@@ -100,6 +101,8 @@ class _Reader:
                 known = [key.partition("/")[2] for key in self._places if key.startswith(f"{section}/")]
                 self._tell(place, f"`{name}` is not in `{section}`.", _nearest(name, known, f"Add it to `{section}`."))
         self._check_names()
+        if not self.troubles:
+            self._check_order()
         if self.troubles:
             raise BadPlan(sorted(self.troubles))
         values: dict[str, Any] = {
@@ -117,6 +120,16 @@ class _Reader:
                     f"`{first}` and `{person.id}` have one name.",
                     "Tell them apart: add a department to the name.",
                 )
+
+    def _check_order(self) -> None:
+        try:
+            order(self._values.get("systems", ()))
+        except DependencyCycle as error:
+            self._tell(
+                self._places[f"systems/{error.circle[0]}"],
+                f"Systems wait for each other in a circle: {error}.",
+                "Take one of these out of the `needs` of the one before it: which can be started alone?",
+            )
 
     def _take_list(self, key: Scalar, node: Node, kind: Any) -> None:
         if not isinstance(node, Listing):

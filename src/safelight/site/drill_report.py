@@ -38,7 +38,7 @@ def list_document(home: Home, folder: Path | None, today: date) -> dict[str, Any
     plan = on_disk.read().plan if on_disk else None
     with looked_at(home) as (_, journal):
         drills = drills_of(journal)
-    choice = Choice(plan, drills, today, on_disk.rules()) if plan and on_disk else None
+    choice = Choice(plan, drills, today, on_disk.rules().usable) if plan and on_disk else None
     planned = _ranked(choice, plan, drills, today) if choice and plan else []
     held = [
         {"id": one.id, "held_on": one.held_on.isoformat(), "type": one.kind.value, "disruption": one.disruption.value}

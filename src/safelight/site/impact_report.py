@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from safelight.core import progress
 from safelight.impact import picture
 from safelight.impact.calibration import Counted, Line, calibrated
-from safelight.impact.department import HOURS_A_WEEK, Department
+from safelight.impact.department import HOURS_A_WEEK, Department, Service
 from safelight.impact.document import HOURS_MAX, read_department, read_scenario, utilisation
 from safelight.impact.errors import BadModel, NoScenario
 from safelight.impact.measures import Plan
@@ -40,12 +40,25 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredMtd:
+    """The MTD that a service declares, and where it does."""
+
+    hours: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceTolerance:
     """What a service stands by simulation, beside what it declared."""
 
     service: str
     derived: Tolerance | None
-    declared_hours: float | None
+    declared: DeclaredMtd | None
+
+    @property
+    def declared_hours(self) -> float | None:
+        """Return the declared MTD; None where none was."""
+        return None if self.declared is None else self.declared.hours
 
     @property
     def is_rift(self) -> bool:
@@ -103,6 +116,7 @@ class ServiceTolerance:
             "surely_breached_hours": self.derived.surely_breached_hours if self.derived else None,
             "known": self.derived is not None,
             "declared_mtd_hours": self.declared_hours,
+            "declared_mtd_from": None if self.declared is None else self.declared.source,
             "rift": self.is_rift,
         }
 
@@ -226,10 +240,12 @@ def report(
     told: progress.Report = progress.silent,
     workers: int = 0,
     counted: Counted | None = None,
+    declared: Mapping[str, DeclaredMtd] | None = None,
 ) -> Report:
     """Read a document, simulate one of its scenarios and derive what services stand.
 
-    A length takes the place of the scenario's, and the site's own work, where it was counted, that of the figures.
+    A length takes the place of the scenario's, the site's own work, where it was counted, that of the figures, and what
+    services declare elsewhere, by their names, that of what the file declares for them.
 
     Raises:
         BadModel: the document holds what cannot be.
@@ -259,12 +275,17 @@ def report(
         ServiceTolerance(
             one.name,
             tolerance_of(counts, one.name, confidence),
-            None if one.declared_mtd_minutes is None else one.declared_mtd_minutes / 60.0,
+            (declared or {}).get(one.name) or _declared_in_file(one),
         )
         for one in department.services
         if counts
     ]
     return Report(department, scenario, length, plan, summary, counts, tolerances, confidence, lines)
+
+
+def _declared_in_file(service: Service) -> DeclaredMtd | None:
+    minutes = service.declared_mtd_minutes
+    return None if minutes is None else DeclaredMtd(minutes / 60.0, "the department's file")
 
 
 def _scenario(value: object, name: str | None, department: Department) -> Scenario:

@@ -37,7 +37,7 @@ class PackLook:
 
     def records(self) -> PlanRecords:
         """Return what the home says to the plan."""
-        return records_in(self.catalog, self.journal)
+        return records_in(self.home, self.catalog, self.journal)
 
     def blocks(self, own: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
         """Return the labels of blocks: a pack's own ones whole, or the first of what each device has."""

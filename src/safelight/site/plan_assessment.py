@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from safelight.core.span import span_text
 from safelight.findings.assessment import Assessment, Finding, assess
-from safelight.findings.facts import Estimated, Facts, ServiceImpact, SignedVersion, Surge
+from safelight.findings.facts import Estimated, EstimatedLoss, Facts, ServiceImpact, SignedVersion, Surge
 from safelight.findings.requirement import judged, requirement_packs
 from safelight.findings.rule import built_in
 from safelight.plan.document import tables
 from safelight.plan.errors import Place
 from safelight.plan.estimate import Estimate, Measured, Part, estimates, measurements, service_estimate
+from safelight.plan.loss import Loss, keeps_data, losses, service_loss
 from safelight.plan.model import Plan
 from safelight.plan.objectives import Service
 from safelight.plan.on_record import OnRecord, work_recovery
@@ -48,7 +49,18 @@ def facts_of(
             work = work_recovery(service, records.figures).takes
             told.append(Estimated(service.id, str(disruption), takes, work))
     unsigned = {str(side): agreed.missing(side) for side in Side}
-    return Facts(tables(plan), today, unsigned, tuple(told), impact or {}, surge, tuple(signed))
+    lost = _losses(plan, records.figures)
+    return Facts(tables(plan), today, unsigned, tuple(told), impact or {}, surge, tuple(signed), lost)
+
+
+def _losses(plan: Plan, on_record: OnRecord) -> dict[tuple[str, str], EstimatedLoss]:
+    """Return what may be lost of each system, in the disruptions for which IT says what it can do."""
+    told = {}
+    for disruption in {one.disruption for system in plan.systems for one in system.capabilities}:
+        for name, loss in losses(plan, disruption, on_record).items():
+            if loss.loses is not None:
+                told[name, str(disruption)] = EstimatedLoss(loss.loses, loss.source)
+    return told
 
 
 def assessment_of(
@@ -63,7 +75,8 @@ def assessment_of(
     signatures = folder.signatures()
     signed = [SignedVersion(one.version, one.on, folder.keeps(one)) for one in signatures]
     facts = facts_of(plan, today, signatures, impact=impact, surge=surge, records=records, signed=signed)
-    return assess(facts, (*built_in(), *folder.rules()))
+    own = folder.rules()
+    return assess(facts, (*built_in(), *own.usable), own.unusable)
 
 
 def assessment_document(told: Assessment, places: Mapping[str, Place]) -> dict[str, Any]:
@@ -121,12 +134,13 @@ def objectives_document(plan: Plan, records: PlanRecords = NO_RECORDS) -> list[d
     disruptions = dict.fromkeys(one.disruption for service in plan.services for one in service.tolerances)
     for disruption in disruptions:
         found, measured = estimates(plan, disruption, on_record), measurements(plan, disruption)
+        lost = losses(plan, disruption, on_record)
         whole = estimates(plan, disruption, on_record, complete=True) if on_record.asked else {}
         for service in plan.services:
             if any(one.disruption == disruption for one in service.tolerances):
-                row = _four(plan, service, disruption, found, measured, on_record)
+                row = _four(plan, service, disruption, found, lost, measured, on_record)
                 complete = service_estimate(plan, service.systems, whole).takes if whole else None
-                rows.append({**row, "complete": span_text(complete) if complete is not None else None})
+                rows.append({**row, "complete": _told(complete)})
     return rows
 
 
@@ -135,6 +149,7 @@ def _four(
     service: Service,
     disruption: Disruption,
     found: Mapping[str, Estimate],
+    lost: Mapping[str, Loss],
     measured: Mapping[str, Measured],
     on_record: OnRecord,
 ) -> dict[str, Any]:
@@ -142,46 +157,72 @@ def _four(
     estimate = service_estimate(plan, service.systems, found)
     known = {one.id: one for one in plan.systems}
     claims = [one for name in service.systems for one in known[name].capabilities if one.disruption == disruption]
-    rto = max((one.rto for one in claims if one.rto is not None), default=None)
-    rpo = max((one.rpo for one in claims if one.rpo is not None), default=None)
-    shown = [measured[name].rto for name in service.systems if name in measured]
-    whole = len(shown) == len(service.systems) and bool(shown)
-    measurement = max((one for one in shown if one is not None), default=None) if whole else None
+    with_data = [name for name in service.systems if keeps_data(plan, known[name])]
+    drilled = {name: measured[name] for name in service.systems if name in measured}
     work = work_recovery(service, on_record)
+    rto = {
+        "tolerance": tolerance.rto,
+        "capability": _worst(one.rto for one in claims),
+        "estimate": estimate.takes,
+        "measurement": _worst_of_all(drilled[name].rto if name in drilled else None for name in service.systems),
+    }
+    rpo = {
+        "rpo_tolerance": tolerance.rpo,
+        "rpo_capability": _worst(one.rpo for one in claims),
+        "rpo_estimate": service_loss(service.systems, lost),
+        "rpo_measurement": _worst_of_all(drilled[name].rpo if name in drilled else None for name in with_data),
+    }
     caught_up = estimate.takes + work.takes if estimate.takes is not None else None
-    told = {
+    over = [name for name, span in rto.items() if _longer(span, tolerance.rto)]
+    over += ["caught-up"] if _longer(caught_up, tolerance.mtd) else []
+    over += [name.replace("_", "-") for name, span in rpo.items() if _longer(span, tolerance.rpo)]
+    parts = (*estimate.path, Part("", WORK_RECOVERY, work.takes, work.source))
+    return {
         "service": service.id,
         "name": service.name,
         "kind": str(service.kind),
         "disruption": str(disruption),
-        "mtd": tolerance.mtd,
-        "tolerance": tolerance.rto,
-        "capability": rto,
-        "estimate": estimate.takes,
-        "measurement": measurement,
-        "rpo_tolerance": tolerance.rpo,
-        "rpo_capability": rpo,
-        "caught_up": caught_up,
+        **{name: _told(span) for name, span in {"mtd": tolerance.mtd, **rto, **rpo, "caught_up": caught_up}.items()},
+        "beyond_tolerance": over,
+        "path": [
+            {"system": one.system, "what": one.what, "takes": span_text(one.takes), "source": one.source}
+            for one in parts
+        ],
+        "losses": [
+            {"system": name, "loses": _told(lost[name].loses), "source": lost[name].source} for name in service.systems
+        ],
+        "unknown": list(estimate.unknown),
+        "measured": [_drilled(name, one) for name, one in drilled.items()],
     }
-    over = [name for name in ("capability", "estimate", "measurement") if _longer(told[name], tolerance.rto)]
-    over += ["caught-up"] if _longer(caught_up, tolerance.mtd) else []
-    over += ["rpo"] if _longer(rpo, tolerance.rpo) else []
-    parts = (*estimate.path, Part("", WORK_RECOVERY, work.takes, work.source))
-    path = [
-        {"system": one.system, "what": one.what, "takes": span_text(one.takes), "source": one.source} for one in parts
-    ]
-    spans = {name: span_text(one) if isinstance(one, timedelta) else one for name, one in told.items()}
-    drilled = [_drilled(name, measured[name]) for name in service.systems if name in measured]
-    return {**spans, "beyond_tolerance": over, "path": path, "unknown": list(estimate.unknown), "measured": drilled}
+
+
+def _told(span: timedelta | None) -> str | None:
+    return None if span is None else span_text(span)
+
+
+def _worst(spans: Iterable[timedelta | None]) -> timedelta | None:
+    """Return the longest of those that were said."""
+    return max((one for one in spans if one is not None), default=None)
+
+
+def _worst_of_all(spans: Iterable[timedelta | None]) -> timedelta | None:
+    """Return the longest; what was not said of one was not said of all."""
+    told = list(spans)
+    return None if None in told else _worst(told)
 
 
 def _drilled(system: str, one: Measured) -> dict[str, Any]:
-    rto, rpo = (None if span is None else span_text(span) for span in (one.rto, one.rpo))
-    return {"system": system, "rto": rto, "rpo": rpo, "on": one.on.isoformat(), "drill": one.drill}
+    return {
+        "system": system,
+        "rto": _told(one.rto),
+        "rpo": _told(one.rpo),
+        "on": one.on.isoformat(),
+        "drill": one.drill,
+    }
 
 
-def _longer(span: Any, bound: timedelta | None) -> bool:
-    return isinstance(span, timedelta) and bound is not None and span > bound
+def _longer(span: timedelta | None, bound: timedelta | None) -> bool:
+    return span is not None and bound is not None and span > bound
 
 
 def _finding(one: Finding, places: Mapping[str, Place]) -> dict[str, Any]:

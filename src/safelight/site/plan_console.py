@@ -60,7 +60,7 @@ def assessed_document(home: Home, folder: str, today: date) -> dict[str, Any]:
     read = on_disk.read()
     records = records_of(home)
     told = assessment_of(on_disk, read.plan, today, records=records)
-    due = planned_drills(read.plan, records.drills, today, on_disk.rules())
+    due = planned_drills(read.plan, records.drills, today, on_disk.rules().usable)
     return {"has_plan": True, **assessment_document(told, read.places), "drills": due}
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from safelight.core.disk import Disk, RealDisk
 from safelight.core.errors import IntegrityError, StateError, UsageError
 from safelight.core.signing import BadSigningKey
-from safelight.findings.rule import Rule, site_rules
+from safelight.findings.rule import SiteRules, site_rules
 from safelight.plan.model import Plan
 from safelight.plan.reading import Read, read_plan
 from safelight.plan.schema import schema
@@ -141,12 +141,10 @@ class PlanFolder:
         self.disk.sync_directory(self.path)
         return file.name
 
-    def rules(self) -> tuple[Rule, ...]:
-        """Return the rules that the site added."""
-        found: list[Rule] = []
-        for file in sorted((self.path / RULES).glob("*.toml")):
-            found += site_rules(f"{RULES}/{file.name}", file.read_text("utf-8"))
-        return tuple(found)
+    def rules(self) -> SiteRules:
+        """Return the rules that the site added, and what of them cannot be used."""
+        found = sorted((self.path / RULES).glob("*.toml"))
+        return site_rules({f"{RULES}/{file.name}": file.read_bytes() for file in found})
 
 
 def text_of(file: Path, limits: Limits) -> str:

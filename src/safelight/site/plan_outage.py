@@ -1,4 +1,4 @@
-"""How long an outage of the department lasts by the plan's own estimate, for the simulation."""
+"""What a plan says to the simulation: how long an outage lasts by its estimate, and which MTD its services declare."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from safelight.plan.estimate import Estimate, estimates, service_estimate
 from safelight.plan.model import Plan
 from safelight.plan.on_record import OnRecord
 from safelight.plan.words import Disruption
-from safelight.site.impact_report import Length
+from safelight.site.impact_report import DeclaredMtd, Length
 from safelight.site.plan_department import services_of
 
 
@@ -77,6 +77,27 @@ def outage_estimates(plan: Plan, document: Mapping[str, Any], on_record: OnRecor
         if told:
             # Whoever cannot say counts as the last: an outage must not seem shorter for what is not known.
             found[disruption] = max(told, key=lambda one: one.estimate.takes or timedelta.max)
+    return found
+
+
+def declared_mtds(plan: Plan, document: Mapping[str, Any], disruption: Disruption | None) -> dict[str, DeclaredMtd]:
+    """Return the MTD that the plan declares for each service of the department; the shortest where none is chosen.
+
+    Args:
+        plan: in which the services are found by id or name.
+        document: the file of the department.
+        disruption: in which kind of disruption; None when nobody says.
+    """
+    found = {}
+    for name, service in services_of(read_department(document.get("department")), plan).items():
+        told = [
+            (one.mtd, str(one.disruption))
+            for one in service.tolerances
+            if one.mtd is not None and disruption in {None, one.disruption}
+        ]
+        if told:
+            mtd, of = min(told)
+            found[name] = DeclaredMtd(mtd / timedelta(hours=1), f"the plan, for {of}")
     return found
 
 

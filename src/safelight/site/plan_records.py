@@ -74,13 +74,13 @@ def records_of(home: Home | None) -> PlanRecords:
     from safelight.site.status import looked_at
 
     with looked_at(home) as (catalog, journal):
-        return records_in(catalog, journal)
+        return records_in(home, catalog, journal)
 
 
-def records_in(catalog: "Catalog", journal: "Journal") -> PlanRecords:
+def records_in(home: Home, catalog: "Catalog", journal: "Journal") -> PlanRecords:
     """Return what the records of a home that is open say to a plan."""
     sizes = sizes_held(catalog, SystemClock().now().astimezone().date())
-    figures = OnRecord(sizes, measured_rate(journal), lived_through(journal))
+    figures = OnRecord(sizes, measured_rate(journal), lived_through(journal), exposed(home, catalog, journal))
     return PlanRecords(figures, drills_of(journal))
 
 
@@ -120,6 +120,17 @@ def lived_through(journal: "Journal") -> Span | None:
             takes = said.since - ended[said.outage]
             found.append(Span(takes, f"lived through in outage {said.outage}, closed on {said.since.date()}"))
     return max(found, key=lambda one: one.takes, default=None)
+
+
+def exposed(home: Home, catalog: "Catalog", journal: "Journal") -> Span | None:
+    """Return how much of the images would be lost this moment; None when the exposure is not known."""
+    from safelight.site.status import exposure_of
+
+    told = exposure_of(home, home.settings(), catalog, journal, images_only=True)
+    if told.seconds is None:
+        return None
+    moment = SystemClock().now().astimezone()
+    return Span(timedelta(seconds=told.seconds), f"exposure measured on {moment:%Y-%m-%d at %H:%M}")
 
 
 def _refills(journal: "Journal") -> Iterator[_Refill]:

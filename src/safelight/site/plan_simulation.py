@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from math import ceil, floor
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -35,13 +36,14 @@ def impacts(file: Path, plan: Plan) -> dict[str, ServiceImpact]:
         clears = (
             None if None in clearances else max((one for one in clearances if one is not None), default=timedelta(0))
         )
+        stands = {str(one["service"]).casefold(): one for one in told.get("tolerance", ())}
         found = {
-            service.id: ServiceImpact(_earliest(breaches[name]), clears, busiest)
+            service.id: ServiceImpact(_earliest(breaches[name]), clears, busiest, _too_long(stands.get(name)))
             for service in plan.services
             for name in (service.id.casefold(), service.name.casefold())
             if name in breaches
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise BadSimulation(file=str(file), trouble=f"{type(error).__name__}: {error}"[:200]) from error
     if not found:
         raise BadSimulation(file=str(file), services=", ".join(breaches)[:200])
@@ -52,10 +54,16 @@ def _earliest(figure: Mapping[str, Any]) -> timedelta | None:
     # The early end of the interval: a patient who waits too long in one run of twenty is not to be averaged away.
     if 1.0 - figure["never"] < UNLIKELY or figure["low"] is None:
         return None
-    return timedelta(hours=float(figure["low"]))
+    return timedelta(minutes=floor(float(figure["low"]) * 60))
+
+
+def _too_long(tolerance: Mapping[str, Any] | None) -> timedelta | None:
+    # A length of which chance alone may be the cause is left aside.
+    hours = None if tolerance is None else tolerance["surely_breached_hours"]
+    return None if hours is None else timedelta(hours=float(hours))
 
 
 def _latest(figure: Mapping[str, Any]) -> timedelta | None:
     if figure["never"] >= UNLIKELY or figure["high"] is None:
         return None
-    return timedelta(hours=float(figure["high"]))
+    return timedelta(minutes=ceil(float(figure["high"]) * 60))

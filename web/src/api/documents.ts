@@ -254,6 +254,8 @@ export interface Objective {
   readonly measurement: string | null;
   readonly rpo_tolerance: string | null;
   readonly rpo_capability: string | null;
+  readonly rpo_estimate: string | null;
+  readonly rpo_measurement: string | null;
   readonly beyond_tolerance: readonly string[];
 }
 

@@ -209,7 +209,7 @@ function Severity({ finding }: { finding: Finding }) {
 
 const VALUES = [['tolerance', 'Radiology bears'], ['capability', 'IT says'], ['estimate', 'Estimate'], ['measurement', 'Measured']] as const;
 
-/** What radiology bears beside what IT says, computes to, and was measured; what is beyond tolerance says so in a word. */
+/** What radiology bears beside what IT says, computes to, and was measured, in time and in data; what is beyond tolerance says so. */
 function Objectives({ objectives }: { objectives: readonly Objective[] }) {
   return (
     <section aria-label="Both sides, value by value">
@@ -224,7 +224,6 @@ function Objectives({ objectives }: { objectives: readonly Objective[] }) {
                 {words}
               </th>
             ))}
-            <th scope="col">Loss: bears, IT says</th>
           </tr>
         </thead>
         <tbody>
@@ -237,22 +236,30 @@ function Objectives({ objectives }: { objectives: readonly Objective[] }) {
               </td>
               <td className="inline">{one.disruption}</td>
               {VALUES.map(([name, words]) => (
-                <td key={name} className={one.beyond_tolerance.includes(name) ? 'is-beyond' : ''}>
-                  <span className="only-narrow">{words}: </span>
-                  {one[name] ?? 'unknown'}
-                  {one.beyond_tolerance.includes(name) && <span className="side-note">too long</span>}
-                </td>
+                <Value key={name} objective={one} name={name} words={words} />
               ))}
-              <td className={one.beyond_tolerance.includes('rpo') ? 'is-beyond' : ''}>
-                <span className="only-narrow">Loss, bears and IT says: </span>
-                {one.rpo_tolerance ?? 'unknown'}, {one.rpo_capability ?? 'unknown'}
-                {one.beyond_tolerance.includes('rpo') && <span className="side-note">too much</span>}
-              </td>
             </tr>
           ))}
         </tbody>
       </table>
     </section>
+  );
+}
+
+/** One of the four: how long it takes, and below it how much time of data is lost. */
+function Value({ objective, name, words }: { objective: Objective; name: (typeof VALUES)[number][0]; words: string }) {
+  const isLong = objective.beyond_tolerance.includes(name);
+  const isMuch = objective.beyond_tolerance.includes(`rpo-${name}`);
+  return (
+    <td className={isLong || isMuch ? 'is-beyond' : ''}>
+      <span className="only-narrow">{words}: </span>
+      {objective[name] ?? 'unknown'}
+      {isLong && <span className="side-note">too long</span>}
+      <span className="second">
+        loss: {objective[`rpo_${name}`] ?? 'unknown'}
+        {isMuch && <span className="side-note">too much</span>}
+      </span>
+    </td>
   );
 }
 
