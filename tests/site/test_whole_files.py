@@ -84,7 +84,12 @@ def test_a_vendors_own_objects_leave_by_the_command_line(tmp_path: Path) -> None
     files.mkdir()
     _generated_files(files)
     found_home(tmp_path / "machine")
-    subprocess.run([PROGRAM, "protection", "seed", str(files), *home], check=True, stdout=subprocess.DEVNULL)
+    seeded = subprocess.run(
+        [PROGRAM, "protection", "seed", str(files), *home], check=True, capture_output=True, text=True
+    )
+    numbers = [line[:9].strip().replace(",", "") for line in seeded.stdout.splitlines()]
+    found, *ended = [int(number) for number in numbers if number.isdigit()]
+    assert (found, len(ended)) == (sum(ended), 3), seeded.stdout
     vendor = sorted((files / "made" / "images" / "vendor").rglob("*.dcm"))
     study = str(pydicom.dcmread(vendor[0]).StudyInstanceUID)
     digest = hashlib.sha256((files / "1.raw").read_bytes()).hexdigest()
