@@ -1,6 +1,6 @@
 """Journal facts fold into findings, rejections, choices and copies; in order, and harmless when repeated."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from safelight.catalog.callers import CALLERS_MAX, CallerAct, CallerSighting
+from safelight.catalog.caller import CallerAct, CallerSighting, from_body, merged, to_body
+from safelight.catalog.callers import CALLERS_MAX, Sighted
 from safelight.catalog.catalog import Catalog
 from safelight.catalog.rows import CopyState
 from support.catalog_filler import START, arrival, claim, pack_of
@@ -133,16 +134,22 @@ def test_a_census_fact_tells_what_is_gone(catalog: Catalog) -> None:
     assert catalog.exposure_inputs(1).last_complete_census["PACS"].ended_at == LATER
 
 
+def _see(catalog: Catalog, sightings: Sequence[CallerSighting]) -> None:
+    catalog.keep_callers(catalog.with_sightings(sightings))
+
+
 def test_callers_are_remembered_with_what_they_did(catalog: Catalog) -> None:
-    catalog.record_callers(
+    _see(
+        catalog,
         [
             CallerSighting("CT_1", "192.0.2.1", CallerAct.ASSOCIATION, START, "SAFE", sop_classes=("1.2", "1.1")),
             CallerSighting("CT_1", "192.0.2.1", CallerAct.STORE, LATER, "SAFE", count=40),
             CallerSighting("CT_1", "192.0.2.9", CallerAct.REFUSAL, START),
-        ]
+        ],
     )
-    catalog.record_callers(
-        [CallerSighting("CT_1", "192.0.2.1", CallerAct.STORE, START, "DOWN", 2, "1.9", "V9", ("1.3",), ("1.2.840",))]
+    _see(
+        catalog,
+        [CallerSighting("CT_1", "192.0.2.1", CallerAct.STORE, START, "DOWN", 2, "1.9", "V9", ("1.3",), ("1.2.840",))],
     )
     first, second = catalog.callers()
     assert (first.host, first.called, first.sop_classes) == ("192.0.2.1", ("DOWN", "SAFE"), ("1.1", "1.2", "1.3"))
@@ -154,14 +161,47 @@ def test_callers_are_remembered_with_what_they_did(catalog: Catalog) -> None:
     assert catalog.tally().callers == 2
 
 
+def test_callers_come_back_from_facts_in_any_order_and_however_often(catalog: Catalog, tmp_path: Path) -> None:
+    facts = []
+    for minutes, act in enumerate([*CallerAct, CallerAct.STORE]):
+        at = START + timedelta(minutes=minutes)
+        seen = CallerSighting(
+            "CT_1", "192.0.2.1", act, at, f"T{minutes % 3}", 3, f"1.{minutes}", "V", (f"2.{minutes}",)
+        )
+        _see(catalog, [seen, replace(seen, title="MR", sop_classes=(), transfer_syntaxes=("1.2.840",))])
+        facts.append({"callers": [to_body(row) for row in catalog.callers()]})
+    assert [from_body(one) for one in facts[-1]["callers"]] == catalog.callers()
+    again = Catalog.create(tmp_path / "again.db")
+    for position, number in enumerate((3, 8, 0, 8, 5), 1):
+        again.apply([Entry(position, "callers-seen", facts[number])])
+    assert again.callers() == catalog.callers()
+    assert again.tally().callers == 2
+    again.close()
+
+
+def test_two_accounts_of_a_caller_never_make_it_more_than_it_was(catalog: Catalog) -> None:
+    _see(catalog, [CallerSighting("CT_1", "h", CallerAct.STORE, START, "A", 5)])
+    [older] = catalog.callers()
+    _see(catalog, [CallerSighting("CT_1", "h", CallerAct.STORE, LATER, "A", 2)])
+    [newer] = catalog.callers()
+    assert merged(older, newer) == merged(newer, older) == newer
+    catalog.keep_callers(Sighted((older, newer)))
+    assert catalog.callers() == [newer]
+
+
 def test_invented_callers_and_uids_cannot_fill_the_register(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     assert CALLERS_MAX == 10_000
     monkeypatch.setattr("safelight.catalog.callers.CALLERS_MAX", 3)
     many = [CallerSighting(f"AE{number}", "h", CallerAct.ECHO, START) for number in range(5)]
-    catalog.record_callers(many)
-    catalog.record_callers([*many, CallerSighting("AE0", "h", CallerAct.ECHO, START, sop_classes=("1.2",) * 2)])
-    catalog.record_callers(
-        [CallerSighting("AE0", "h", CallerAct.STORE, START, sop_classes=tuple(f"1.{number}" for number in range(2000)))]
+    _see(catalog, many)
+    _see(catalog, [*many, CallerSighting("AE0", "h", CallerAct.ECHO, START, sop_classes=("1.2",) * 2)])
+    _see(
+        catalog,
+        [
+            CallerSighting(
+                "AE0", "h", CallerAct.STORE, START, sop_classes=tuple(f"1.{number}" for number in range(2000))
+            )
+        ],
     )
     rows = catalog.callers()
     assert [row.title for row in rows] == ["AE0", "AE1", "AE2"]

@@ -64,10 +64,14 @@ def test_every_combination_gives_the_oldest_age_or_says_what_is_unknown(
         FindingCode.CENSUS_MISSING: census == "never",
         FindingCode.CENSUS_STALE: census == "stale",
         FindingCode.FEED_SILENT: heard == "silent",
-        FindingCode.SOURCE_UNKNOWN: census == "no source" and heard == "no feed",
+        FindingCode.SOURCE_UNKNOWN: census == "no source",
     }
     assert codes == {code for code, raised in expected.items() if raised}
-    if codes:
+    assert "{" not in " ".join(map(str, exposure.because)), "every reason has its words"
+    received_only = [str(reason) for reason in exposure.because if reason.cause is Cause.RECEIVED_ONLY]
+    assert bool(received_only) == (census == "no source" and heard != "no feed")
+    assert all("received here only" in told for told in received_only)
+    if codes - {FindingCode.SOURCE_UNKNOWN} or (heard == "no feed" and census == "no source"):
         assert exposure.seconds is None
         return
     ages = [0]
@@ -89,15 +93,15 @@ def test_one_silent_feed_among_many_makes_the_exposure_unknown_and_is_named_firs
 def test_a_feed_never_heard_falls_silent_after_its_allowed_silence() -> None:
     exposure = judge_exposure(ExposureInputs(feeds=(feed(None, watched=601),)), NOW)
     assert exposure.seconds is None
-    assert [finding.code for finding in exposure.findings] == [FindingCode.FEED_SILENT]
+    assert [finding.code for finding in exposure.findings] == [FindingCode.FEED_SILENT, FindingCode.SOURCE_UNKNOWN]
 
 
 @pytest.mark.parametrize(
     "inputs",
     [
-        ExposureInputs(oldest_unpacked_at=ago(-600), feeds=(feed(5),)),
+        ExposureInputs(oldest_unpacked_at=ago(-600), sources=(source(5),)),
         ExposureInputs(sources=(source(-600),)),
-        ExposureInputs(feeds=(feed(-600),)),
+        ExposureInputs(sources=(source(5),), feeds=(feed(-600),)),
     ],
 )
 def test_a_record_from_the_future_makes_every_age_untrustworthy(inputs: ExposureInputs) -> None:
@@ -108,3 +112,10 @@ def test_a_record_from_the_future_makes_every_age_untrustworthy(inputs: Exposure
 
 def test_clocks_that_differ_a_little_are_no_finding() -> None:
     assert judge_exposure(ExposureInputs(oldest_unpacked_at=ago(-2), feeds=(feed(-2),)), NOW).seconds == 0
+
+
+def test_a_store_alone_settles_nothing_about_the_pacs() -> None:
+    exposure = judge_exposure(ExposureInputs(oldest_unpacked_at=ago(18), feeds=(feed(18),)), NOW)
+    assert exposure.seconds == 18
+    assert exposure.because[0].cause is Cause.RECEIVED_ONLY
+    assert [finding.code for finding in exposure.findings] == [FindingCode.SOURCE_UNKNOWN]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from safelight.catalog.callers import CallerAct, CallerSighting
+from safelight.catalog.caller import CallerAct, CallerSighting
 from safelight.core.names import BadAETitle, BadPeerAddress
 from safelight.core.progress import silent
 from safelight.downtime.advice import BadProbe
@@ -148,7 +148,8 @@ def test_devices_are_those_that_called_and_those_that_were_checked(home: Home) -
     now = datetime.now(UTC)
     with Site.open(home) as site:
         for title, act_seen in (("CT_1", CallerAct.STORE), ("CT_1", CallerAct.QUERY), ("MR_1", CallerAct.ECHO)):
-            site.catalog.record_callers([CallerSighting(title, "192.0.2.1", act_seen, now)])
+            seen = [CallerSighting(title, "192.0.2.1", act_seen, now)]
+            site.catalog.keep_callers(site.catalog.with_sightings(seen))
         _check(site)
         _check(site, device="US_1")
         assert _check(site, device="XA_1", dry_run=True)["checked"]

@@ -17,12 +17,12 @@ from safelight.core.progress import silent
 from safelight.gateway.dicom.client import ClientAssociation, Outgoing, connect
 from safelight.gateway.dicom.contexts import ContextProposal, contexts_for
 from safelight.gateway.dicom.exchange import CallSettings
+from safelight.site.caller_book import CallerBook
 from safelight.site.flushing import pack_everything
 from safelight.site.founding import Founding, found
 from safelight.site.home import Home
 from safelight.site.opened import Site
 from safelight.site.peers import name_peer
-from safelight.site.register import CallerBook
 from safelight.site.serve import make_door
 from safelight.wire.dicom.part10 import read_prefix
 from support.dicom_peers import free_port

@@ -6,10 +6,12 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safelight.core.names import AETitle, Peer
 from safelight.site.rehearsal.ports import free_port
@@ -118,3 +120,40 @@ def qrscp(folder: Path, our_port: int) -> Iterator[Archive]:
 
 
 ARCHIVES = {"orthanc": orthanc, "dcmqrscp": dcmqrscp, "qrscp": qrscp}
+
+
+@dataclass(frozen=True)
+class Rest:
+    """The HTTP interface of an Orthanc."""
+
+    port: int
+
+    def ask(self, path: str, body: bytes) -> Any:
+        """POST and return the answer.
+
+        Raises:
+            urllib.error.HTTPError: it does not want that.
+        """
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", body, timeout=240) as answer:
+            return json.load(answer)
+
+
+@contextmanager
+def orthanc_with_rest(folder: Path, our_port: int) -> Iterator[Rest]:
+    """Run an Orthanc that takes files by HTTP and sends them to SAFELIGHT as its modality `safelight`."""
+    port = free_port()
+    settings = {
+        "StorageDirectory": str(folder / "orthanc"),
+        "IndexDirectory": str(folder / "orthanc"),
+        "Plugins": [],
+        "HttpPort": port,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "DicomServerEnabled": False,
+        "DicomAet": "ORTHANC",
+        "DicomModalities": {"safelight": ["SAFELIGHT", "127.0.0.1", our_port]},
+    }
+    configuration = folder / "orthanc-rest.json"
+    configuration.write_text(json.dumps(settings))
+    with running(["Orthanc", configuration], port):
+        yield Rest(port)

@@ -1,14 +1,13 @@
 """The register of application entities that were seen here: what a new PACS needs to know of them."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, select
 
+from safelight.catalog.caller import CALLED_MAX, CallerAct, CallerRow, CallerSighting, Seen, joined, merged
 from safelight.catalog.schema import caller_table
 from safelight.catalog.tallies import add_to_tallies
 from safelight.core.clock import from_text, to_text
@@ -16,81 +15,20 @@ from safelight.core.database import insert_or_replace
 
 CALLERS_MAX: Final = 10_000
 """Anybody can invent AE titles; further ones are counted and not kept."""
-CALLED_MAX: Final = 32
-"""Titles that one caller called, each with what it did there."""
-LISTED_MAX: Final = 512
-"""UIDs kept for one caller in each list."""
-
-
-class CallerAct(StrEnum):
-    """What a caller did."""
-
-    ASSOCIATION = "association"
-    ECHO = "echo"
-    STORE = "store"
-    QUERY = "query"
-    RETRIEVE = "retrieve"
-    COMMITMENT = "commitment"
-    REFUSAL = "refusal"
-    """It was refused an association."""
-    ABORT = "abort"
-    """Its association ended by an abort."""
 
 
 @dataclass(frozen=True, slots=True)
-class CallerSighting:
-    """One or several equal acts of a caller."""
+class Sighted:
+    """What the register would say of those who were seen, and how many of the sightings it has no room for."""
 
-    title: str
-    host: str
-    act: CallerAct
-    at: datetime
-    called: str = ""
-    count: int = 1
-    implementation_uid: str = ""
-    implementation_version: str = ""
-    sop_classes: tuple[str, ...] = ()
-    transfer_syntaxes: tuple[str, ...] = ()
+    rows: tuple[CallerRow, ...]
+    not_kept: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class CallerRow:
-    """What is known of one caller."""
-
-    title: str
-    host: str
-    called: tuple[str, ...]
-    implementation_uid: str
-    implementation_version: str
-    sop_classes: tuple[str, ...]
-    transfer_syntaxes: tuple[str, ...]
-    first_seen_at: datetime
-    last_seen_at: datetime
-    last: dict[CallerAct, datetime]
-    """When each act was last seen."""
-    counts: dict[CallerAct, int]
-    by_called: dict[str, dict[CallerAct, "Seen"]]
-    """By the title that it called: what it did there. Refused calls are not among them."""
-
-    def calls(self, title: str) -> int:
-        """Return how many associations it opened by this title."""
-        seen = self.by_called.get(title, {}).get(CallerAct.ASSOCIATION)
-        return seen.count if seen else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """How often something was seen, and when last."""
-
-    count: int
-    last: datetime
-
-
-def record_callers(connection: Connection, sightings: Sequence[CallerSighting]) -> None:
-    """Add what was seen of callers; this is a count, so a batch must not be recorded twice."""
+def with_sightings(connection: Connection, sightings: Sequence[CallerSighting]) -> Sighted:
+    """Return the callers that were seen as they are with these sightings; nothing is written."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
-    kept = connection.execute(select(func.count()).select_from(caller_table)).scalar_one()
-    before = kept
+    kept = _count(connection)
     not_kept = 0
     for seen in sightings:
         name = (seen.title, seen.host)
@@ -101,24 +39,39 @@ def record_callers(connection: Connection, sightings: Sequence[CallerSighting]) 
                 continue
             if row is None:
                 kept += 1
-                row = _blank(seen)
-            rows[name] = row
+            rows[name] = _blank(seen) if row is None else dict(row._mapping)
         _add(rows[name], seen)
+    return Sighted(tuple(_row(row) for row in rows.values()), not_kept)
+
+
+def keep_callers(connection: Connection, sighted: Sighted) -> None:
+    """Take into the register what is told of callers; harmless when repeated."""
+    before = _count(connection)
+    rows: dict[tuple[str, str], CallerRow] = {}
+    for told in sighted.rows:
+        name = (told.title, told.host)
+        row = _known(connection, name)
+        known = rows.get(name) or (None if row is None else _row(row._mapping))
+        rows[name] = told if known is None else merged(known, told)
     if rows:
-        connection.execute(insert_or_replace(connection, caller_table), list(rows.values()))
-    add_to_tallies(connection, {"callers": kept - before, "callers_not_kept": not_kept})
+        connection.execute(insert_or_replace(connection, caller_table), [_columns(row) for row in rows.values()])
+    changes = {"callers": _count(connection) - before, "callers_not_kept": sighted.not_kept}
+    add_to_tallies(connection, changes)
 
 
 def callers(connection: Connection) -> list[CallerRow]:
     """Return everybody who was seen, by title and host."""
     statement = select(caller_table).order_by(caller_table.c.title, caller_table.c.host)
-    return [_row(row) for row in connection.execute(statement)]
+    return [_row(row._mapping) for row in connection.execute(statement)]
 
 
-def _known(connection: Connection, name: tuple[str, str]) -> dict[str, Any] | None:
+def _count(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(caller_table)).scalar_one()
+
+
+def _known(connection: Connection, name: tuple[str, str]) -> Row[Any] | None:
     statement = select(caller_table).where(caller_table.c.title == name[0], caller_table.c.host == name[1])
-    row = connection.execute(statement).first()
-    return None if row is None else dict(row._mapping)
+    return connection.execute(statement).first()
 
 
 def _blank(seen: CallerSighting) -> dict[str, Any]:
@@ -135,22 +88,22 @@ def _add(row: dict[str, Any], seen: CallerSighting) -> None:
     last = row[f"last_{seen.act}_at"]
     row[f"last_{seen.act}_at"] = seen.at if last is None else max(last, seen.at)
     row[f"{seen.act}_count"] += seen.count
-    row["called"] = _joined(row["called"], (seen.called,))
+    row["called"] = _text(joined(_listed(row["called"]), (seen.called,)))
     if seen.called and seen.act is not CallerAct.REFUSAL:
         row["called_acts"] = _counted(row["called_acts"], seen)
-    row["sop_classes"] = _joined(row["sop_classes"], seen.sop_classes)
-    row["transfer_syntaxes"] = _joined(row["transfer_syntaxes"], seen.transfer_syntaxes)
+    row["sop_classes"] = _text(joined(_listed(row["sop_classes"]), seen.sop_classes))
+    row["transfer_syntaxes"] = _text(joined(_listed(row["transfer_syntaxes"]), seen.transfer_syntaxes))
     row["implementation_uid"] = seen.implementation_uid or row["implementation_uid"]
     row["implementation_version"] = seen.implementation_version or row["implementation_version"]
 
 
-def _joined(known: str, more: Iterable[str]) -> str:
+def _listed(text: str) -> tuple[str, ...]:
     # A backslash can stand in no AE title and in no UID.
-    listed = dict.fromkeys(part for part in known.split("\\") if part)
-    for one in more:
-        if one and len(listed) < LISTED_MAX:
-            listed[one] = None
-    return "\\".join(sorted(listed))
+    return tuple(part for part in text.split("\\") if part)
+
+
+def _text(listed: Iterable[str]) -> str:
+    return "\\".join(listed)
 
 
 def _counted(known: str, seen: CallerSighting) -> str:
@@ -162,25 +115,43 @@ def _counted(known: str, seen: CallerSighting) -> str:
     return json.dumps(acts, sort_keys=True)
 
 
-def _row(row: Row[Any]) -> CallerRow:
-    def listed(text: str) -> tuple[str, ...]:
-        return tuple(part for part in text.split("\\") if part)
-
-    acts = {act: (getattr(row, f"last_{act}_at"), getattr(row, f"{act}_count")) for act in CallerAct}
+def _row(row: Mapping[Any, Any]) -> CallerRow:
+    acts = {act: (row[f"last_{act}_at"], row[f"{act}_count"]) for act in CallerAct}
     return CallerRow(
-        title=row.title,
-        host=row.host,
-        called=listed(row.called),
-        implementation_uid=row.implementation_uid,
-        implementation_version=row.implementation_version,
-        sop_classes=listed(row.sop_classes),
-        transfer_syntaxes=listed(row.transfer_syntaxes),
-        first_seen_at=row.first_seen_at,
-        last_seen_at=row.last_seen_at,
+        title=row["title"],
+        host=row["host"],
+        called=_listed(row["called"]),
+        implementation_uid=row["implementation_uid"],
+        implementation_version=row["implementation_version"],
+        sop_classes=_listed(row["sop_classes"]),
+        transfer_syntaxes=_listed(row["transfer_syntaxes"]),
+        first_seen_at=row["first_seen_at"],
+        last_seen_at=row["last_seen_at"],
         last={act: at for act, (at, _) in acts.items() if at is not None},
         counts={act: count for act, (_, count) in acts.items() if count},
         by_called={
             title: {CallerAct(act): Seen(count, from_text(last)) for act, (count, last) in told.items()}
-            for title, told in json.loads(row.called_acts or "{}").items()
+            for title, told in json.loads(row["called_acts"] or "{}").items()
         },
     )
+
+
+def _columns(row: CallerRow) -> dict[str, Any]:
+    acts = {
+        title: {act.value: (seen.count, to_text(seen.last)) for act, seen in told.items()}
+        for title, told in row.by_called.items()
+    }
+    return {
+        "title": row.title,
+        "host": row.host,
+        "called": _text(row.called),
+        "called_acts": json.dumps(acts, sort_keys=True) if acts else "",
+        "implementation_uid": row.implementation_uid,
+        "implementation_version": row.implementation_version,
+        "sop_classes": _text(row.sop_classes),
+        "transfer_syntaxes": _text(row.transfer_syntaxes),
+        "first_seen_at": row.first_seen_at,
+        "last_seen_at": row.last_seen_at,
+        **{f"last_{act}_at": row.last.get(act) for act in CallerAct},
+        **{f"{act}_count": row.counts.get(act, 0) for act in CallerAct},
+    }

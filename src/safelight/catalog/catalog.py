@@ -1,7 +1,7 @@
 """The catalog: one object to record in and to ask.
 
 It may be used from several threads and read from several processes; one writes at a time. It can be
-deleted: vault, landing log and journal hold everything it says, save the register of callers.
+deleted: vault, landing log and journal hold everything it says.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +26,8 @@ from safelight.catalog import (
     versions,
     ways,
 )
-from safelight.catalog.callers import CallerRow, CallerSighting
+from safelight.catalog.caller import CallerRow, CallerSighting
+from safelight.catalog.callers import Sighted
 from safelight.catalog.census_outcome import CensusOutcome
 from safelight.catalog.census_rows import CensusRow, CensusRun, ClaimChange, SeriesClaim, StudyClaim
 from safelight.catalog.claims import Counted, Dates, HeldStudy, KeptClaim
@@ -484,10 +485,15 @@ class Catalog:
 
     # Callers, numbers, comparison
 
-    def record_callers(self, sightings: Sequence[CallerSighting]) -> None:
-        """Add what was seen of callers."""
+    def with_sightings(self, sightings: Sequence[CallerSighting]) -> Sighted:
+        """Return the callers that were seen as they are with these sightings; nothing is written."""
+        with self._database.reading() as connection:
+            return callers.with_sightings(connection, sightings)
+
+    def keep_callers(self, sighted: Sighted) -> None:
+        """Take into the register what is told of callers; harmless when repeated."""
         with self._database.writing() as connection:
-            callers.record_callers(connection, sightings)
+            callers.keep_callers(connection, sighted)
 
     def callers(self) -> list[CallerRow]:
         """Return everybody who was seen, by title and host."""

@@ -1,4 +1,4 @@
-"""Findings, rejections and choices of versions: the fold of journal facts that the catalog answers from."""
+"""Findings, rejections, choices of versions, callers: the fold of journal facts that the catalog answers from."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -7,6 +7,8 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Row, case, select, update
 
+from safelight.catalog.caller import from_body
+from safelight.catalog.callers import Sighted, keep_callers
 from safelight.catalog.census_rows import CensusRun, end_census
 from safelight.catalog.packs import expect_pack, pack, record_copy
 from safelight.catalog.reading import chunks
@@ -83,6 +85,8 @@ def apply(connection: Connection, fact: Fact) -> None:
             "chosen_at": fact.at,
         }
         connection.execute(insert_or_replace(connection, choice_table), row)
+    elif fact.kind == "callers-seen":
+        keep_callers(connection, Sighted(tuple(from_body(one) for one in told["callers"])))
     elif fact.kind == "source-claimed":
         run = CensusRun(
             told["source"],

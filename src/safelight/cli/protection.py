@@ -1,7 +1,7 @@
 """Get every study into the vault, and know what is not."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -42,14 +42,25 @@ def seed(folder: Path, label: str, list_file: Path | None, dry_run: bool, home_d
 
 
 def _show_seed(document: dict[str, Any]) -> None:
-    click.echo(
-        f"{document['found']:,} files: {document['kept']:,} new, {document['held_already']:,} held already, "
-        f"{document['opaque']:,} kept as they are (not readable as DICOM)"
-    )
-    for reason, count in document["reasons"].items():
-        click.echo(f"  {count:>6,}  {reason}")
-    if document["not_kept"]:
-        click.secho(f"{document['not_kept']:,} files were NOT kept. --list FILE names each.", fg="red")
+    click.echo(f"{document['found']:>9,}  files found")
+    for outcome, words in (("kept", "new"), ("held_already", "held already"), ("not_kept", "NOT kept")):
+        bad = outcome == "not_kept" and document[outcome] > 0
+        click.secho(f"{document[outcome]:>9,}  {words}", fg="red" if bad else None)
+        for reason, count in document["reasons"][outcome].items():
+            click.echo(f"{count:>17,}  of these: {_REASONS.get(reason, reason)}")
+    if any(document["reasons"].values()):
+        click.echo("--list FILE names each.")
+
+
+_REASONS: Final = {
+    "wire.not-dicom": "no DICOM file, kept as it is",
+    "not-dicom": "no DICOM file, kept as it is",
+    "wire.bad-data-set": "no SOP Instance UID to be read, kept as it is",
+    "uids-missing": "UIDs are missing, kept as it is",
+    "dicomdir": "a DICOMDIR, kept as it is",
+    "wire.cut-short": "the data set is cut short, kept; a recovery does not send it",
+    "empty": "empty",
+}
 
 
 @protection.command()

@@ -19,6 +19,8 @@ class FactKind(StrEnum):
     """`serve` stopped in good order."""
     SETTINGS_CHANGED = "settings-changed"
     """A setting or a named peer was changed: which one, by whom."""
+    CALLERS_SEEN = "callers-seen"
+    """What is known of application entities that called here: new ones and new habits at once, numbers once a day."""
 
     PACK_SEALED = "pack-sealed"
     """A pack is in place under its own digest and was read back: what landing held of it may go."""

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from safelight.core.clock import to_text
 from safelight.protection.finding import Finding, FindingCode
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
@@ -35,6 +36,8 @@ class Cause(StrEnum):
     """Something is recorded later than now: no age can be trusted."""
     NOTHING_KNOWN = "nothing-known"
     """No source is counted and no feed is heard: whatever is held, what the PACS holds beside it is not known."""
+    RECEIVED_ONLY = "received-only"
+    """No source is counted: the number is of what was received here, and of nothing else that a PACS may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +80,21 @@ class Reason:
     subject: str = ""
     since: datetime | None = None
 
+    def __str__(self) -> str:
+        since = f" (since {to_text(self.since)})" if self.since else ""
+        return _WORDS[self.cause].format(self.subject) + since
+
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """What would be lost right now, in seconds; None when it cannot be known."""
+    """What would be lost right now, in seconds; None when it cannot be known.
+
+    Where no source is counted, the number is of what was received here; the first reason and a finding say so.
+    """
 
     seconds: int | None
     because: tuple[Reason, ...]
-    """Unknowns first, then the parts with the oldest first."""
+    """Unknowns first, then what the number is of where it is not of everything, then the parts, the oldest first."""
     findings: tuple[Finding, ...]
 
 
@@ -101,13 +111,14 @@ def judge_exposure(inputs: ExposureInputs, now: datetime) -> Exposure:
             known.append(reason)
     if not inputs.sources and not inputs.feeds:
         unknown.append(Reason(Cause.NOTHING_KNOWN))
+    uncounted = [Reason(Cause.RECEIVED_ONLY)] if inputs.feeds and not inputs.sources else []
     known.sort(key=lambda reason: (reason.since or now, reason.cause, reason.subject))
     ages = [now - reason.since for reason in known if reason.since is not None]
     seconds = max((max(0, round(age.total_seconds())) for age in ages), default=0)
     return Exposure(
         seconds=None if unknown else seconds,
-        because=(*unknown, *known),
-        findings=tuple(_finding(reason) for reason in unknown),
+        because=(*unknown, *uncounted, *known),
+        findings=tuple(_finding(reason) for reason in (*unknown, *uncounted)),
     )
 
 
@@ -146,6 +157,21 @@ _FINDING_OF: Final = {
     Cause.FEED_SILENT: FindingCode.FEED_SILENT,
     Cause.CLOCK_JUMPED: FindingCode.CLOCK_JUMPED,
     Cause.NOTHING_KNOWN: FindingCode.SOURCE_UNKNOWN,
+    Cause.RECEIVED_ONLY: FindingCode.SOURCE_UNKNOWN,
+}
+_WORDS: Final = {
+    Cause.UNPACKED: "received and not yet in a pack",
+    Cause.LACKING_COPIES: "packed and not yet verified in as many places as are demanded",
+    Cause.CLAIMED_UNPROTECTED: "the source holds studies that are not here",
+    Cause.UNSEALED_JOURNAL: "recorded in the journal and not yet sealed into the vault",
+    Cause.CENSUS_AGE: "what {} took in after its last census began is not counted yet",
+    Cause.CENSUS_STALE: "the last complete census of {} is too old",
+    Cause.CENSUS_MISSING: "no census of {} was ever complete",
+    Cause.FEED_AGE: "what {} did not send yet is not known",
+    Cause.FEED_SILENT: "nothing was heard of {} for too long",
+    Cause.CLOCK_JUMPED: "{} is recorded later than now: no age can be trusted",
+    Cause.NOTHING_KNOWN: "no source is counted and nobody sends here: what the PACS holds is not known",
+    Cause.RECEIVED_ONLY: "no source is counted: the number is of what was received here only, not of the PACS",
 }
 
 

@@ -123,6 +123,8 @@ class SeedResult:
     """Position of the item, and the error's code."""
     digests: Mapping[int, bytes] = field(default_factory=dict)
     """Position and digest of what only the packer measured."""
+    remarks: Mapping[int, str] = field(default_factory=dict)
+    """Position of an instance that is sealed and is not as it should be, and the code that says why."""
 
 
 class SeedPacker(Protocol):
@@ -155,7 +157,7 @@ class FileOutcome:
     size: int = 0
     digest: str = ""
     reason: str = ""
-    """Why it was not kept, or why it is kept opaque."""
+    """Why it was not kept, why it is kept opaque, or what is wrong with the instance that is kept."""
 
     def line(self) -> str:
         """Write as one line of JSON; file names that are no text survive as escaped surrogates."""
@@ -182,22 +184,24 @@ class SeedSettings:
 
 @dataclass(frozen=True, slots=True)
 class SeedSummary:
-    """Counts of a seed: ``found`` is always the sum of kept, held and not kept."""
+    """Counts of a seed: each thing found has one outcome."""
 
-    found: int
-    kept: int
-    held: int
+    outcomes: Mapping[Outcome, int]
+    reasons: Mapping[Outcome, Mapping[str, int]]
+    """Of each outcome: how many have something said about them, by what is said."""
     bytes_found: int
     bytes_kept: int
     jobs: int
-    opaque: Mapping[str, int]
-    """Of those kept or held: how many are opaque, by reason."""
-    not_kept: Mapping[str, int]
+
+    @property
+    def found(self) -> int:
+        """How many things were found."""
+        return sum(self.outcomes.values())
 
     @property
     def complete(self) -> bool:
         """Whether everything found is held now."""
-        return not self.not_kept
+        return not self.outcomes[Outcome.NOT_KEPT]
 
 
 def seed(
@@ -245,8 +249,7 @@ class _Book:
         self._tell = tell
         self._report = report
         self._outcomes: Counter[Outcome] = Counter()
-        self._opaque: Counter[str] = Counter()
-        self._not_kept: Counter[str] = Counter()
+        self._reasons: dict[Outcome, Counter[str]] = {outcome: Counter() for outcome in Outcome}
         self._bytes_kept = 0
         self._jobs = 0
         self._twins: dict[StoredName, list[SeedItem]] = {}
@@ -296,7 +299,8 @@ class _Book:
                 digest = item.measured.name.digest if item.measured else result.digests[position]
                 size = item.file.size
                 self._bytes_kept += size
-                self._end(FileOutcome(item.file.locator, Outcome.KEPT, size, digest.hex(), item.opaque_because))
+                said = item.opaque_because or result.remarks.get(position, "")
+                self._end(FileOutcome(item.file.locator, Outcome.KEPT, size, digest.hex(), said))
                 for twin in twins:
                     self.holds(twin, digest)
             else:
@@ -306,22 +310,17 @@ class _Book:
     def summary(self) -> SeedSummary:
         """Give the counts."""
         return SeedSummary(
-            found=self._outcomes.total(),
-            kept=self._outcomes[Outcome.KEPT],
-            held=self._outcomes[Outcome.HELD],
+            outcomes={outcome: self._outcomes[outcome] for outcome in Outcome},
+            reasons=self._reasons,
             bytes_found=self.bytes_found,
             bytes_kept=self._bytes_kept,
             jobs=self._jobs,
-            opaque=dict(self._opaque),
-            not_kept=dict(self._not_kept),
         )
 
     def _end(self, outcome: FileOutcome) -> None:
         self._outcomes[outcome.outcome] += 1
-        if outcome.outcome is Outcome.NOT_KEPT:
-            self._not_kept[outcome.reason] += 1
-        elif outcome.reason:
-            self._opaque[outcome.reason] += 1
+        if outcome.reason:
+            self._reasons[outcome.outcome][outcome.reason] += 1
         self._tell(outcome)
         self._report(Progress("seed", self._outcomes.total(), 0, "files", f"{self.bytes_found} bytes found"))
 

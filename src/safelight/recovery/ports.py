@@ -63,6 +63,8 @@ class HeldInstance:
     rejected: str = ""
     """Code of the rejection note that names this instance, if one does. Source: IHE IOCM."""
     is_rejection_note: bool = False
+    cut_short: bool = False
+    """Its bytes end before its data set does: no target can take it."""
 
 
 class Holdings(Protocol):

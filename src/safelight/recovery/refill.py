@@ -143,7 +143,7 @@ class Refill:
     def _send(self, command: Command) -> Fact:
         selection = self._select(command)
         if not selection.going:
-            why = "rejected" if selection.withheld else "nothing-held"
+            why = "rejected" if selection.withheld else "cut-short" if selection.cut_short else "nothing-held"
             notes = selection.notes
             return StudyWithheld(
                 self.recovery, self.clock.now(), command.study, why, notes[:NOTES_MAX], len(notes), by_code(notes)

@@ -1,5 +1,6 @@
 """Copies: every pack in every placement, read back, looked at again on schedule, and healed from a good one."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -36,7 +37,7 @@ class CopyCheck:
 
 
 class Copies:
-    """Makes, looks at and heals copies. Called by one thread at a time for each pack; harmless when repeated."""
+    """Makes, looks at and heals copies. May be called by several threads; harmless when repeated."""
 
     def __init__(
         self, records: Records, placements: Sequence[Placement], clock: Clock, failed: Callable[[BaseException], None]
@@ -45,6 +46,8 @@ class Copies:
         self._placements = placements
         self._clock = clock
         self._failed = failed
+        # Upkeep and a command may be after the same pack, and a placement has one draft for it.
+        self._writing = threading.Lock()
 
     def complete(self) -> int:
         """Make the copies that are lacking anywhere; return how many were made."""
@@ -69,7 +72,8 @@ class Copies:
             size = placement.verify(pack)
         except (IntegrityError, ResourceError) as fault:
             self._note_fault(placement, pack, fault)
-            healed = heal and self._heal(placement, pack, fault)
+            with self._writing:
+                healed = heal and self._heal(placement, pack, fault)
             return CopyCheck(pack, placement.name, 0, fault, healed)
         self._note_whole(placement, pack)
         return CopyCheck(pack, placement.name, size, None, healed=False)
@@ -78,7 +82,9 @@ class Copies:
         made = 0
         for pack in packs:
             try:
-                if not self._copy(placement, pack):
+                with self._writing:
+                    copied = self._copy(placement, pack)
+                if not copied:
                     continue
             except ResourceError as error:
                 # Nothing more can be put there now; it is tried again with the next turn.

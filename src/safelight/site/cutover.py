@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from safelight.catalog.callers import CallerAct
+from safelight.catalog.caller import CallerAct
 from safelight.core.clock import SystemClock, to_text
 from safelight.core.names import AETitle
 from safelight.downtime.alias import Alias

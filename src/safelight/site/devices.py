@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from safelight.catalog.callers import CallerAct, CallerRow
+from safelight.catalog.caller import CallerAct, CallerRow
 from safelight.core.clock import to_text
 from safelight.core.names import AETitle
 from safelight.downtime.device import Checked, Device, Item, Sight

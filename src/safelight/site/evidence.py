@@ -254,7 +254,8 @@ def notes_by_code_of(fact: Noted) -> dict[str, int]:
 
 def _study(state: RecoveryState, study: str, compared: StudyCompared | None, attempted: Attempt | None) -> StudyRecord:
     one: Progress = state.studies[study]
-    withheld = notes_by_code_of(attempted).get("rejected", 0) if attempted else 0
+    noted = notes_by_code_of(attempted) if attempted else {}
+    withheld = noted.get("rejected", 0) + noted.get("cut-short", 0)
     return StudyRecord(
         study=study,
         tier=one.tier,

@@ -17,6 +17,7 @@ HINT_OF: Final[Mapping[str, str]] = {
     "vault.landing-unanswered": "Nothing: the sender had no answer and still has the instance.",
     "vault.landing-segment-unreadable": "Keep the file in landing/quarantine; ask that day's senders to send again.",
     "vault.digest-mismatch": "Delete nothing. The instance stays in the landing log; look at memory and disk.",
+    "wire.cut-short": "Find the whole instance and seed it, or have it sent again; a recovery then sends that one.",
     "journal.damaged": "Run: safelight vault verify; sealed entries are healed from the vault.",
     "catalog.damaged": "It was computed again. Look at this machine's disk.",
     "gateway.hl7-no-control-id": "Ask the sender's owner to fill MSH-10: repeats cannot be told without it.",

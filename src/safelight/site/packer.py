@@ -23,6 +23,7 @@ from safelight.vault.age import Recipient
 from safelight.vault.anatomy import CutLimits, pixel_digest
 from safelight.vault.coding import Profile
 from safelight.vault.pack_format import PackItem, PixelReference, SealedPack
+from safelight.wire.dicom.dataset import is_cut_short
 
 if TYPE_CHECKING:
     from safelight.vault.pack_writer import PackWriter
@@ -113,6 +114,8 @@ class PackOutcome:
     failed: Mapping[int, str] = field(default_factory=dict)
     heads: Mapping[int, Head] = field(default_factory=dict)
     """By task number, what the packer read itself."""
+    cut_short: frozenset[int] = frozenset()
+    """Tasks whose bytes end before their data set does. They are packed all the same."""
     error: str = ""
     """Code of an error that concerned the whole pack."""
 
@@ -171,7 +174,8 @@ class Packer:
                 writer.abandon()
                 return PackOutcome(None, failed=failed)
             heads = {one.number: one.item.head for one in ready if one.item is not order.tasks[one.number].item}
-            return PackOutcome(writer.seal(), packed, failed, heads)
+            cut_short = frozenset(one.number for one in ready if _is_cut_short(one)).intersection(packed)
+            return PackOutcome(writer.seal(), packed, failed, heads, cut_short)
         except SafelightError as error:
             writer.abandon()
             return PackOutcome(None, failed=failed, error=error.code)
@@ -267,6 +271,11 @@ class Packer:
 def _hashed(one: _Ready) -> bytes | None:
     """Return the digest of pixel bytes that lie in memory, where they cannot have changed since."""
     return one.pixels if isinstance(one.source, MemorySource) else None
+
+
+def _is_cut_short(one: _Ready) -> bool:
+    wrapper = one.item.wrapper
+    return not wrapper.opaque and is_cut_short(one.source, one.item.head.transfer_syntax, wrapper.prefix_size)
 
 
 def _item_of(task: PackTask, source: ByteSource) -> PackItem:

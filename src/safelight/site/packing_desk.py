@@ -1,7 +1,7 @@
 """What waits in the landing log becomes packs: which instances, in which pack, and what is recorded then."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from safelight.site.records import Records
 from safelight.vault.landing import Landing
 from safelight.vault.pack_format import PackItem, PixelReference, SealedPack
 from safelight.vault.placement import Placement
+from safelight.wire.dicom.elements import DataSetCutShort
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,18 @@ class PackingDesk:
                 held[digest] = PixelReference(pack, position)
         return PixelAnswer(held)
 
-    def record_sealed(self, sealed: SealedPack, holdings: Sequence[Holding], places: Sequence[LandingPlace]) -> None:
+    def record_sealed(
+        self,
+        sealed: SealedPack,
+        holdings: Sequence[Holding],
+        places: Sequence[LandingPlace],
+        cut_short: Collection[Holding] = (),
+    ) -> None:
         """Record a pack: the fact first, then the catalog, then the copy that was read back when it was sealed."""
+        for one in cut_short:
+            # Before the pack: what is held and cut short is never held without a word.
+            facts = {"study": one.head.study, "digest": one.digest.hex()}
+            self._records.open_finding(DataSetCutShort.code, one.head.sop_instance, "serious", **facts)
         entry = self._records.record(
             FactKind.PACK_SEALED,
             {
@@ -180,7 +191,8 @@ class PackingDesk:
         try:
             if outcome.sealed is not None:
                 packed = [places[number] for number in outcome.packed]
-                self.record_sealed(outcome.sealed, holdings_of(outcome.sealed, order, outcome), packed)
+                holdings = holdings_of(outcome.sealed, order, outcome)
+                self.record_sealed(outcome.sealed, holdings, packed, cut_short_of(holdings, outcome))
                 self._release(packed)
             if outcome.error not in ("", PackingStopped.code):
                 self._failed(PackFailed(error=outcome.error))
@@ -215,6 +227,11 @@ class PackFailed(ResourceError):
 
     code = "vault.pack-failed"
     hint = "See the error that is named; nothing that was answered is lost."
+
+
+def cut_short_of(holdings: Sequence[Holding], outcome: PackOutcome) -> list[Holding]:
+    """Return what of a pack ends before its data set does."""
+    return [one for one, number in zip(holdings, outcome.packed, strict=True) if number in outcome.cut_short]
 
 
 def holdings_of(sealed: SealedPack, order: PackOrder, outcome: PackOutcome) -> list[Holding]:

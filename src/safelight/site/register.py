@@ -1,21 +1,16 @@
-"""The register of who was seen to call."""
+"""The register of who was seen to call, as people read it."""
 
 import csv
 import io
-import threading
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from safelight.catalog.callers import CallerAct, CallerRow, CallerSighting
+from safelight.catalog.caller import CallerAct, CallerRow
 from safelight.catalog.catalog import Catalog
-from safelight.core.clock import Clock, to_text
-from safelight.gateway.dicom.ports import CallerSeen, Occasion
+from safelight.core.clock import to_text
 from safelight.site.home import Home
-from safelight.site.records import Records
 from safelight.site.settled import settled
 
-KEPT_MAX: Final = 10_000
 COLUMNS: Final = (
     "title",
     "address",
@@ -29,59 +24,6 @@ COLUMNS: Final = (
     *(f"last_{act.value}" for act in CallerAct),
     *(f"{act.value}_count" for act in CallerAct),
 )
-_ACTS: Final[Mapping[Occasion, CallerAct]] = {
-    Occasion.ASSOCIATED: CallerAct.ASSOCIATION,
-    Occasion.REFUSED: CallerAct.REFUSAL,
-    Occasion.ECHOED: CallerAct.ECHO,
-    Occasion.STORED: CallerAct.STORE,
-    Occasion.QUERIED: CallerAct.QUERY,
-    Occasion.RETRIEVED: CallerAct.RETRIEVE,
-    Occasion.COMMITMENT_ASKED: CallerAct.COMMITMENT,
-    Occasion.ABORTED: CallerAct.ABORT,
-}
-
-_Key = tuple[CallerAct, str, str, str, str, str, tuple[str, ...], tuple[str, ...]]
-
-
-class CallerBook:
-    """Takes note of callers, counted in memory and written now and then. Never in the way of a store."""
-
-    def __init__(self, records: Records, clock: Clock) -> None:
-        self._records = records
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._seen: dict[_Key, int] = {}
-
-    def observe(self, seen: CallerSeen) -> None:
-        """Take note."""
-        act = _ACTS.get(seen.occasion)
-        if act is None:
-            return
-        key = (
-            act,
-            seen.calling,
-            seen.host,
-            seen.called,
-            seen.implementation_class,
-            seen.implementation_version,
-            tuple(seen.sop_classes),
-            tuple(seen.transfer_syntaxes),
-        )
-        with self._lock:
-            if key in self._seen or len(self._seen) < KEPT_MAX:
-                self._seen[key] = self._seen.get(key, 0) + 1
-
-    def flush(self) -> None:
-        """Write what was seen into the catalog."""
-        with self._lock:
-            seen, self._seen = self._seen, {}
-        moment = self._clock.now()
-        sightings = [
-            CallerSighting(title, host, act, moment, called, count, uid, version, classes, syntaxes)
-            for (act, title, host, called, uid, version, classes, syntaxes), count in seen.items()
-        ]
-        if sightings:
-            self._records.catalog.record_callers(sightings)
 
 
 def caller_rows(home: Home) -> list[CallerRow]:

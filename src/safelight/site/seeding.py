@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from safelight.core.errors import SafelightError, UsageError
 from safelight.core.instance import Receipt, Way
@@ -14,6 +14,7 @@ from safelight.journal.kinds import FactKind
 from safelight.media.source_folder import SourceFolder
 from safelight.protection.seed import (
     FileOutcome,
+    Outcome,
     SeedItem,
     SeedJob,
     SeedResult,
@@ -28,8 +29,9 @@ from safelight.site.follow_up import FollowUp
 from safelight.site.heads import read_head
 from safelight.site.opened import Site
 from safelight.site.packer import PackOrder, PackOutcome, PackTask, Unread
-from safelight.site.packing_desk import holdings_of
+from safelight.site.packing_desk import cut_short_of, holdings_of
 from safelight.vault.pack_format import PackItem
+from safelight.wire.dicom.elements import DataSetCutShort
 
 
 class NoFolder(UsageError):
@@ -77,14 +79,16 @@ def seed_folder(site: Site, told: Mapping[str, Any], report: Report) -> dict[str
     return document
 
 
+_WORDS: Final = {Outcome.KEPT: "kept", Outcome.HELD: "held_already", Outcome.NOT_KEPT: "not_kept"}
+
+
 def _document(summary: SeedSummary) -> dict[str, Any]:
     return {
         "found": summary.found,
-        "kept": summary.kept,
-        "held_already": summary.held,
-        "opaque": sum(summary.opaque.values()),
-        "not_kept": sum(summary.not_kept.values()),
-        "reasons": {**summary.opaque, **{f"not kept: {why}": count for why, count in summary.not_kept.items()}},
+        "kept": summary.outcomes[Outcome.KEPT],
+        "held_already": summary.outcomes[Outcome.HELD],
+        "not_kept": summary.outcomes[Outcome.NOT_KEPT],
+        "reasons": {_WORDS[outcome]: dict(summary.reasons[outcome]) for outcome in Outcome},
         "bytes_found": summary.bytes_found,
         "bytes_kept": summary.bytes_kept,
         "packs": summary.jobs,
@@ -174,7 +178,7 @@ class _SitePacker:
         try:
             if outcome.sealed is not None:
                 holdings = holdings_of(outcome.sealed, order, outcome)
-                self._site.desk.record_sealed(outcome.sealed, holdings, ())
+                self._site.desk.record_sealed(outcome.sealed, holdings, (), cut_short_of(holdings, outcome))
                 self._follow.after_packing(holdings)
                 digests = {
                     number: one.digest for number, one in zip(outcome.packed, outcome.sealed.entries, strict=True)
@@ -184,7 +188,8 @@ class _SitePacker:
         except SafelightError as error:
             self._site.log.failure(error)
             failed = dict.fromkeys(range(len(order.tasks)), error.code)
-        self._results.put(SeedResult(job.number, failed, digests))
+        remarks = dict.fromkeys(outcome.cut_short, DataSetCutShort.code)
+        self._results.put(SeedResult(job.number, failed, digests, remarks))
 
 
 def _item(item: SeedItem, receipt: Receipt) -> PackItem | Unread:

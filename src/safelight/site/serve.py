@@ -17,6 +17,7 @@ from safelight.gateway.dicom.ports import Refusal
 from safelight.gateway.dicom.server import Listener, ListenerSettings
 from safelight.journal.kinds import FactKind
 from safelight.site.acts import act
+from safelight.site.caller_book import CallerBook
 from safelight.site.cutover import Aliases
 from safelight.site.dicom_services import ArchiveServices
 from safelight.site.hl7_door import MessageDoor
@@ -25,7 +26,6 @@ from safelight.site.intake import LandingIntake
 from safelight.site.opened import Site
 from safelight.site.peers import BadPeers, read_peers
 from safelight.site.recovery_door import AwaitedAdmission, AwaitedIntake, AwaitedObserver
-from safelight.site.register import CallerBook
 from safelight.site.upkeep import Upkeep
 from safelight.site.workers import Workers
 from safelight.site.worklist_mirror import MirrorSchedule

@@ -189,14 +189,7 @@ def _feeds(home: Home, settings: Settings, catalog: Catalog) -> list[FeedWatch]:
 
 def because_of(exposure: Exposure) -> list[str]:
     """Say in words what the exposure comes from."""
-    return [
-        " ".join(
-            part
-            for part in (str(reason.cause), reason.subject, reason.since and f"since {to_text(reason.since)}")
-            if part
-        )
-        for reason in exposure.because
-    ]
+    return [str(reason) for reason in exposure.because]
 
 
 def scrubs_overdue(home: Home, settings: Settings, catalog: Catalog) -> list[ProtectionFinding]:

@@ -7,10 +7,10 @@ from typing import Final
 
 from safelight.catalog.message_facts import MESSAGE_KINDS
 from safelight.core.errors import SafelightError
+from safelight.site.caller_book import CallerBook
 from safelight.site.opened import Site
 from safelight.site.packer import PackingStopped
 from safelight.site.readings import READING_KINDS
-from safelight.site.register import CallerBook
 from safelight.site.scrubbing import scrub
 from safelight.site.sealing import seal_journal
 
@@ -52,7 +52,7 @@ class Upkeep:
         self._stopping.set()
         for thread in self._threads:
             thread.join()
-        self._book.flush()
+        self._book.settle()
 
     def _repeat(self, turn: Callable[[], None], seconds: float) -> None:
         while not self._stopping.wait(seconds):

@@ -10,6 +10,7 @@ from safelight.core.errors import IntegrityError, ResourceError, SafelightError
 from safelight.core.instance import ByteSource
 from safelight.core.progress import Progress, Report
 from safelight.journal.segment import Segment
+from safelight.site.caller_book import CallerFacts
 from safelight.site.opened import LANDING_DAMAGED, Site
 from safelight.site.rebuilding import open_pack, rebuild_catalog, sealed_segments
 from safelight.site.scrubbing import scrub
@@ -58,12 +59,10 @@ def scrub_now(site: Site, budget_mb: int | None, report: Report) -> dict[str, An
 
 
 def rebuild(site: Site, report: Report) -> dict[str, Any]:
-    """Compute the catalog again from the vault; whoever has it open goes on with the new one.
-
-    The register of callers is in no pack and no fact; it begins anew.
-    """
+    """Compute the catalog again from the vault; whoever has it open goes on with the new one."""
     site.arrivals.settle()
     site.packing.wait()
+    CallerFacts(site.records).tell_all()
     packs = rebuild_catalog(
         site.home, site.records.journal, site.placements, site.secret, site.disk, site.log.failure, report
     )

@@ -13,8 +13,18 @@ from safelight.wire.dicom.element_table import (
     SOP_CLASS,
     SOP_INSTANCE,
     STUDY,
+    UNDEFINED_LENGTH,
 )
-from safelight.wire.dicom.elements import LIMITS, BadDataSet, WalkLimits, encoding_of, settle_explicit, walk
+from safelight.wire.dicom.elements import (
+    LIMITS,
+    BadDataSet,
+    DataSetCutShort,
+    HeaderReader,
+    WalkLimits,
+    encoding_of,
+    settle_explicit,
+    walk,
+)
 
 _DEFLATED_CHUNK: Final = 64 * 1024
 
@@ -56,6 +66,26 @@ def scan_head(source: ByteSource, transfer_syntax: str, start: int = 0, limits: 
         modality=text_of_uid(values.get(MODALITY, b"")),
         values=values,
     )
+
+
+def is_cut_short(source: ByteSource, transfer_syntax: str, start: int = 0) -> bool:
+    """Say whether the bytes end before the data set that begins at ``start`` does: told by lengths, nothing is decoded.
+
+    Of a deflated data set nothing is said, nor of one that cannot be followed for another reason.
+    """
+    encoding = encoding_of(transfer_syntax)
+    if encoding.deflated:
+        return False
+    encoding = settle_explicit(encoding, source.read(start, 8))
+    try:
+        for _, vr, offset, length, _ in walk(source, start, encoding, frozenset(), 0):
+            if length == UNDEFINED_LENGTH:
+                HeaderReader(source, encoding.order).skip_items(offset, encoding.explicit and vr != b"UN")
+    except DataSetCutShort:
+        return True
+    except BadDataSet:
+        return False
+    return False
 
 
 def text_of_uid(value: bytes) -> str:

@@ -33,6 +33,15 @@ class BadDataSet(PeerError):
     )
 
 
+class DataSetCutShort(BadDataSet):
+    """The bytes end before the data set does: a file or transfer that stopped on the way."""
+
+    code: ClassVar[str] = "wire.cut-short"
+    hint: ClassVar[str] = (
+        "Find the whole file, or ask the sender for it again; what is there is kept, and a recovery does not send it."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class WalkLimits:
     """How much a data set may cost to walk."""
@@ -129,7 +138,7 @@ def walk(
             if base + at >= size:
                 return
             if at + 8 > len(window):
-                raise BadDataSet(offset=base + at, why="the bytes end within an element")
+                raise DataSetCutShort(offset=base + at, why="the bytes end within an element")
         if explicit:
             group, element, vr, length = unpack_short(window, at)
             value = at + 8
@@ -137,7 +146,7 @@ def walk(
                 pass
             elif vr in VR_LONG:
                 if at + 12 > len(window):
-                    raise BadDataSet(offset=base + at, why="the bytes end within an element")
+                    raise DataSetCutShort(offset=base + at, why="the bytes end within an element")
                 length = unpack_long(window, at + 8)[0]
                 value = at + 12
             elif not _looks_like_vr(vr):
@@ -156,7 +165,7 @@ def walk(
             continue
         at = value + length
         if base + at > size:
-            raise BadDataSet(offset=base + value, why="a value is longer than the bytes that are left")
+            raise DataSetCutShort(offset=base + value, why="a value is longer than the bytes that are left")
         if tag in wanted:
             if length > value_bytes_max:
                 yield tag, vr, base + value, length, None
@@ -197,14 +206,14 @@ class HeaderReader:
             _, _, vr, short_length = self._short.unpack_from(self._window, at)
             if vr in VR_LONG:
                 if at + 12 > len(self._window):
-                    raise BadDataSet(offset=offset, why="the bytes end within an element")
+                    raise DataSetCutShort(offset=offset, why="the bytes end within an element")
                 value, length = offset + 12, self._long.unpack_from(self._window, at + 8)[0]
             elif _looks_like_vr(vr):
                 length = short_length
             else:
                 vr = b""
         if length != UNDEFINED_LENGTH and value + length > self._size:
-            raise BadDataSet(offset=value, why="a value is longer than the bytes that are left")
+            raise DataSetCutShort(offset=value, why="a value is longer than the bytes that are left")
         return group << 16 | element, vr, value, length
 
     def _seek(self, offset: int) -> int:
@@ -214,7 +223,7 @@ class HeaderReader:
             self._window = self._source.read(offset, _WINDOW) if offset < self._size else b""
             self._base = offset
             if len(self._window) < 8:
-                raise BadDataSet(offset=offset, why="the bytes end within an element")
+                raise DataSetCutShort(offset=offset, why="the bytes end within an element")
         return offset - self._base
 
     def skip_items(self, offset: int, explicit: bool) -> int:
