@@ -33,8 +33,8 @@ class ExtractNotUnderstood(UsageError):
 
     code: ClassVar[str] = "gateway.extract-not-understood"
     hint: ClassVar[str] = (
-        "Its headings must name the patient's number and the start, in one of the first 20 lines; what stands for them, "
-        "and in which form, is told in extract_mapping.toml. Look with --dry-run."
+        "Its headings must name the patient's number and the start, in one of the first 20 lines; what stands for "
+        "them, and in which form, is told in extract_mapping.toml. Look with --dry-run."
     )
 
 
