@@ -24,7 +24,7 @@ def asked() -> Iterator[tuple[int, list[str]]]:
     names: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the library's name
+        def do_GET(self) -> None:
             names.append(self.headers["Host"].rpartition(":")[0])
             self.send_response(200)
             self.end_headers()

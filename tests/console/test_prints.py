@@ -1,4 +1,4 @@
-"""The board and the worklist on paper: what stands on the screen stands there, and nothing that only a hand can press."""
+"""The board and the worklist on paper: what the screen shows stands there, and nothing that only a hand can press."""
 
 import re
 import subprocess
