@@ -107,7 +107,15 @@ def test_the_newest_study_comes_first_a_page_at_a_time(catalog: Catalog) -> None
 
 
 @pytest.mark.parametrize(
-    "bad", [{"limit": 0}, {"limit": 10**9}, {"offset": -1}, {"date_from": "yesterday"}, {"date_to": "2020"}]
+    "bad",
+    [
+        {"limit": 0},
+        {"limit": 10**9},
+        {"offset": -1},
+        {"date_from": "yesterday"},
+        {"date_to": "2020"},
+        {"date_to": "20260230"},
+    ],
 )
 def test_a_search_that_cannot_be_is_refused(catalog: Catalog, bad: dict[str, object]) -> None:
     with pytest.raises(BadSearch):

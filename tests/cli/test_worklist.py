@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from safelight.catalog.errors import BadSearch
 from safelight.cli.main import program
+from safelight.site.worklist_import import ExtractNotUnderstood
 from support.hl7_house import make_home
 
 WHO = ["--reason", "clinic closed", "--by", "A. Admin"]
@@ -45,6 +47,29 @@ def test_an_extract_is_looked_at_taken_in_and_stays_when_the_next_is_far_too_sho
     assert accepted.exit_code == 0 and json.loads(accepted.stdout)["gone"] == 18
     shown = run("catalog", "worklist").output
     assert "A0" in shown and "2 steps" in shown and "import extract as of" in shown
+
+
+def test_looking_first_at_what_is_no_extract_is_refused_as_importing_it_is(run: Run, tmp_path: Path) -> None:
+    for more in ([], ["--dry-run"]):
+        with pytest.raises(ExtractNotUnderstood):
+            run("gateway", "worklist", "import", "/etc/passwd", *more)
+    file = tmp_path / "extract.csv"
+    file.write_text("MRN,Date\nP1,soon\n")
+    told = run("gateway", "worklist", "import", str(file), "--dry-run")
+    assert told.exit_code == 1 and "line 2: ScheduledProcedureStepStartDate" in told.output
+
+
+def test_days_of_the_worklist_are_written_with_and_without_dashes(run: Run, tmp_path: Path) -> None:
+    assert run("gateway", "worklist", "import", _extract(tmp_path, 2)).exit_code == 0
+    day = datetime.fromisoformat(TOMORROW)
+    for form in ("%Y%m%d", "%Y-%m-%d"):
+        before, on, after = (f"{day + timedelta(days=one):{form}}" for one in (-1, 0, 1))
+        assert "2 steps" in run("catalog", "worklist", "--from", on, "--to", on).output
+        assert "0 steps" in run("catalog", "worklist", "--from", after).output
+        assert "0 steps" in run("catalog", "worklist", "--to", before).output
+    for word in ("tomorrow", "20260230", "2026"):
+        with pytest.raises(BadSearch):
+            run("catalog", "worklist", "--from", word)
 
 
 def test_what_has_nothing_to_show_says_so(run: Run) -> None:

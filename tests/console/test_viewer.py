@@ -1,4 +1,4 @@
-"""The OHIF viewer in a real browser: studies that `serve` holds, from this origin alone, and what it is not for."""
+"""The OHIF viewer in a real browser whose network outside is cut: studies of `serve`, and what it is not for."""
 
 from collections.abc import Iterator
 from io import BytesIO

@@ -16,7 +16,13 @@ from safelight.gateway.dicom.exchange import Exchange
 from safelight.journal.kinds import FactKind
 from safelight.site import commitment_asks
 from safelight.site.acts import act
-from safelight.site.commitment_asks import NOT_GIVEN, NothingToCommit, UnknownTransaction, asks_document, take_report
+from safelight.site.commitment_asks import (
+    NOT_GIVEN,
+    NothingToCommit,
+    UnknownTransaction,
+    commitments_document,
+    take_report,
+)
 from safelight.wire.dicom.commitment import Reported
 from safelight.wire.dicom.dimse import Command
 from support.archive_door import ArchiveDoor, invented, open_archive
@@ -62,7 +68,7 @@ def send(peer: Peer, *instances: Any) -> None:
 def await_answers(door: ArchiveDoor) -> dict[str, Any]:
     pause = Event()
     for _ in range(300):
-        document = asks_document(door.site.home)
+        document = commitments_document(door.site.home)
         if not document["waiting"]:
             return document
         pause.wait(0.1)
@@ -124,13 +130,13 @@ def test_another_safelight_answers_on_the_same_association(tmp_path: Path, monke
         told = ask(door, peer, wait_seconds=30)
         assert (told["answered"], told["failed"]) == (1, 1)
         assert order == ["C_STORE_RQ", "N_ACTION_RQ", "kept", "N_EVENT_REPORT_RSP"]
-        (request,) = asks_document(door.site.home)["requests"]
+        (request,) = commitments_document(door.site.home)["requests"]
         assert request["failed"] == {instance.sop_instance: "0112H"}
         again = Reported(request["transaction"], (instance.sop_instance,), {})
         # As after a cut behind the answer's fact: what it means for people is said when it comes again.
         door.site.records.close_finding(NOT_GIVEN, f"SAFELIGHT {STUDY}", "test")
         take_report(door.site, "SAFELIGHT", again)
-        assert asks_document(door.site.home)["requests"] == [request]
+        assert commitments_document(door.site.home)["requests"] == [request]
         assert [one.subject for one in door.site.catalog.findings(code=NOT_GIVEN)] == [f"SAFELIGHT {STUDY}"]
         for to, transaction in (("ELSE", request["transaction"]), ("SAFELIGHT", "1.2.3")):
             with pytest.raises(UnknownTransaction):

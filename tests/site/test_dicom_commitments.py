@@ -13,6 +13,7 @@ import pytest
 
 from safelight.catalog.callers import CallerAct
 from safelight.journal.kinds import FactKind
+from safelight.site.commitment_asks import commitments_document
 from safelight.site.dicom_commitments import UNDELIVERED
 from support.archive_door import ArchiveDoor, invented, open_archive
 from support.dicom_peers import free_port, running
@@ -112,6 +113,12 @@ def facts(door: ArchiveDoor, kind: FactKind) -> list[dict[str, object]]:
     return [dict(entry.facts) for entry in door.site.records.journal.entries(kinds=[kind])]
 
 
+def listed(door: ArchiveDoor, peer: str = "", *, only_open: bool = False) -> list[tuple[object, ...]]:
+    told = commitments_document(door.site.home, peer, only_open=only_open)["requests"]
+    assert all(one["age_seconds"] > 0 for one in told)
+    return [tuple(one[name] for name in ("direction", "peer", "instances", "state", "failed")) for one in told]
+
+
 def stored(door: ArchiveDoor, count: int = 3) -> list[tuple[str, str]]:
     instances = [invented(1, 1, number) for number in range(1, count + 1)]
     door.store(instances)
@@ -159,11 +166,13 @@ def test_a_request_outlives_a_restart(tmp_path: Path) -> None:
         references = stored(door)
         Modality(door, references).end()
         assert len(facts(door, FactKind.COMMITMENT_ASKED)) == 1
+        assert listed(door) == [("of-us", "MODALITY", 3, "waiting", None)]
     with archive(tmp_path) as door:
         door.pack()
         # Nobody listens there yet, and nobody is named: the answer is kept, and somebody is told.
         until(lambda: any(one.code == UNDELIVERED for one in door.site.catalog.findings()))
         assert len(facts(door, FactKind.COMMITMENT_DECIDED)) == 1
+        assert listed(door, only_open=True) == [("of-us", "MODALITY", 3, "decided", {})]
     with archive(tmp_path) as door:
         door.name("MODALITY", port)
         listening = Modality(door, [], listens=port)
@@ -173,6 +182,8 @@ def test_a_request_outlives_a_restart(tmp_path: Path) -> None:
         until(lambda: len(facts(door, FactKind.COMMITMENT_DELIVERED)) == 1)
         assert len(facts(door, FactKind.COMMITMENT_DECIDED)) == 1
         until(lambda: not any(one.code == UNDELIVERED for one in door.site.catalog.findings()))
+        assert listed(door) == [("of-us", "MODALITY", 3, "answered", {})]
+        assert listed(door, only_open=True) == listed(door, "PACS") == []
 
 
 def test_what_lacks_its_copies_when_time_is_up_is_a_no(tmp_path: Path) -> None:
@@ -197,6 +208,8 @@ def test_what_is_not_held_or_is_of_another_class_is_a_no_with_its_reason(tmp_pat
         modality.end()
         assert (told["type"], told["committed"]) == (2, [references[0][1]])
         assert told["failed"] == {references[1][1]: 0x0119, "1.2.3": 0x0112}
+        until(lambda: len(facts(door, FactKind.COMMITMENT_DELIVERED)) == 1)
+        assert listed(door) == [("of-us", "MODALITY", 3, "answered", {references[1][1]: "0119H", "1.2.3": "0112H"})]
 
 
 def test_a_second_version_that_lacks_copies_holds_the_yes_back(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import imagecodecs
@@ -11,7 +12,7 @@ import pytest
 
 from safelight.core.instance import Arrival
 from support.real_files import real_file
-from support.web_house import WebHouse, web_house
+from support.web_house import WebHouse, parts_of, web_house
 
 NAMES = (
     "CT_small.dcm",
@@ -113,6 +114,39 @@ def test_a_viewport_bounds_the_picture_and_keeps_its_shape(house: WebHouse) -> N
 )
 def test_a_window_or_viewport_that_means_nothing_is_a_bad_request(house: WebHouse, query: str) -> None:
     assert house.get(f"{path_of(house.arrivals['CT_small.dcm'])}/rendered?{query}").status == 400
+
+
+@pytest.mark.parametrize("accept", ["", 'multipart/related; type="image/jpeg"', "image/jpeg"])
+def test_a_study_or_series_is_a_picture_of_each_instance_and_passes_over_what_has_none(
+    house: WebHouse, accept: str
+) -> None:
+    study = "1.2.826.0.1.3680043.8.498.77"
+    made = []
+    for number, name in enumerate(("CT_small.dcm", "examples_palette.dcm", "reportsi.dcm"), 1):
+        data_set = pydicom.dcmread(real_file(name))
+        data_set.StudyInstanceUID, data_set.SeriesInstanceUID = study, f"{study}.{number}"
+        data_set.SOPInstanceUID = data_set.file_meta.MediaStorageSOPInstanceUID = f"{study}.{number}.1"
+        buffer = BytesIO()
+        data_set.save_as(buffer)
+        made.append(house.land([buffer.getvalue()])[0])
+
+    answered = house.get(f"/studies/{study}/rendered?viewport=64,64", accept)
+    assert answered.status == 200, answered.body
+    assert answered.headers["content-type"].startswith('multipart/related; type="image/jpeg"')
+    parts = parts_of(answered)
+    alone = [house.get(f"{path_of(one)}/rendered?viewport=64,64", "image/jpeg").body for one in made[:2]]
+    assert parts == [("image/jpeg", body) for body in alone]
+    for one in made[:2]:
+        assert (
+            f"Content-Location: http://127.0.0.1:{house.port}/dicomweb{path_of(one)}/rendered\r\n".encode()
+            in answered.body
+        )
+
+    series = house.get(f"/studies/{study}/series/{study}.2/rendered?viewport=64,64", accept)
+    assert parts_of(series) == parts[1:]
+    assert house.get(f"/studies/{study}/series/{study}.3/rendered", accept).status == 404
+    assert house.get(f"/studies/{study}/rendered?window=1,0", accept).status == 400
+    assert house.get(f"/studies/{study}0/rendered", accept).status == 404
 
 
 def test_what_has_no_picture_and_what_no_peer_takes_is_refused(house: WebHouse) -> None:

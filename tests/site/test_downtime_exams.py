@@ -2,6 +2,7 @@
 
 import itertools
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from safelight.core.progress import silent
 from safelight.downtime.number import NumberFor, RangeUsedUp
 from safelight.downtime.phase import TimesDisagree
-from safelight.downtime.registration import NoNumberLeft
+from safelight.downtime.registration import BadRegistration, NoNumberLeft
 from safelight.site.acts import act, act_alone
 from safelight.site.downtime import ExamsOpen
 from safelight.site.downtime_exams import BadStep, NoDowntime, exams_document
@@ -120,6 +121,19 @@ def test_a_step_lacks_nothing_and_lies_in_the_past(home: Home) -> None:
     (exam,) = exams_document(home, only_open=False)["exams"]
     assert [one["step"] for one in exam["steps"]] == ["acquired", "read"]
     assert exam["steps"][0]["at"] == "2026-01-02T03:04:05.000000Z" < exam["steps"][0]["said_at"]
+
+
+def test_a_patient_was_born_on_a_day_of_the_calendar_that_is_not_ahead(home: Home) -> None:
+    with Site.open(home) as site:
+        _prepare(site)
+        _declare(site)
+        today = datetime.now().astimezone().date()
+        tomorrow = f"{today + timedelta(days=1):%Y%m%d}"
+        for born in ("20991399", "20990101", tomorrow, "19700230", "1970-02-03", "1970", "٢٠٠٠٠١٠١"):
+            with pytest.raises(BadRegistration, match="birth_date"):
+                _register(site, birth_date=born)
+        assert _register(site, birth_date=f"{today:%Y%m%d}")["accession"] == "DT01"
+        assert _register(site, name="ROE^RITA", birth_date="20000229")["accession"] == "DT02"
 
 
 def test_a_dry_run_takes_no_number(home: Home) -> None:

@@ -127,6 +127,9 @@ def test_a_refused_message_becomes_a_dead_letter_and_those_behind_it_go_on(
             assert (dead["state"], dead["code"], dead["attempts"]) == ("dead", code, times)
             assert served.site.catalog.findings(code="gateway.hl7-dead-letter")
 
+            looked = _act(served, "skip", message=dead["message"], dry_run=True)
+            assert (looked["dry_run"], looked["state"]) == (True, "dead")
+            assert (_queue(served)["dead"], len(served.site.catalog.findings(code="gateway.hl7-dead-letter"))) == (1, 1)
             _act(served, "skip", message=dead["message"])
             assert _until(served, dead=0, skipped=1)["messages"] == []
             assert not served.site.catalog.findings(code="gateway.hl7-dead-letter")
@@ -183,6 +186,9 @@ def test_a_held_queue_lets_one_message_through_and_then_everything(tmp_path: Pat
             assert (told["held"], told["held_by"], told["held_reason"]) == (True, "A. Admin", "test")
             assert receiver.got == []
 
+            looked = _act(served, "release", dry_run=True)
+            assert (looked["dry_run"], looked["held"], looked["waiting"]) == (True, False, 5)
+            assert _queue(served)["held"]
             assert _act(served, "release", one=True)["held"]
             _until(served, waiting=4, delivered=1)
             third = _queue(served)["messages"][2]["message"]

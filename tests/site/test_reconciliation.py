@@ -21,7 +21,7 @@ from safelight.site.reconciliation import DoesNotFit, IdentityUnknown, StillFold
 from safelight.site.reconciliation_correcting import correct_study, replace_study
 from safelight.site.reconciliation_sides import state_of
 from safelight.site.reconciliation_target import TargetDesk
-from safelight.site.reconciliation_view import UnknownDifference, decisions_document
+from safelight.site.reconciliation_view import UnknownDifference, decisions_document, differences_document
 from safelight.site.reconciliation_work import record_done
 from safelight.site.recovery_holdings import VaultHoldings
 from safelight.site.saying import deciding
@@ -469,6 +469,31 @@ def test_a_clock_that_is_set_back_has_nothing_done_twice(there: Hospital) -> Non
     there.site.clock = _SetBack()
     done = [one["what"] for one in there.act("reconciliation.send")["done"]]
     assert [what.split()[0] for what in done] == ["send"]
+
+
+def test_of_a_kind_what_waits_for_something_else_is_passed_over_and_named(there: Hospital) -> None:
+    there.begin()
+    now = local_now(there.site)
+    there.tell(order_message("1", "4711", "RA1", now), order_message("2", "4712", "RA2", now, name="Other^Ona"))
+    waiting = there.register(name="LATE^LEA")["accession"]
+    there.end()
+    there.act("reconciliation.compare")
+    listed = differences_document(there.site.home)["differences"]
+    assert sorted(one["subject"] for one in listed) == ["RA1", "RA2", f"exam {waiting}"]
+    (late,) = [one["id"] for one in listed if one["waits_for"] == "images"]
+
+    with pytest.raises(DoesNotFit, match=f"difference={late} .*exam={waiting} waits_for=images"):
+        there.decide(late, "not-done")
+    told = there.act("reconciliation.decide", verdict="not-done", all_of="order-without-study", **WHO)
+    assert len(told["decisions"]) == 2
+    (passed,) = told["passed_over"]
+    assert (passed["id"], passed["exam"]) == (late, waiting)
+    assert f"safelight downtime exam cancel {waiting}" in passed["advice"][0]
+    assert there.open() == [("order-without-study", "images")]
+    with pytest.raises(DoesNotFit, match=late):
+        there.act("reconciliation.decide", verdict="not-done", all_of="order-without-study", **WHO)
+    there.step(waiting, "cancelled", reason="never came")
+    assert there.open() == []
 
 
 def test_messages_go_although_the_pacs_is_away_again_and_a_kind_is_decided_at_once(

@@ -66,11 +66,16 @@ def test_a_dry_run_shows_what_is_understood_and_changes_nothing(site: Site, tmp_
     told = take(site, extract(tmp_path, range(1, 4), "P9,,A9,CT,x,y\n"), dry_run=True)
     assert told["columns"]["Accession"] == "AccessionNumber" and told["by_day"] == {TOMORROW.replace("-", ""): 3}
     file = tmp_path / "nothing.csv"
-    file.write_text("a,b\n1,2\n")
-    assert take(site, file, dry_run=True)["steps"] == 0
-    assert accessions(site) == []
+    file.write_text("MRN,Date\nP1,soon\n")
+    told = take(site, file, dry_run=True)
+    assert (told["steps"], told["not_understood"]) == (0, 1)
     with pytest.raises(ExtractNotUnderstood):
         take(site, file)
+    file.write_text("a,b\n1,2\n")
+    for dry_run in (True, False):
+        with pytest.raises(ExtractNotUnderstood):
+            take(site, file, dry_run=dry_run)
+    assert accessions(site) == []
     with pytest.raises(BadSourceName):
         take(site, file, "x" * 65)
 

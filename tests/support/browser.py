@@ -24,6 +24,8 @@ FLAGS = (
     "--disable-sync",
     "--disable-quic",
     "--no-first-run",
+    # The network outside is cut: what a page, or the browser itself, asks of another host is not found.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 )

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { initials, person, typed } from '../src/words/person';
 import { calmed, pieces, shortened } from '../src/words/text';
-import { dicomDate, instant, span, when } from '../src/words/time';
+import { dicomDate, instant, isDicomDay, span, when } from '../src/words/time';
 
 const seen = (text: string): string => pieces(text).map((piece) => (piece.isMark ? `[${piece.text}]` : piece.text)).join('');
 
@@ -11,6 +11,11 @@ describe('texts of others', () => {
   it('leave joiners of scripts that need them', () => expect(seen('\u0645\u200c\u0646')).toBe('\u0645\u200c\u0646'));
   it('lose the towers of marks that leave their line', () => expect(Array.from(calmed(`e${'\u0301'.repeat(300)}`))).toHaveLength(5));
   it('are cut between characters, not within', () => expect(shortened('\u{1f9d1}'.repeat(9), 4)).toBe(`${'\u{1f9d1}'.repeat(3)}…`));
+});
+
+describe('days', () => {
+  it.each(['20240229', '19700102'])('%s is one', (text) => expect(isDicomDay(text)).toBe(true));
+  it.each(['', '1970', '19700000', '19700230', '20991399', '1970-01-02'])('%s is none', (text) => expect(isDicomDay(text)).toBe(false));
 });
 
 describe('names', () => {

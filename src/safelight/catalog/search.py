@@ -13,6 +13,7 @@ from safelight.catalog.description import folded_search
 from safelight.catalog.errors import BadSearch
 from safelight.catalog.rows import DaySize, SeriesRow, StudyRow
 from safelight.catalog.schema import former_table, name_table, patient_table, series_table, study_table
+from safelight.core.clock import day_from_text
 from safelight.core.names import Personal
 
 LIMIT_MAX: Final = 10_000
@@ -22,7 +23,6 @@ _NOT_TOLD: Final = frozenset(
     ("key", "patient_key", "decided", "described_by", "withdrawn_count", "withdrawn_series_count")
 )
 NONE_BEFORE: Final[Mapping[str, set[int]]] = MappingProxyType({})
-_DATE: Final = re.compile(r"\d{8}\Z")
 _ESCAPE: Final = "\x1b"
 
 
@@ -88,10 +88,10 @@ def read_date(text: str) -> str:
     """Read ``YYYYMMDD`` or ``YYYY-MM-DD``.
 
     Raises:
-        BadSearch: it is neither.
+        BadSearch: it is neither, or the calendar has no such day.
     """
     plain = text.replace("-", "")
-    if not _DATE.match(plain) or not plain.isascii():
+    if day_from_text(plain) is None:
         raise BadSearch(date=text)
     return plain
 

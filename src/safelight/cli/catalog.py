@@ -24,8 +24,8 @@ catalog.add_command(reports)
 @click.option("--accession", help="Accession number, exactly.")
 @click.option("--study", help="Study Instance UID.")
 @click.option("--modality", help="A modality in the study, for example CT.")
-@click.option("--from", "date_from", help="First study date, YYYYMMDD.")
-@click.option("--to", "date_to", help="Last study date, YYYYMMDD.")
+@click.option("--from", "date_from", help="First study date, YYYYMMDD or YYYY-MM-DD.")
+@click.option("--to", "date_to", help="Last study date, YYYYMMDD or YYYY-MM-DD.")
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many studies."
 )

@@ -11,8 +11,8 @@ STATES = ("scheduled", "arrived", "started", "completed", "canceled", "discontin
 
 
 @click.command()
-@click.option("--from", "date_from", help="First day of the start, YYYYMMDD.")
-@click.option("--to", "date_to", help="Last day of the start, YYYYMMDD.")
+@click.option("--from", "date_from", help="First day of the start, YYYYMMDD or YYYY-MM-DD.")
+@click.option("--to", "date_to", help="Last day of the start, YYYYMMDD or YYYY-MM-DD.")
 @click.option("--modality", help="For example CT.")
 @click.option("--station", help="Scheduled station AE title.")
 @click.option("--patient-id", help="Patient ID, exactly.")

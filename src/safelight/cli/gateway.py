@@ -129,13 +129,17 @@ def callers(csv_file: Path | None, home_directory: Path, as_json: bool) -> None:
 
 @gateway.command("import")
 @click.argument("folder", type=DIRECTORY)
+@click.option("--dry-run", is_flag=True, help="Only count what is there, known messages too.")
 @home_option
 @json_option
-def import_(folder: Path, home_directory: Path, as_json: bool) -> None:
+def import_(folder: Path, dry_run: bool, home_directory: Path, as_json: bool) -> None:
     """Keep the HL7 messages in the files of FOLDER: history that is found here and forwarded to nobody."""
-    result = run_act(home_directory, "gateway.import", {"folder": str(folder.absolute())}, as_json=as_json)
+    told = {"folder": str(folder.absolute()), "dry_run": dry_run}
+    result = run_act(home_directory, "gateway.import", told, as_json=as_json)
     if as_json:
         print_json(result)
+    elif dry_run:
+        click.echo(f"{result['found']:,} messages in {result['files']:,} files; nothing was kept.")
     else:
         click.echo(
             f"{result['kept']:,} messages kept of {result['files']:,} files, {result['known']:,} were known, "

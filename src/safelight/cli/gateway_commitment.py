@@ -1,4 +1,4 @@
-"""Storage commitment that we ask for: whether a PACS takes responsibility for what it was sent."""
+"""Storage commitment: whether a PACS takes responsibility for what it was sent, and what modalities asked of us."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 
 @click.group()
 def commitment() -> None:
-    """Ask a PACS whether it takes responsibility for what it was sent; see what it answered."""
+    """Ask a PACS whether it takes responsibility for what it was sent; see what it, and we, were asked and answered."""
 
 
 @commitment.command("ask")
@@ -47,18 +47,24 @@ def commitment_ask(context: click.Context, /, home_directory: Path, as_json: boo
 
 
 @commitment.command("list")
-@click.option("--to", default="", help="Only this PACS, by its AE title.")
+@click.option("--peer", default="", help="Only what was asked of, or by, this peer: its AE title.")
+@click.option("--open", "only_open", is_flag=True, help="Only what has no answer that was taken.")
 @home_option
 @json_option
-def commitment_list(to: str, home_directory: Path, as_json: bool) -> None:
-    """Show what was asked for and what was answered."""
-    from safelight.site.commitment_asks import asks_document
+def commitment_list(peer: str, only_open: bool, home_directory: Path, as_json: bool) -> None:
+    """Show what was asked by us and of us, how far it is, and what was answered."""
+    from safelight.site.commitment_asks import commitments_document
     from safelight.site.home import Home
 
-    document = asks_document(Home.at(home_directory), to)
+    document = commitments_document(Home.at(home_directory), peer, only_open=only_open)
     if as_json:
         print_json(document)
         return
     for one in document["requests"]:
-        answer = f"{len(one['failed'])} not given" if one["answered_at"] else "no answer yet"
-        click.echo(f"{one['asked_at']} {one['to']:<16} {one['instances']:>6,} instances  {answer}  {one['study']}")
+        way = "asked of" if one["direction"] == "by-us" else "asked by"
+        answer = "" if one["failed"] is None else f"{len(one['failed']):,} not given"
+        click.echo(
+            f"{one['asked_at']} {way} {one['peer']:<16} {one['instances']:>6,} instances  {one['state']:<9} "
+            f"after {one['age_seconds']:,.0f} s  {answer}  {one['study'] or one['transaction']}"
+        )
+    click.echo(f"{document['waiting']:,} wait for an answer")

@@ -7,6 +7,7 @@ import click
 
 from safelight.cli.options import act_options, home_option, json_option, print_json, run_act
 
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what it would do.")
 STATES = click.Choice(["waiting", "delivered", "skipped", "dead"])
 
 
@@ -45,30 +46,32 @@ def queue_list(destination: str | None, state: str | None, home_directory: Path,
 
 @queue.command("hold")
 @click.argument("destination")
+@dry_run_option
 @act_options
 @home_option
 @json_option
-def queue_hold(destination: str, reason: str, by: str, home_directory: Path, as_json: bool) -> None:
+def queue_hold(home_directory: Path, as_json: bool, **told: Any) -> None:
     """Let nothing more go to DESTINATION; what comes is kept for it, in order."""
-    told = {"destination": destination, "reason": reason, "by": by}
-    _tell(run_act(home_directory, "gateway.queue.hold", told, as_json=as_json), as_json, f"{destination} is held.")
+    result = run_act(home_directory, "gateway.queue.hold", told, as_json=as_json)
+    would = " would be" if result["dry_run"] else " is"
+    _tell(result, as_json, f"{result['destination']}{would} held; {result['waiting']:,} messages wait.")
 
 
 @queue.command("release")
 @click.argument("destination")
 @click.option("--one", is_flag=True, help="Let only the oldest message through; the rest stays held.")
 @click.option("--message", type=int, help="Let only this message through, by its number in the list.")
+@dry_run_option
 @act_options
 @home_option
 @json_option
-def queue_release(
-    destination: str, one: bool, message: int | None, reason: str, by: str, home_directory: Path, as_json: bool
-) -> None:
+def queue_release(home_directory: Path, as_json: bool, **told: Any) -> None:
     """Let everything that is held for DESTINATION go, or one message of it to see how it is taken."""
-    told = {"destination": destination, "one": one, "message": message, "reason": reason, "by": by}
     result = run_act(home_directory, "gateway.queue.release", told, as_json=as_json)
-    what = f"Message {result['message']} may go" if result["message"] else "Everything may go"
-    _tell(result, as_json, f"{what} to {destination}.")
+    waiting = f"Everything, {result['waiting']:,} messages,"
+    what = waiting if result["message"] is None else f"Message {result['message']}"
+    may = "would go" if result["dry_run"] else "may go"
+    _tell(result, as_json, f"{what} {may} to {result['destination']}.")
 
 
 @queue.command("skip")

@@ -54,7 +54,8 @@ def worklist_mirror(context: click.Context, /, home_directory: Path, as_json: bo
 def worklist_import(context: click.Context, /, file: Path, home_directory: Path, as_json: bool, **told: Any) -> None:
     """Take in an extract of a schedule: CSV, XLSX, or HL7 SIU messages in a file. Look with --dry-run first.
 
-    Which column holds what is told in extract_mapping.toml of the home.
+    Exit 1 when the list stays as it was, or when --dry-run finds no line that can be used. Which column
+    holds what is told in extract_mapping.toml of the home.
     """
     asked = {"file": str(file.absolute()), **told}
     document = run_act(home_directory, "gateway.worklist.import", asked, as_json=as_json)
@@ -68,7 +69,7 @@ def worklist_import(context: click.Context, /, file: Path, home_directory: Path,
             click.echo(f"{messages['kept']:,} messages kept, {messages['known']:,} were known.")
     else:
         _show_extract(document)
-    if not document.get("changed", True):
+    if "messages" not in document and not (document["changed"] and document["steps"]):
         context.exit(EXIT_OBJECTIVE_NOT_MET)
 
 

@@ -178,7 +178,10 @@ def match(exam: str, home_directory: Path, as_json: bool, **told: Any) -> None:
 @home_option
 @json_option
 def decide(home_directory: Path, as_json: bool, **told: Any) -> None:
-    """Decide upon differences in another way than by a match; DIFFERENCES are their ids."""
+    """Decide upon differences in another way than by a match; DIFFERENCES are their ids.
+
+    Of those that are named, all are decided or none. What --all-of passes over is listed, with what to do about it.
+    """
     told = {**_listed(told), "differences": list(told["differences"])}
     _show_decisions(run_act(home_directory, "reconciliation.decide", told, as_json=as_json), as_json=as_json)
 
@@ -292,6 +295,9 @@ def _show_decisions(document: Mapping[str, Any], *, as_json: bool) -> None:
         return
     for one in document["decisions"]:
         _show_decision(one)
+    for one in document["passed_over"]:
+        _show_difference(one)
+        click.secho(f"  passed over: {' or '.join(one['advice'])}", fg="yellow")
     click.echo("Nothing was recorded." if document["dry_run"] else "Do it: safelight reconciliation send")
 
 

@@ -94,15 +94,17 @@ def status(number: str | None, home_directory: Path, as_json: bool) -> None:
 
 @recovery.command()
 @click.argument("number", required=False)
+@click.option("--dry-run", is_flag=True, help="Only show which recovery would be held.")
 @act_options
 @home_option
 @json_option
-def pause(number: str | None, reason: str, by: str, home_directory: Path, as_json: bool) -> None:
+def pause(home_directory: Path, as_json: bool, **told: Any) -> None:
     """Hold a running recovery after the studies that are on their way."""
-    told = {"number": number, "reason": reason, "by": by}
     document = run_act(home_directory, "recovery.pause", told, as_json=as_json)
     if as_json:
         print_json(document)
+    elif document["dry_run"]:
+        click.echo(f"Recovery {document['number']} would be paused.")
     else:
         click.echo(f"Recovery {document['number']} is paused. Go on with: safelight recovery resume")
 
@@ -140,30 +142,20 @@ def release(home_directory: Path, as_json: bool, **told: Any) -> None:
 @click.option("--target-url", default="", help="Orthanc's REST address once more: it is not kept.")
 @click.option("--patients", type=DIRECTORY, help="Once more, if it was cut off before its order was on record.")
 @click.option("--pin", "pins", multiple=True, help="Once more, if it was cut off before its order was on record.")
+@click.option("--dry-run", is_flag=True, help="Only show how far it is and what is still open.")
 @wait_option
 @act_options
 @home_option
 @json_option
-def resume(
-    number: str | None,
-    target_url: str,
-    patients: Path | None,
-    pins: tuple[str, ...],
-    wait: bool,
-    reason: str,
-    by: str,
-    home_directory: Path,
-    as_json: bool,
-) -> int:
+def resume(home_directory: Path, as_json: bool, **told: Any) -> int:
     """Go on with a recovery that was paused, or that a crash cut off, to its end."""
-    told: dict[str, Any] = {"number": number, "target_url": target_url, "reason": reason, "by": by}
-    told |= {"wait": wait, "patients": str(patients.absolute()) if patients else "", "pins": list(pins)}
+    told |= {"patients": str(told["patients"].absolute()) if told["patients"] else "", "pins": list(told["pins"])}
     document = run_act(home_directory, "recovery.resume", told, as_json=as_json)
     if as_json:
         print_json(document)
     else:
         _show_outcome(document)
-    return 0 if document["all_confirmed"] else EXIT_OBJECTIVE_NOT_MET
+    return 0 if told["dry_run"] or document["all_confirmed"] else EXIT_OBJECTIVE_NOT_MET
 
 
 def _side_effects_accepted(*, as_json: bool) -> bool:

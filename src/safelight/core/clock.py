@@ -1,7 +1,7 @@
 """Time: one clock for the record, one for timeouts."""
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
 
@@ -50,6 +50,16 @@ class SetClock:
 def to_text(moment: datetime) -> str:
     """Write an aware instant as ISO 8601 in UTC with microseconds and a ``Z``."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def day_from_text(text: str) -> date | None:
+    """Read a day as DICOM writes it, ``YYYYMMDD``; None where the calendar has no such day."""
+    if len(text) != 8 or not (text.isascii() and text.isdigit()):
+        return None
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError:
+        return None
 
 
 def from_text(text: str) -> datetime:

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar, Final
 
+from safelight.core.clock import day_from_text
 from safelight.core.errors import StateError, UsageError
 from safelight.core.names import Personal
 from safelight.downtime.exam import Exam, Person, Registered, Way
@@ -13,7 +14,6 @@ from safelight.downtime.number import Block, NumberFor, Numbers
 
 IDENTIFIER: Final = re.compile(r"[!-\[\]-~][ -\[\]-~]{0,63}\Z")
 """Printable ASCII without a backslash. Source: PS3.5 Table 6.2-1, value representation LO."""
-DATE: Final = re.compile(r"\d{8}\Z")
 MODALITY: Final = re.compile(r"[A-Z0-9_]{1,16}\Z")
 NAME_CHARACTERS_MAX: Final = 64
 TEXT_CHARACTERS_MAX: Final = 1000
@@ -27,7 +27,8 @@ class BadRegistration(UsageError):
 
     code: ClassVar[str] = "downtime.bad-registration"
     hint: ClassVar[str] = (
-        "Name FAMILY^GIVEN up to 64 characters, birth date YYYYMMDD, sex M, F or O, modality as CT, numbers in ASCII."
+        "Name FAMILY^GIVEN up to 64 characters, birth date YYYYMMDD and not ahead, sex M, F or O, modality as CT, "
+        "numbers in ASCII."
     )
 
 
@@ -105,7 +106,7 @@ def register(
         NumberNotAllotted, NumberTaken, NumberOfOrder, NoNumberLeft, PatientDiffers: a number does not fit.
     """
     known = {exam.registered.person.patient_id for exam in exams.values()}
-    _judge(asked, knows_patient=asked.patient_id in known)
+    _judge(asked, knows_patient=asked.patient_id in known, today=said_at.astimezone().date())
     accession = _accession(numbers, exams, asked)
     person = _person(numbers, exams, asked)
     return Registered(
@@ -124,14 +125,14 @@ def register(
     )
 
 
-def _judge(asked: Asked, *, knows_patient: bool) -> None:
+def _judge(asked: Asked, *, knows_patient: bool, today: date) -> None:
     name = asked.name.text
     has_name, wants_name = bool(name.strip(" ^=")), asked.way is not Way.UNIDENTIFIED
     judged = {
         "name": len(name) <= NAME_CHARACTERS_MAX
         and _is_text(name)
         and (has_name == wants_name or (knows_patient and not has_name)),
-        "birth_date": not asked.birth_date or bool(DATE.match(asked.birth_date)),
+        "birth_date": not asked.birth_date or _is_past_day(asked.birth_date, today),
         "sex": asked.sex in SEXES,
         "modality": bool(MODALITY.match(asked.modality)),
         "procedure": len(asked.procedure) <= NAME_CHARACTERS_MAX and _is_text(asked.procedure),
@@ -145,6 +146,11 @@ def _judge(asked: Asked, *, knows_patient: bool) -> None:
     wrong = [name for name, is_good in judged.items() if not is_good]
     if wrong:
         raise BadRegistration(wrong=",".join(wrong))
+
+
+def _is_past_day(text: str, today: date) -> bool:
+    day = day_from_text(text)
+    return day is not None and day <= today
 
 
 def _is_text(text: str) -> bool:

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
+from safelight.core.clock import day_from_text
 from safelight.core.errors import PeerError
 from safelight.core.names import Personal
 
@@ -195,13 +196,7 @@ def _date_text(day: date) -> str:
 
 def read_date(text: str) -> date | None:
     """Read a DICOM date, also in the form of ACR-NEMA with points. Source: PS3.5 section 6.2, DA."""
-    digits = text.strip(" \0").replace(".", "")
-    if len(digits) != 8 or not (digits.isascii() and digits.isdigit()):
-        return None
-    try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
-    except ValueError:
-        return None
+    return day_from_text(text.strip(" \0").replace(".", ""))
 
 
 def read_time(text: str) -> int | None:

@@ -5,11 +5,11 @@ It is no proof: an archive may answer from its database alone. What was fetched 
 
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from safelight.core.clock import to_text
+from safelight.core.clock import SystemClock, to_text
 from safelight.core.errors import StateError, UsageError
 from safelight.core.names import Peer
 from safelight.core.progress import Progress, Report
@@ -18,7 +18,14 @@ from safelight.gateway.dicom.client import connect
 from safelight.gateway.dicom.contexts import service_proposal
 from safelight.journal.journal import Journal
 from safelight.journal.kinds import FactKind
-from safelight.site.commitment_record import CommitmentAsks
+from safelight.site.commitment_record import (
+    RECEIVED_KINDS,
+    Asked,
+    CommitmentAsks,
+    CommitmentState,
+    Received,
+    received,
+)
 from safelight.site.home import Home
 from safelight.site.outages import rehearsed_by
 from safelight.site.peers import find_peer
@@ -129,24 +136,32 @@ def take_report(site: "Site", to: str, reported: Reported) -> None:
         site.records.close_finding(NOT_GIVEN, subject, "it was given")
 
 
-def asks_document(home: Home, to: str = "") -> dict[str, Any]:
-    """Return what `safelight gateway commitment list --json` prints."""
+def commitments_document(home: Home, peer: str = "", *, only_open: bool = False) -> dict[str, Any]:
+    """Return what `safelight gateway commitment list --json` prints: what was asked by us and of us, by time."""
     with looked_at(home) as (_, journal):
-        asked = [one for one in CommitmentAsks(journal).all() if to in ("", one.to)]
+        requests: list[Asked | Received] = [
+            *CommitmentAsks(journal).all(),
+            *received(journal.entries(kinds=RECEIVED_KINDS)),
+        ]
+    now = SystemClock().now()
+    listed = [_request_document(one, now) for one in sorted(requests, key=lambda one: one.asked_at)]
+    listed = [one for one in listed if peer in ("", one["peer"])]
+    open_now = [one for one in listed if one["state"] in (CommitmentState.WAITING, CommitmentState.DECIDED)]
+    return {"requests": open_now if only_open else listed, "waiting": len(open_now)}
+
+
+def _request_document(one: Asked | Received, now: datetime) -> dict[str, Any]:
     return {
-        "requests": [
-            {
-                "to": one.to,
-                "study": one.study,
-                "transaction": one.transaction,
-                "instances": len(one.instances),
-                "asked_at": to_text(one.asked_at),
-                "answered_at": to_text(one.answered_at) if one.answered_at else None,
-                "failed": {} if one.failed is None else {uid: f"{why:04X}H" for uid, why in one.failed.items()},
-            }
-            for one in asked
-        ],
-        "waiting": sum(one.failed is None for one in asked),
+        "direction": "by-us" if isinstance(one, Asked) else "of-us",
+        "peer": one.to if isinstance(one, Asked) else one.calling,
+        "study": one.study if isinstance(one, Asked) else None,
+        "transaction": one.transaction,
+        "instances": len(one.instances) if isinstance(one, Asked) else one.instances,
+        "state": one.state.value,
+        "asked_at": to_text(one.asked_at),
+        "answered_at": to_text(one.answered_at) if one.answered_at else None,
+        "age_seconds": ((one.answered_at or now) - one.asked_at).total_seconds(),
+        "failed": None if one.failed is None else {uid: f"{why:04X}H" for uid, why in one.failed.items()},
     }
 
 

@@ -18,14 +18,13 @@ from safelight.gateway.dicom.ports import AssociationFacts
 from safelight.journal.entry import Entry
 from safelight.journal.kinds import FactKind
 from safelight.site.commitment_asks import take_report
+from safelight.site.commitment_record import GIVEN_UP, RECEIVED_KINDS
 from safelight.site.cutover import title_for
 from safelight.site.opened import Site
 from safelight.site.peers import BadPeers, read_peers
 from safelight.wire.dicom.commitment import CommitmentFailure, CommitmentReport, CommitmentRequest, Reference, Reported
 
-KINDS: Final = (FactKind.COMMITMENT_ASKED, FactKind.COMMITMENT_DECIDED, FactKind.COMMITMENT_DELIVERED)
 UNDELIVERED: Final = "gateway.commitment-undelivered"
-GIVEN_UP: Final = -1
 _TURN_SECONDS: Final = 0.5
 _LOOK_SECONDS_MAX: Final = 15.0
 _TRY_SECONDS: Final = 5.0
@@ -125,7 +124,7 @@ class CommitmentDesk:
         self._lock = threading.Lock()
         journal = site.records.journal
         since = journal.position_before(site.clock.now() - _REMEMBERED)
-        self._open = fold(journal.entries(after=since, kinds=KINDS))
+        self._open = fold(journal.entries(after=since, kinds=RECEIVED_KINDS))
         self._turns: dict[Name, _Turn] = {name: _Turn() for name in self._open}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="commitments", daemon=True)

@@ -17,6 +17,7 @@ from safelight.site.hl7_preview import Replayed, net_effect
 from safelight.site.hl7_status import messages_looked_at
 from safelight.site.home import Home
 from safelight.site.moments import moment_told
+from safelight.site.saying import signed
 
 if TYPE_CHECKING:
     from safelight.site.opened import Site
@@ -66,47 +67,54 @@ def queue_document(home: Home, name: str, state: str | None) -> dict[str, Any]:
 
 
 def hold(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Let nothing more go to a destination; what comes is kept for it in order."""
+    """Let nothing more go to a destination; what comes is kept for it in order.
+
+    Raises:
+        NotSigned: a reason or a name is missing.
+    """
     del report
-    name = _destination(site, told).name
-    facts = {"destination": name, "reason": told["reason"], "by": told["by"]}
-    entry = site.messages.record(FactKind.HL7_HELD, facts)
-    return {"destination": name, "held": True, "position": entry.position}
+    name, signature = _destination(site, told).name, _signature(told)
+    waiting = site.messages.index.open_deliveries([name])[DeliveryState.WAITING]
+    recorded = _recorded(site, told, FactKind.HL7_HELD, {"destination": name, **signature})
+    return {"destination": name, "held": True, "waiting": waiting, **recorded}
 
 
 def release(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """Let one message through, or everything again.
 
     Raises:
+        NotSigned: a reason or a name is missing.
         QueueNotHeld: nothing holds it.
         MessageNotInQueue: the message named does not wait there.
     """
     del report
-    name = _destination(site, told).name
+    name, signature = _destination(site, told).name, _signature(told)
     index = site.messages.index
     tally = index.queue(name)
     if tally.hold is None:
         raise QueueNotHeld(destination=name)
-    facts: dict[str, Any] = {"destination": name, "reason": told["reason"], "by": told["by"]}
+    facts: dict[str, Any] = {"destination": name, **signature}
     if told.get("message") is not None or told.get("one"):
         row = _first_held(index, name) if told.get("message") is None else index.delivery(name, told["message"])
         if row is None or row.state is not DeliveryState.WAITING:
             raise MessageNotInQueue(destination=name, message=told.get("message"))
         facts |= {"message": row.message.position, "queued": row.queued}
-    entry = site.messages.record(FactKind.HL7_RELEASED, facts)
-    held = "message" in facts
-    return {"destination": name, "held": held, "message": facts.get("message"), "position": entry.position}
+    message = facts.get("message")
+    waiting = tally.counts[DeliveryState.WAITING]
+    recorded = _recorded(site, told, FactKind.HL7_RELEASED, facts)
+    return {"destination": name, "held": message is not None, "message": message, "waiting": waiting, **recorded}
 
 
 def skip(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """Decide that a message, or all that wait from a point on, do not go to a destination; ``dry_run`` only looks.
 
     Raises:
+        NotSigned: a reason or a name is missing.
         MessageNotInQueue: the message named is neither waiting nor a dead letter there.
         QueueNotHeld: many are named, and the queue goes on sending them.
     """
     del report
-    name = _destination(site, told).name
+    name, signature = _destination(site, told).name, _signature(told)
     rows = _skippable(site.messages.index, name, told)
     if told.get("dry_run"):
         previewed = (Replayed(row.message, site.messages.raw(row.message.position), False) for row in rows)
@@ -114,13 +122,7 @@ def skip(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any
     position = None
     for start in range(0, len(rows), REPLAYED_AT_ONCE):
         facts = [
-            {
-                "destination": name,
-                "queued": row.queued,
-                "message": row.message.position,
-                "reason": told["reason"],
-                "by": told["by"],
-            }
+            {"destination": name, "queued": row.queued, "message": row.message.position, **signature}
             for row in rows[start : start + REPLAYED_AT_ONCE]
         ]
         position = site.messages.record_all([(FactKind.HL7_SKIPPED, one) for one in facts])[-1].position
@@ -160,9 +162,14 @@ def _skippable(index: MessageIndex, name: str, told: Mapping[str, Any]) -> list[
 
 
 def replay(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Send messages to a destination again, in order; with ``dry_run``, say only what that would do there."""
+    """Send messages to a destination again, in order; with ``dry_run``, say only what that would do there.
+
+    Raises:
+        NotSigned: a reason or a name is missing.
+        MessageNotInQueue, BadMoment: what is to go is named wrongly.
+    """
     del report
-    destination = _destination(site, told)
+    destination, signature = _destination(site, told), _signature(told)
     chosen = list(_chosen(site.messages.index, destination, told))
     index, name = site.messages.index, destination.name
     if told.get("dry_run"):
@@ -172,11 +179,23 @@ def replay(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, A
         return {"destination": name, "dry_run": True, **net_effect(previewed)}
     for start in range(0, len(chosen), REPLAYED_AT_ONCE):
         positions = [row.position for row in chosen[start : start + REPLAYED_AT_ONCE]]
-        facts = {"destination": name, "messages": positions, "reason": told["reason"], "by": told["by"]}
+        facts = {"destination": name, "messages": positions, **signature}
         site.messages.record(FactKind.HL7_REPLAYED, facts)
         for position in positions:
             site.records.close_finding(DEAD_LETTER, f"{name}/{position}", "sent again")
     return {"destination": name, "dry_run": False, "messages": len(chosen)}
+
+
+def _signature(told: Mapping[str, Any]) -> dict[str, str]:
+    reason, by = signed(told)
+    return {"reason": reason, "by": by}
+
+
+def _recorded(site: "Site", told: Mapping[str, Any], kind: FactKind, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Record an act; with ``dry_run``, only say that it would have been."""
+    if told.get("dry_run"):
+        return {"dry_run": True, "position": None}
+    return {"dry_run": False, "position": site.messages.record(kind, facts).position}
 
 
 def _chosen(index: MessageIndex, destination: Destination, told: Mapping[str, Any]) -> Iterator[MessageRow]:

@@ -7,6 +7,7 @@ from safelight.catalog.catalog import Catalog
 from safelight.catalog.listed_steps import Listing
 from safelight.catalog.order_changes import StepState
 from safelight.catalog.order_search import OPEN_STATES, ReportRow, StepRow, StepSearch
+from safelight.catalog.search import read_date
 from safelight.core.clock import to_text
 from safelight.journal.journal import Journal
 from safelight.site.archive_reports import archive_reports
@@ -20,7 +21,11 @@ from safelight.vault.keys import load_public_keys
 
 
 def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `safelight catalog worklist --json` prints."""
+    """Return what `safelight catalog worklist --json` prints.
+
+    Raises:
+        BadSearch: a day is none.
+    """
     with looked_at(home) as (catalog, journal):
         return steps_document(home, catalog, journal, asked)
 
@@ -28,8 +33,7 @@ def worklist_document(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
 def steps_document(home: Home, catalog: Catalog, journal: Journal, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the same of a home whose records are open."""
     search = StepSearch(
-        date_from=asked.get("date_from") or "",
-        date_to=asked.get("date_to") or "",
+        **days_asked(asked),
         modality=asked.get("modality") or "",
         station=asked.get("station") or "",
         patient_id=asked.get("patient_id") or "",
@@ -45,6 +49,15 @@ def steps_document(home: Home, catalog: Catalog, journal: Journal, asked: Mappin
             "lists": [_list(one, frozen) for one in index.listings()] if index is not None else [],
             "steps": [_step(row) for row, _ in rows],
         }
+
+
+def days_asked(asked: Mapping[str, Any]) -> dict[str, str]:
+    """Return the first and the last day asked for, as DICOM writes them.
+
+    Raises:
+        BadSearch: one is no day.
+    """
+    return {name: read_date(asked[name]) for name in ("date_from", "date_to") if asked.get(name)}
 
 
 def _scheduled(home: Home, journal: Journal, catalog: Catalog) -> Scheduled:

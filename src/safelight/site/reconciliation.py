@@ -29,6 +29,7 @@ from safelight.site.reconciliation_versions import versions_before
 from safelight.site.reconciliation_view import (
     Picture,
     UnknownDifference,
+    advised_document,
     decision_document,
     picture_document,
     picture_of,
@@ -59,8 +60,9 @@ class DoesNotFit(UsageError):
 
     code: ClassVar[str] = "reconciliation.does-not-fit"
     hint: ClassVar[str] = (
-        "study-without-order: match, or no-order; order-without-study: not-done; identity-differs of a study at the "
-        "target: replaced; same-uid-other-bytes: ours, or theirs; anything: left."
+        "study-without-order: match, or no-order; order-without-study: not-done, but of a downtime exam that waits for "
+        "images: safelight downtime exam cancel NUMBER; identity-differs of a study at the target: replaced; "
+        "same-uid-other-bytes: ours, or theirs; anything: left."
     )
 
 
@@ -116,7 +118,7 @@ def look(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any
 
 
 def decide(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
-    """Decide upon differences: all that are named, or none.
+    """Decide upon differences: all that are named, or none; of a kind, all that can be decided so.
 
     Raises:
         UnknownDifference, UnknownOrder, DoesNotFit, IdentityUnknown: it cannot be decided so.
@@ -128,15 +130,19 @@ def decide(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
     with deciding:
         picture = picture_of(site, _outages(told))
         state, facts = picture.state, []
-        for difference in _meant(picture, told):
-            subject, order, identity = _asked(picture, difference, verdict, str(told.get("order") or ""))
+        meant, passed_over = _meant(picture, told, verdict)
+        for difference, (subject, order, identity) in meant:
             several = tuple(sorted(difference.instances)) if verdict in (Verdict.OURS, Verdict.THEIRS) else ()
             fact = Decided(state.next_number, verdict, subject, site.clock.now(), reason, by, order, identity, several)
             facts.append(judge(state, fact, also=bool(told.get("also"))))
             state = fold(state, fact)
         if not dry_run:
             site.records.record_all([(fact.kind, fact.to_body()) for fact in facts])
-    return {"dry_run": dry_run, "decisions": [decision_document(state.decisions[fact.number]) for fact in facts]}
+    return {
+        "dry_run": dry_run,
+        "decisions": [decision_document(state.decisions[fact.number]) for fact in facts],
+        "passed_over": [advised_document(one) for one in passed_over],
+    }
 
 
 def undo(site: "Site", told: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,6 +240,7 @@ def look_for_open_differences(site: "Site", outages: Sequence[int]) -> None:
             raise DifferencesOpen(differences=len(open_now), first=open_now[0].identity)
 
 
+Asked = tuple[str, int | None, Identity | None]
 Named = tuple[int, str]
 
 
@@ -332,8 +339,13 @@ def _by_rule(site: "Site", number: int, case: str, best: Proposal) -> Decided:
     return Decided(number, Verdict.MATCHED, case, site.clock.now(), reason, RULE, best.order.key, identity)
 
 
-def _asked(picture: Picture, difference: Difference, verdict: Verdict, order_name: str) -> tuple[str, int | None, Any]:
-    """Return subject, order and identity of a decision."""
+def _asked(picture: Picture, difference: Difference, verdict: Verdict, order_name: str) -> Asked:
+    """Return subject, order and identity of a decision.
+
+    Raises:
+        DoesNotFit: it is not decided upon so.
+        UnknownOrder, IdentityUnknown, NotSettled: what the decision needs is not known.
+    """
     match difference.kind, verdict:
         case _, Verdict.LEFT:
             return difference.identity, None, None
@@ -355,7 +367,13 @@ def _asked(picture: Picture, difference: Difference, verdict: Verdict, order_nam
             return difference.study, None, _identity_of(picture, difference)
         case Kind.OTHER_BYTES, Verdict.THEIRS:
             return difference.study, None, None
-    raise DoesNotFit(kind=difference.kind, verdict=verdict)
+    raise DoesNotFit(
+        difference=difference.identity,
+        kind=difference.kind,
+        exam=difference.exam,
+        waits_for=difference.wait,
+        given=verdict,
+    )
 
 
 def _identity_of(picture: Picture, difference: Difference) -> Identity:
@@ -376,18 +394,29 @@ def _identity_of(picture: Picture, difference: Difference) -> Identity:
     return identity
 
 
-def _meant(picture: Picture, told: Mapping[str, Any]) -> list[Difference]:
-    """Return what is decided upon: by name, or everything of a kind.
+def _meant(
+    picture: Picture, told: Mapping[str, Any], verdict: Verdict
+) -> tuple[list[tuple[Difference, Asked]], list[Difference]]:
+    """Return what is decided upon, by name or as one of a kind, and what of the kind is passed over: it fits none such.
 
     Raises:
         UnknownDifference: nothing, or no such thing, is open.
+        DoesNotFit: one that is named, or all of the kind, cannot be decided so.
     """
-    meant = [_difference(picture, str(name)) for name in dict.fromkeys(told.get("differences") or ())]
-    kind = str(told.get("all_of") or "")
-    meant += [one for one in picture.differences if kind and one.kind == kind and one not in meant]
+    named = [_difference(picture, str(name)) for name in dict.fromkeys(told.get("differences") or ())]
+    kind, order = str(told.get("all_of") or ""), str(told.get("order") or "")
+    meant, passed_over = [(one, _asked(picture, one, verdict, order)) for one in named], []
+    refused: DoesNotFit | None = None
+    for one in picture.differences:
+        if one.kind == kind and one not in named:
+            try:
+                meant.append((one, _asked(picture, one, verdict, order)))
+            except DoesNotFit as error:
+                passed_over.append(one)
+                refused = refused or error
     if not meant:
-        raise UnknownDifference(difference=kind or None)
-    return meant
+        raise refused or UnknownDifference(difference=kind or None)
+    return meant, passed_over
 
 
 def _difference(picture: Picture, name: str) -> Difference:

@@ -121,8 +121,7 @@ def difference_named(home: Home, name: str, outages: Sequence[int] = ()) -> dict
     meant = [one for one in listed if name in (one["id"], one["subject"], one["exam"], one["order"], one["study"])]
     if not meant:
         raise UnknownDifference(difference=name)
-    first = min(meant, key=lambda one: (name != one["id"], name != one["subject"]))
-    return {**first, "advice": _advice(first)}
+    return _advised(min(meant, key=lambda one: (name != one["id"], name != one["subject"])))
 
 
 def decisions_document(home: Home) -> dict[str, Any]:
@@ -150,7 +149,8 @@ def difference_document(one: Difference) -> dict[str, Any]:
     return {
         "id": one.identity,
         "kind": one.kind.value,
-        "subject": one.subject,
+        # The key of an order is nobody's number.
+        "subject": one.order or one.subject,
         "told": one.told,
         "waits_for": one.wait.value,
         "exam": one.exam,
@@ -158,6 +158,11 @@ def difference_document(one: Difference) -> dict[str, Any]:
         "order": one.order,
         "proposals": [proposal_document(proposal) for proposal in one.proposals],
     }
+
+
+def advised_document(one: Difference) -> dict[str, Any]:
+    """Return a difference as JSON, with what a person can do about it."""
+    return _advised(difference_document(one))
 
 
 def decision_document(one: Decision) -> dict[str, Any]:
@@ -236,6 +241,10 @@ ADVICE: Final[Mapping[tuple[Kind, Wait], Sequence[str]]] = {
     (Kind.UNKNOWN_TO_VAULT, Wait.DECISION): ("safelight protection pull",),
 }
 """What a person can do; any difference can also be left as it is."""
+
+
+def _advised(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {**told, "advice": _advice(told)}
 
 
 def _advice(one: Mapping[str, Any]) -> list[str]:

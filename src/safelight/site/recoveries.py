@@ -50,6 +50,7 @@ from safelight.site.recovery_holdings import VaultHoldings, compare_versions
 from safelight.site.recovery_progress import Watch
 from safelight.site.recovery_rest import HttpRest
 from safelight.site.refill_target import DicomTarget, seek
+from safelight.site.saying import signed
 from safelight.site.status import looked_at
 
 FOLDER: Final = "folder"
@@ -101,7 +102,12 @@ _running_lock = threading.Lock()
 
 
 def start(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Begin a recovery and drive it to its end."""
+    """Begin a recovery and drive it to its end.
+
+    Raises:
+        NotSigned: a reason or a name is missing.
+        NoTarget, UnknownPeer: nothing, or nobody known, is to be refilled.
+    """
     site.arrivals.settle()
     settings = _settings(site, told)
     if told.get("dry_run"):
@@ -118,15 +124,20 @@ def resume(site: Site, told: Mapping[str, Any], report: Report) -> dict[str, Any
     """Go on with a recovery that was paused or cut off.
 
     Raises:
+        NotSigned: a reason or a name is missing.
+        NoRecovery: there is none of this number.
         OrderNotOnRecord: the lists that say who goes first are needed once more.
     """
+    reason, by = signed(told)
     state = state_of(site.records.journal, told.get("number"))
     assert state.settings is not None
     missing = [name for name in state.settings.ordered_by if not told.get(name)]
     if missing and not state.planned:
         raise OrderNotOnRecord(recovery=state.recovery, missing=" ".join(missing))
+    if told.get("dry_run"):
+        return {**document_of(state), "dry_run": True}
     _seek_target(site, state.settings, told)
-    resumed = Resumed(state.recovery, site.clock.now(), str(told["reason"]), str(told["by"]))
+    resumed = Resumed(state.recovery, site.clock.now(), reason, by)
     record(site.records, resumed, rehearses=bool(state.settings.drill))
     state = fold(state, resumed)
     return _drive(site, state.recovery, state, told, report)
@@ -139,14 +150,22 @@ def _seek_target(site: Site, settings: Settings, told: Mapping[str, Any]) -> Non
 
 
 def pause(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask whoever drives a recovery to hold it."""
+    """Ask whoever drives a recovery to hold it.
+
+    Raises:
+        NotSigned: a reason or a name is missing.
+        NoRecovery, NotRunning: there is nothing to hold.
+    """
+    reason, by = signed(told)
     state = state_of(site.records.journal, told.get("number"))
     if state.finished or state.paused:
         raise NotRunning(recovery=state.recovery)
-    paused = Paused(state.recovery, site.clock.now(), str(told["reason"]), str(told["by"]))
-    assert state.settings is not None
-    record(site.records, paused, rehearses=bool(state.settings.drill))
-    return {"number": state.recovery}
+    dry_run = bool(told.get("dry_run"))
+    if not dry_run:
+        assert state.settings is not None
+        paused = Paused(state.recovery, site.clock.now(), reason, by)
+        record(site.records, paused, rehearses=bool(state.settings.drill))
+    return {"number": state.recovery, "dry_run": dry_run}
 
 
 def recovery_document(home: Home, number: str | None) -> dict[str, Any]:
@@ -258,6 +277,7 @@ def _seconds(first: datetime | None, last: datetime | None) -> float | None:
 
 
 def _settings(site: Site, told: Mapping[str, Any]) -> Settings:
+    reason, by = signed(told)
     target, folder = str(told.get("target") or ""), str(told.get("folder") or "")
     if bool(target) == bool(folder):
         raise NoTarget
@@ -272,8 +292,8 @@ def _settings(site: Site, told: Mapping[str, Any]) -> Settings:
         recipe=recipe,
         required=required,
         calling=site_recovery.calling_ae_title or CALLING_TITLE.text,
-        reason=str(told["reason"]),
-        by=str(told["by"]),
+        reason=reason,
+        by=by,
         as_of=moment_told(told.get("as_of")),
         broke_at=moment_told(told.get("broke_at")),
         limit=told.get("limit"),

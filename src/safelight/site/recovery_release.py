@@ -10,6 +10,7 @@ from safelight.recovery.state import Progress, RecoveryState, Stage, UnknownStud
 from safelight.site.opened import Site
 from safelight.site.recoveries import state_of
 from safelight.site.recovery_holdings import VaultHoldings
+from safelight.site.saying import signed
 
 HELD_BACK: Final = frozenset({Stage.WITHHELD, Stage.FAILED, Stage.DIFFERS, Stage.UNCONFIRMABLE})
 REJECTED: Final = "rejected"
@@ -60,10 +61,12 @@ def release(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
     Every study is judged before the first is released: a mistake in one leaves all as they are.
 
     Raises:
+        NotSigned: a reason or a name is missing.
         NoStudyNamed: no study is given.
         UnknownStudy: a study is not part of this recovery.
         NothingToRelease: a study is not held back.
     """
+    reason, by = signed(told)
     state = state_of(site.records.journal, told.get("number"))
     studies: Sequence[str] = list(dict.fromkeys(told.get("studies") or ()))
     if not studies:
@@ -72,7 +75,7 @@ def release(site: Site, told: Mapping[str, Any]) -> dict[str, Any]:
     releases = [_judged(site, state, study, with_rejected=with_rejected) for study in studies]
     dry_run = bool(told.get("dry_run"))
     if not dry_run:
-        _record(site, state, releases, reason=str(told["reason"]), by=str(told["by"]))
+        _record(site, state, releases, reason=reason, by=by)
     return {
         "number": state.recovery,
         "dry_run": dry_run,

@@ -11,7 +11,7 @@ deciding = threading.Lock()
 
 
 class NotSigned(UsageError):
-    """Whoever says something of an outage gives a name and a reason."""
+    """Whoever does what patients or auditors feel gives a name and a reason."""
 
     code: ClassVar[str] = "downtime.not-signed"
     hint: ClassVar[str] = "Give --reason and --by, neither of them empty."

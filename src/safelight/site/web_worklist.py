@@ -10,7 +10,7 @@ from safelight.downtime.outage import Scope
 from safelight.downtime.phase import QUIET
 from safelight.site.downtime_steps import BY_HAND
 from safelight.site.exams import exam_document, exams_of
-from safelight.site.hl7_worklist import worklist_document
+from safelight.site.hl7_worklist import days_asked, worklist_document
 from safelight.site.home import Home
 from safelight.site.outages import downtime_state
 from safelight.site.status import looked_at
@@ -20,6 +20,7 @@ EXAMS_MAX: Final = 1000
 
 def merged_worklist(home: Home, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the worklist; a step that an exam took names it."""
+    asked = {**asked, **days_asked(asked)}
     limit, offset = int(asked["limit"]), int(asked["offset"])
     document = worklist_document(home, {**asked, "limit": offset + limit + 1 + EXAMS_MAX})
     # What people registered and nobody ordered stands among the exams.

@@ -29,10 +29,13 @@ NAME_CHARACTERS_MAX: Final = 64
 
 
 class ExtractNotUnderstood(UsageError):
-    """No line of the extract can be used."""
+    """No line of headings is found in the extract, or no line below it can be used."""
 
     code: ClassVar[str] = "gateway.extract-not-understood"
-    hint: ClassVar[str] = "See what is understood with --dry-run; name headings and forms in extract_mapping.toml."
+    hint: ClassVar[str] = (
+        "Its headings must name the patient's number and the start, in one of the first 20 lines; what stands for "
+        "them, and in which form, is told in extract_mapping.toml. Look with --dry-run."
+    )
 
 
 class ExtractOlder(StateError):
@@ -70,7 +73,7 @@ def import_extract(site: "Site", told: Mapping[str, Any], report: Report) -> dic
     mapping_text = mapping.read_text(encoding="utf-8") if mapping.is_file() else ""
     usual = ExtractMapping.read(mapping_text, name)
     extract = read_extract(read_lines(content, usual.form), usual)
-    if not extract.steps and not dry_run:
+    if not extract.steps and not (dry_run and extract.understood):
         raise ExtractNotUnderstood(headings=len(extract.understood), bad_lines=extract.bad_count)
     with mirroring:
         return _judged(site, name, extract, as_of, hashlib.sha256(content).hexdigest(), accepted, dry_run=dry_run)

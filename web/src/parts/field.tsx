@@ -15,6 +15,7 @@ interface Common {
 interface InputField extends Common {
   readonly type?: 'text' | 'date' | 'datetime-local' | 'password' | 'search';
   readonly maxLength?: number;
+  readonly max?: string;
   readonly pattern?: string;
   readonly autoComplete?: string;
   readonly suggestions?: readonly string[];

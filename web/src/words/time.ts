@@ -10,6 +10,13 @@ export const day = (moment: Date): string => `${moment.getFullYear()}-${two(mome
 /** What a date field says, as DICOM writes it. */
 export const dicomDay = (field: string): string => field.replaceAll('-', '');
 
+/** Whether this is a day of the calendar, as DICOM writes it. */
+export function isDicomDay(text: string): boolean {
+  if (!/^\d{8}$/.test(text)) return false;
+  const moment = new Date(`${dicomDate(text)}T00:00:00Z`);
+  return !Number.isNaN(moment.getTime()) && moment.toISOString().startsWith(dicomDate(text));
+}
+
 /** The time alone today, with the day before it on any other day. */
 export function when(text: string, now: Date): string {
   const moment = new Date(text);

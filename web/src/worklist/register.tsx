@@ -7,7 +7,7 @@ import { ActDialog } from '../parts/act';
 import { Choice, Field, Radios } from '../parts/field';
 import { attribute, EVERY_STATION, stationOf } from '../words/exams';
 import { typed } from '../words/person';
-import { dicomDay, instant } from '../words/time';
+import { day, dicomDate, dicomDay, instant, isDicomDay } from '../words/time';
 
 export interface Registration {
   readonly way: Way;
@@ -29,6 +29,7 @@ export const UNKNOWN: Registration = {
 /** What an order already says. */
 export function fromStep(step: ScheduledStep): Registration {
   const station = stationOf(step);
+  const born = step.patient['PatientBirthDate'] ?? '';
   return {
     way: 'ordered',
     device: station === EVERY_STATION ? '' : station,
@@ -38,7 +39,8 @@ export function fromStep(step: ScheduledStep): Registration {
     name: step.patient['PatientName'] ?? '',
     patient_id: step.patient_id,
     accession: attribute(step, 'AccessionNumber'),
-    birth_date: step.patient['PatientBirthDate'] ?? '',
+    // Some systems know the year alone: that is no day, and the field could neither show it nor send it.
+    birth_date: isDicomDay(born) ? born : '',
     sex: ['M', 'F', 'O'].find((one) => one === step.patient['PatientSex']) ?? '',
   };
 }
@@ -79,7 +81,7 @@ export function RegisterDialog({ start, onDone, onClose }: { start: Registration
       {!isUnidentified && (
         <Field label="Name" value={told.name} onChange={set('name')} wide maxLength={64} required={told.way === 'walk-in'} help="Family, given" />
       )}
-      {!isUnidentified && <Field label="Birth date" type="date" value={asDate(told.birth_date)} onChange={set('birth_date')} />}
+      {!isUnidentified && <Field label="Birth date" type="date" value={dicomDate(told.birth_date)} onChange={set('birth_date')} max={day(new Date())} />}
       <Choice label="Sex" value={told.sex} onChange={set('sex')} options={[['', 'not known'], ['F', 'female'], ['M', 'male'], ['O', 'other']]} />
       <Field label="Device or desk" value={told.device} onChange={set('device')} required maxLength={64} suggestions={devices}
         help={told.way === 'ordered' ? 'Where it will be done.' : told.device && blocks.length > 0 ? `${left} reserved numbers left here` : 'Whose reserved numbers.'} />
@@ -95,5 +97,3 @@ export function RegisterDialog({ start, onDone, onClose }: { start: Registration
     </ActDialog>
   );
 }
-
-const asDate = (text: string): string => (/^\d{8}$/.test(text) ? `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}` : text);

@@ -148,7 +148,7 @@ function Line({ line, onTakeOver, onTold }: {
               is <Plain text={exam.identified_as} max={64} />
             </>
           )}
-          {birth && ` · born ${dicomDate(birth)}`} {sex && `· ${sex.slice(0, 1)}`}
+          {birth && <> · <span className="unbroken">born {dicomDate(birth)}</span></>} {sex && `· ${sex.slice(0, 1)}`}
         </span>
       </td>
       <td className="what">

@@ -1,14 +1,19 @@
-"""WADO-RS rendered resources: a frame as PNG or JPEG, a document as PDF.
+"""WADO-RS rendered resources: a frame as PNG or JPEG, a document as PDF, one of each instance of a series or study.
 
 Source: PS3.18 sections 8.3.5 and 10.4.1.1.3.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Final
 
+from safelight.catalog.rows import VersionRow
+from safelight.gateway.ahead import Ahead
+from safelight.gateway.dicomweb.addresses import Addresses
 from safelight.gateway.dicomweb.faults import NothingThere
-from safelight.gateway.dicomweb.ports import OpenInstance
-from safelight.gateway.dicomweb.retrieval import read_side
+from safelight.gateway.dicomweb.ports import Archive, OpenInstance
+from safelight.gateway.dicomweb.retrieval import CONTENT_TYPE, Part, multipart, read_side
 from safelight.gateway.dicomweb.streaming import WebAnswer
 from safelight.wire.dicom.attributes import DecodedSet, little_endian
 from safelight.wire.dicom.frames import find_pixels
@@ -44,6 +49,44 @@ def render(
     # JPEG where the peer does not mind. Source: PS3.18 Table 8.7.4-1.
     media = _chosen(accept, (JPEG, PNG))
     return WebAnswer(200, media, encoded(rendered(side, pixels, frame - 1, window, size), media))
+
+
+def render_each(
+    archive: Archive,
+    versions: Sequence[VersionRow],
+    parameters: Mapping[str, str],
+    accept: Sequence[MediaRange],
+    addresses: Addresses,
+    ahead: Ahead,
+) -> WebAnswer:
+    """Return the pictures and documents of instances, each with its address; what has neither is passed over.
+
+    Raises:
+        BadWebRequest: the window or viewport cannot be read.
+        NothingThere, NotAcceptable: none of them can be shown so.
+    """
+    # Several pictures come in parts whether or not the peer says so.
+    of_part = [replace(one, is_multipart=False) for one in accept]
+
+    def shown(opened: OpenInstance) -> tuple[VersionRow, WebAnswer | NothingThere | NotAcceptable]:
+        try:
+            return opened.version, render(opened, None, parameters, of_part)
+        except (NothingThere, NotAcceptable) as error:
+            return opened.version, error
+
+    each = ahead.each(archive.opened(versions), lambda one: one.work_bytes, shown)
+    pictures = ((version, told) for version, told in each if isinstance(told, WebAnswer))
+    first = next(pictures, None)
+    if first is None:
+        raise NothingThere(what="a picture or document that the peer takes")
+
+    def parts() -> Iterator[Part]:
+        for version, picture in chain((first,), pictures):
+            address = addresses.instance(version.study, version.series, version.sop_instance)
+            assert isinstance(picture.body, bytes)
+            yield {"Content-Location": f"{address}/rendered", CONTENT_TYPE: picture.media_type}, iter((picture.body,))
+
+    return multipart(first[1].media_type, parts())
 
 
 def _document(side: DecodedSet, instance: str, accept: Sequence[MediaRange]) -> WebAnswer:

@@ -4,7 +4,7 @@ Source: PS3.18 sections 8.7.3 and 10.4.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 from uuid import uuid4
@@ -45,6 +45,7 @@ from safelight.wire.dicomweb.multipart import closing, part_head
 DICOM: Final = "application/dicom"
 DICOM_JSON: Final = "application/dicom+json"
 OCTETS: Final = "application/octet-stream"
+CONTENT_TYPE: Final = "Content-Type"
 STORED: Final = "*"
 _NATIVE: Final = frozenset(
     {IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, GE_PRIVATE_SWAPPED, *DEFLATED}
@@ -72,6 +73,9 @@ MEDIA_OF_SYNTAX: Final = {
 """Source: PS3.18 Table 8.7.3-5 and 8.7.3-6."""
 _CHUNK: Final = 2**20
 
+Part = tuple[Mapping[str, str], Iterator[bytes | memoryview]]
+"""Headers and bytes of one part of an answer."""
+
 
 def retrieve_instances(
     archive: Archive, versions: Sequence[VersionRow], accept: Sequence[MediaRange], ahead: Ahead
@@ -98,7 +102,7 @@ def retrieve_instances(
     parts = ahead.each(
         archive.opened(versions), lambda one: _work_bytes(one, wanted), lambda one: _part_of(one, wanted)
     )
-    return _multipart(DICOM, parts)
+    return multipart(DICOM, parts)
 
 
 def retrieve_metadata(
@@ -183,7 +187,7 @@ def retrieve_frames(opened: OpenInstance, numbers: Sequence[int], accept: Sequen
     frames = _coded_frames(pixels, numbers) if is_coded else (_plain_frame(pixels, number) for number in numbers)
     if len(numbers) == 1 and not chosen.is_multipart and chosen.name != ANY:
         return WebAnswer(200, content, frames)
-    return _multipart(media, ((content, iter((frame,))) for frame in frames))
+    return multipart(media, (({CONTENT_TYPE: content}, iter((frame,))) for frame in frames))
 
 
 def retrieve_bulk(opened: OpenInstance, path: str, accept: Sequence[MediaRange]) -> WebAnswer:
@@ -213,7 +217,7 @@ def retrieve_bulk(opened: OpenInstance, path: str, accept: Sequence[MediaRange])
             for offset in range(attribute.start, attribute.end, _CHUNK)
         )
     if one.is_multipart or one.name == ANY:
-        return _multipart(OCTETS, iter(((OCTETS, pieces),)))
+        return multipart(OCTETS, iter((({CONTENT_TYPE: OCTETS}, pieces),)))
     return WebAnswer(200, OCTETS, pieces)
 
 
@@ -240,12 +244,12 @@ def _work_bytes(opened: OpenInstance, wanted: Sequence[str]) -> int:
     return 0 if form == HTJ2K_LOSSLESS else opened.work_bytes
 
 
-def _part_of(opened: OpenInstance, wanted: Sequence[str]) -> tuple[str, Iterator[bytes | memoryview]]:
+def _part_of(opened: OpenInstance, wanted: Sequence[str]) -> Part:
     syntax, pieces = _file(opened, wanted)
     if 0 < _work_bytes(opened, wanted) <= AHEAD_BYTES_MAX:
         # In one of the threads that open ahead: the work is to be done there.
         pieces = iter(list(pieces))
-    return f"{DICOM}; transfer-syntax={syntax}", pieces
+    return {CONTENT_TYPE: f"{DICOM}; transfer-syntax={syntax}"}, pieces
 
 
 def _file(opened: OpenInstance, wanted: Sequence[str]) -> tuple[str, Iterator[bytes | memoryview]]:
@@ -316,15 +320,16 @@ def _plain_frame(pixels: Pixels, number: int) -> bytes:
     return plain_bytes(decoded_frame(pixels, number - 1), planar=pixels.planar)
 
 
-def _multipart(media: str, parts: Iterator[tuple[str, Iterator[bytes | memoryview]]]) -> WebAnswer:
+def multipart(media: str, parts: Iterator[Part]) -> WebAnswer:
+    """Return an answer of several parts, one in memory at a time."""
     boundary = uuid4().hex
     return WebAnswer(200, f'{MULTIPART}; type="{media}"; boundary={boundary}', _woven(boundary, parts))
 
 
-def _woven(boundary: str, parts: Iterator[tuple[str, Iterator[bytes | memoryview]]]) -> Iterator[bytes | memoryview]:
+def _woven(boundary: str, parts: Iterator[Part]) -> Iterator[bytes | memoryview]:
     is_first = True
-    for content, pieces in parts:
-        yield part_head(boundary, {"Content-Type": content}, is_first=is_first)
+    for headers, pieces in parts:
+        yield part_head(boundary, headers, is_first=is_first)
         yield from pieces
         is_first = False
     yield closing(boundary)

@@ -15,7 +15,7 @@ from safelight.gateway.ahead import Ahead
 from safelight.gateway.dicomweb.addresses import addresses_for
 from safelight.gateway.dicomweb.faults import NothingThere
 from safelight.gateway.dicomweb.ports import Archive, OpenInstance, StowIntake
-from safelight.gateway.dicomweb.rendering import render
+from safelight.gateway.dicomweb.rendering import render, render_each
 from safelight.gateway.dicomweb.retrieval import (
     retrieve_bulk,
     retrieve_frames,
@@ -125,6 +125,12 @@ def dicomweb_routes(archive: Archive, intake: StowIntake, threads: Threads, ahea
 
         return answered(request, shown)
 
+    async def pictures(request: Request) -> Response:
+        parameters = request.query_params
+        return answered(
+            request, lambda one: render_each(archive, one.versions(), parameters, one.accept, one.addresses, ahead)
+        )
+
     async def bulk(request: Request, value: str) -> Response:
         return answered(request, lambda one: retrieve_bulk(one.opened(), value, one.accept))
 
@@ -159,6 +165,8 @@ def dicomweb_routes(archive: Archive, intake: StowIntake, threads: Threads, ahea
     for place in (_STUDY, _SERIES, _INSTANCE):
         router.add_api_route(place, instances, methods=["GET"])
         router.add_api_route(f"{place}/metadata", metadata, methods=["GET"])
+    for place in (_STUDY, _SERIES):
+        router.add_api_route(f"{place}/rendered", pictures, methods=["GET"])
     router.add_api_route(f"{_INSTANCE}/frames/{{numbers}}", frames, methods=["GET"])
     router.add_api_route(f"{_INSTANCE}/rendered", picture, methods=["GET"])
     router.add_api_route(f"{_INSTANCE}/frames/{{numbers}}/rendered", picture, methods=["GET"])
