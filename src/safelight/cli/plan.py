@@ -126,9 +126,8 @@ def plan_lint(folder: Path, home_directory: Path | None, as_json: bool) -> int:
 @records_option
 @json_option
 def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_json: bool) -> None:
-    """Show the four values of every objective, and who has signed."""
-    from safelight.findings.rules_ownership import SPOKEN
-    from safelight.plan.words import Side
+    """Show systems by IT's tier with who bought and runs them, the values of every objective, and who has signed."""
+    from safelight.cli.plan_shown import show_plan
     from safelight.site.plan_console import plan_document
     from safelight.site.plan_folder import PlanFolder
     from safelight.site.plan_records import records_of
@@ -137,35 +136,8 @@ def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_jso
     told = plan_document(on_disk.read().plan, on_disk.signatures(), records_of(records_home(home_directory)))
     if as_json:
         print_json(told)
-        return
-    click.secho(f"{told['title']}, {told['hospital']}, version {told['version']}", bold=True)
-    waiting = {side: told["unsigned"][str(side)] for side in Side}
-    state = "approved by both sides" if told["approved"] else "NOT approved: "
-    lack = "; ".join(f"{SPOKEN[side]} has {len(parts)} parts to sign" for side, parts in waiting.items() if parts)
-    click.echo(f"{state}{lack}")
-    for why in told["refused"]:
-        click.secho(f"A signature does not count: {why}", fg="red")
-    for pack in told["stale_packs"]:
-        click.secho(f"Pack {pack['pack']} at {pack['site']} is version {pack['version']}: replace it", fg="yellow")
-    click.echo()
-    line = "{:<24}{:<18}{:>10} {:>12} {:>12} {:>12} {:>14}"
-    click.echo(line.format("service", "disruption", "tolerance", "IT says", "estimate", "measured", "RPO bears/IT"))
-    for one in told["objectives"]:
-        cells = [one["tolerance"], one["capability"], one["estimate"], one["measurement"]]
-        points = f"{one['rpo_tolerance'] or '?'} / {one['rpo_capability'] or '?'}"
-        shown = line.format(one["name"][:23], one["disruption"], *(cell or "unknown" for cell in cells), points)
-        over = f"   beyond tolerance: {', '.join(one['beyond_tolerance'])}" if one["beyond_tolerance"] else ""
-        click.secho(shown + over, fg="red" if over else None)
-        for part in one["path"] if with_path else ():
-            what = f"{part['system'] or 'everybody'}: {part['what']}"
-            click.echo(f"        {part['takes']:>10}  {what} [{part['source']}]")
-        if with_path and one["complete"]:
-            click.echo(f"        {one['complete']:>10}  until everything that is held is back")
-        for held in one["measured"]:
-            spans = f"RTO {held['rto'] or 'unknown'}, RPO {held['rpo'] or 'unknown'}"
-            click.echo(f"        measured: {held['system']} {spans}, on {held['on']} by {held['drill']}")
-        for missing in one["unknown"]:
-            click.echo(f"        estimate unknown: {missing}")
+    else:
+        show_plan(told, with_path=with_path)
 
 
 @plan.command("assess")

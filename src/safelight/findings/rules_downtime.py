@@ -28,7 +28,7 @@ def r25(facts: Facts) -> Hits:
 
 def r26(facts: Facts) -> Hits:
     """Patients wait too long before the systems are back, or the backlog outlasts what is tolerable."""
-    for service in facts.clinical:
+    for service in facts.each("services"):
         for one in service.things("tolerances"):
             for told in facts.estimates:
                 if (told.service, told.disruption) != (service.id, one["disruption"]) or one["mtd"] is None:
