@@ -28,8 +28,8 @@ SHOWN: dict[str, dict[str, Sequence[str]]] = {
         )
     },
     "A2": {"plan assess": (r"^R01 .*PACS .*radiology bought and staffs it", r"^R05 .*no owner", r"^R08 ")},
-    "A3": {"plan map": (r"Imaging subnet", r"Computer room in the cellar")},
-    "A4": {"plan assess": (r"^R16 .*tape: power, fabric, administrators", r"^R17 .*PACS")},
+    "A3": {"plan map": (r"Imaging subnet", r"Computer room")},
+    "A4": {"plan assess": (r"^R16 .*pacs-copy: power, fabric, administrators", r"^R17 .*PACS")},
     "A5": {"plan assess": (r"^R04 .*IT: film and cd; radiology: hot copy",)},
     "A6": {"plan assess": (r"^R19 .*engine", r"^R20 .*orders", r"^R23 "), "gateway queue list": (r"^ris +0 waiting",)},
     "A7": {"plan assess": (r"^R10 .*PACS is in tier 4", r"^R39 .*IT: .*Radiology: ")},

@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from safelight.cli.plan import plan
 from safelight.core.errors import SafelightError
+from safelight.plan.words import EXAMPLES
 
 
 def run(*words: object, answers: str | None = None) -> Result:
@@ -60,10 +61,26 @@ def test_the_hospital_whose_radiology_bought_its_pacs_sees_the_rift(tmp_path: Pa
 
 
 def test_the_interview_makes_a_plan_whatever_is_typed(tmp_path: Path) -> None:
-    answers = 'St. "Else": {here}\n' + "\n" * 30
-    assert run("init", tmp_path / "plan", answers=answers).exception is None
+    answers = 'St. "Else": {here}\n' + "\n" * 100
+    done = run("init", tmp_path / "plan", answers=answers)
+    assert done.exception is None
+    assert "Skipped" in done.stdout
     assert document("lint", tmp_path / "plan") == {"sound": True, "troubles": [], "drills_not_written": []}
     assert document("show", tmp_path / "plan")["hospital"] == 'St. "Else": {here}'
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_again_and_none_before_it_is_lost(tmp_path: Path) -> None:
+    # The sixth question is how long an outage the plan carries through.
+    done = run("init", tmp_path / "plan", answers="Here\n" + "\n" * 4 + "28\n3 d\n" + "\n" * 100)
+    assert "a time has a unit" in done.stdout
+    assert 'hospital: "Here"' in (tmp_path / "plan/plan.yaml").read_text()
+    assert "horizon: 3 d" in (tmp_path / "plan/plan.yaml").read_text()
+
+
+def test_the_help_of_init_names_each_example_on_a_line_of_its_own() -> None:
+    told = run("init", "--help").stdout
+    assert "\\b" not in told
+    assert [line.split()[1] for line in told.splitlines() if line.strip().startswith("--from ")] == [*EXAMPLES]
 
 
 def test_what_lies_there_is_not_written_over(folder: Path) -> None:

@@ -46,39 +46,39 @@ plan.add_command(plan_pack)
 )
 @json_option
 def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
-    r"""Begin a plan in a new or empty FOLDER: by nineteen questions with usual answers, or from a whole plan.
+    """Begin a plan in a new or empty FOLDER: by questions with usual answers, or from a whole plan.
 
     \b
     --from 400-bed    an invented hospital where every rule is content, to change into yours
     --from 100-bed    radiology bought and staffs its PACS, IT's plan is about the HIS: where rifts show
     --from rehearsal  the hospital of `safelight rehearsal`: its systems, AE titles, ports and wards
 
-    Examples bring a department that `safelight plan impact` simulates. Without --from, each answer is asked for on
-    the terminal; `plan lint` is content with whatever comes out, and `plan assess` says what is missing.
-    """
-    from safelight.plan.interview import QUESTIONS, SERVICE_QUESTIONS, plan_texts
+    400-bed and rehearsal bring a department that `safelight plan impact` simulates. Without --from, each answer is
+    asked for on the terminal: Enter takes the usual one, - skips what nobody knows. `plan lint` is content with
+    whatever comes out, and `plan assess` says what is missing.
+    """  # noqa: D301 - the \b is a mark that click reads: in a raw docstring it would be two letters
+    from safelight.cli.plan_asking import asked_answers, tell_left_out
+    from safelight.plan.interview import left_out, plan_texts
     from safelight.plan.reading import read_plan
     from safelight.site.plan_folder import example_beside, example_texts, refuse_if_taken, write_plan
 
     refuse_if_taken(folder)
     beside: dict[str, str] = {}
+    answers: dict[str, str] = {}
     if example:
         texts, beside = example_texts(example, _today()), example_beside(example)
     else:
-        answers = {
-            one.key: click.prompt(
-                one.text, default=one.usual, type=click.Choice(one.choices) if one.choices else str, err=as_json
-            )
-            for one in (*QUESTIONS, *SERVICE_QUESTIONS)
-        }
+        answers = asked_answers(err=as_json)
         texts = plan_texts(answers)
     read_plan(texts)
     written = {**texts, **beside}
     write_plan(folder, written)
     if as_json:
-        print_json({"folder": str(folder), "files": sorted(written)})
+        skipped = [one.key for one in left_out(answers)]
+        print_json({"folder": str(folder), "files": sorted(written), "left_out": skipped})
         return
     click.echo(f"Written to {folder}: {', '.join(sorted(written))}")
+    tell_left_out(answers)
     click.echo(f"Next: safelight plan lint {folder}; safelight plan assess {folder}")
 
 
