@@ -44,12 +44,18 @@ def test_a_table_top_is_played_from_the_terminal_cut_off_gone_on_with_and_ages(h
     assert before.returncode == 1
     assert {one["why"] for one in json.loads(before.stdout)["planned"]} == {"never done"}
 
+    dry = run(home, "run", "--type", "table-top", "--script", str(script), *WHO, "--dry-run")
+    assert "Nothing was begun." in dry.stdout
+    assert "would be asked: It is gone.\n      IT: What now?\n      Radiology: Where do you look?" in dry.stdout
+    assert "not a success" not in dry.stdout
+
     table_top = ["run", "--plan", str(plan), "--rehearsal", "table-top", "--script", str(script), *WHO]
     cut = run(home, *table_top, given="Omar\nPaula\nTry the pager\nomar\n\n")
     assert "Ask radiology" in cut.stderr
     assert cut.returncode == 130, "the terminal was gone before the second inject was answered"
     for option in ("--abandon", "--resume"):
-        assert run(home, "run", option, "1", "--dry-run", *WHO).returncode == 0
+        dry = run(home, "run", option, "1", "--dry-run", *WHO)
+        assert (dry.returncode, "Nothing was recorded." in dry.stdout) == (0, True)
     again = run(home, "run", "--type", "table-top", *WHO, "--json")
     assert json.loads(again.stderr)["error"]["code"] == "drill.runs"
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from safelight.cli.plan import plan
 from safelight.core.errors import SafelightError
 from safelight.plan.words import EXAMPLES
+from safelight.site.plan_folder import NeverSigned, VersionNeverSigned
 
 
 def run(*words: object, answers: str | None = None) -> Result:
@@ -105,6 +106,43 @@ def test_a_review_without_the_pacs_administrator_is_recorded_and_told(folder: Pa
     refused = run("review", folder, "--record", "january", "--attended", "nobody", *words)
     assert isinstance(refused.exception, SafelightError)
     assert not (folder / "review-january.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "facts"),
+    [
+        (("--action", "foo"), "plan.bad-action", {"action": "foo"}),
+        (("--action", "ines:soon:Try"), "plan.bad-action", {"problem": "`soon` is no day"}),
+        (("--action", "ines:2026-12-24:"), "plan.bad-action", {"action": "ines:2026-12-24:"}),
+        (("--discussed", "R99"), "plan.unknown-rule", {"rule": "R99"}),
+    ],
+)
+def test_what_cannot_have_been_said_in_a_review_is_refused_in_its_own_words(
+    folder: Path, words: tuple[str, ...], code: str, facts: dict[str, str]
+) -> None:
+    error = run("review", folder, "--record", "december", "--attended", "paula", *words).exception
+    assert isinstance(error, SafelightError)
+    assert error.code == code
+    assert facts.items() <= error.facts.items()
+    assert not (folder / "review-december.yaml").exists()
+
+
+def test_changes_are_shown_since_any_version_that_was_signed(folder: Path, tmp_path: Path) -> None:
+    assert isinstance(run("diff", folder, "--since", "1.0").exception, NeverSigned)
+    made = document("sign", folder, "--by", "ines", "--reason", "r", "--key", tmp_path / "k", "--make-key")
+    file = folder / "plan.yaml"
+    file.write_text(file.read_text().replace("id: ines,", f'id: ines, signing_key: "{made["public_key"]}",'))
+    for version in ("1.0", "1.1", "1.2"):
+        text = (folder / "plan.yaml").read_text().replace('version: "1.0"', f'version: "{version}"')
+        file.write_text(text.replace('version: "1.1"', f'version: "{version}"'))
+        document("sign", folder, "--by", "ines", "--reason", "r", "--key", tmp_path / "k")
+    assert document("diff", folder) == {"changes": []}
+    for version in ("1.0", "1.1"):
+        (change,) = document("diff", folder, "--since", version)["changes"]  # type: ignore[misc]
+        assert (change["field"], change["before"], change["after"]) == ("version", version, "1.2")
+    error = run("diff", folder, "--since", "0.9").exception
+    assert isinstance(error, VersionNeverSigned)
+    assert error.facts["signed"] == "1.0, 1.1, 1.2"
 
 
 def test_an_inventory_adds_what_the_plan_does_not_know(folder: Path, tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ def drill_run(home_directory: Path, as_json: bool, **told: Any) -> int:
         document = _run(home_directory, told, as_json=as_json)
     if as_json:
         print_json(document)
+    elif document.get("dry_run"):
+        _show_dry_run(document, is_new=not (told["abandon"] or told["resume"]))
     else:
         _show(document)
     return 0 if document["succeeded"] or document.get("dry_run") or told["abandon"] else EXIT_OBJECTIVE_NOT_MET
@@ -204,6 +206,25 @@ def _run(home_directory: Path, told: Mapping[str, Any], *, as_json: bool) -> dic
         for said in asking.said(document, waiting):
             document = run_act(home_directory, "drill.say", {"number": document["number"], **said}, as_json=as_json)
     return document
+
+
+def _show_dry_run(document: dict[str, Any], *, is_new: bool) -> None:
+    """Show what a drill would do and ask; of one that is there already, only that nothing came to it."""
+    click.secho(f"{document['type']}, {document['disruption']}", bold=True)
+    click.secho(f"  Nothing was {'begun' if is_new else 'recorded'}.", fg="yellow")
+    if document["target"]:
+        click.echo(f"  would restore into {document['target']}, a rehearsal target")
+    for role in (document["notification"] or {"roles": ()})["roles"]:
+        click.echo(f"  would be called: {role['role']}")
+    if document["escrow_key"] is not None:
+        click.echo("  would be fetched: the offline recovery key, to open a pack in each placement")
+    for step in document["shift"]:
+        click.echo(f"  would be executed: {step['do']}")
+    for one in document["injects"]:
+        click.secho(f"  would be asked: {one['tells']}", bold=True)
+        click.echo(f"      IT: {one['asks_it']}\n      Radiology: {one['asks_radiology']}")
+    for one in document["not_executed"]:
+        click.echo(f"  would not be executed: {one}")
 
 
 VERDICTS: Final = {"met": "green", "not-met": "red", "not-measured": "yellow", "no-objective": None}

@@ -180,20 +180,21 @@ def plan_assess(
 @plan.command("diff")
 @folder_argument
 @click.argument("other", type=DIRECTORY, required=False)
+@click.option("--since", "version", help="Compare with this version, as it was when somebody last signed it.")
 @json_option
-def plan_diff(folder: Path, other: Path | None, as_json: bool) -> None:
-    """Show what changed from another plan's folder, or since this one was last signed."""
+def plan_diff(folder: Path, other: Path | None, version: str | None, as_json: bool) -> None:
+    """Show what changed from another plan's folder, since this one was last signed, or since a signed version."""
+    if other is not None and version is not None:
+        raise click.UsageError("Give another folder or --since, not both.")
     from safelight.plan.document import differences, parts
-    from safelight.site.plan_folder import NeverSigned, PlanFolder
+    from safelight.site.plan_folder import PlanFolder
 
     on_disk = PlanFolder(folder)
     now = parts(on_disk.read().plan)
     if other is not None:
         before = parts(PlanFolder(other).read().plan)
-    elif signatures := on_disk.signatures():
-        before = on_disk.signed_parts(signatures[-1])
     else:
-        raise NeverSigned(folder=str(folder))
+        before = on_disk.signed_parts(on_disk.last_signature(version))
     changes = differences(before, now)
     if as_json:
         told = [{"where": c.where, "field": c.field, "before": c.before, "after": c.after} for c in changes]
@@ -336,7 +337,7 @@ def plan_review(
     """Print the agenda of a review from open findings, or record one with attendance, minutes and actions."""
     from safelight.site.plan_folder import PlanFolder
     from safelight.site.plan_records import records_of
-    from safelight.site.plan_review import agenda, review_text, without_pacs_administrator
+    from safelight.site.plan_review import agenda, refuse_unknown_rules, review_text, without_pacs_administrator
 
     on_disk = PlanFolder(folder)
     read = on_disk.read()
@@ -348,6 +349,7 @@ def plan_review(
             _show_agenda(told)
         return
     moment = at or datetime.now().astimezone().isoformat(timespec="seconds")
+    refuse_unknown_rules(on_disk, discussed)
     text = review_text(name, moment, attended, minutes, discussed, actions)
     on_disk.check_with(text)
     file = None if dry_run else on_disk.add_file(f"review-{name}", text)
