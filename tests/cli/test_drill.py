@@ -17,7 +17,7 @@ WHO = ["--reason", "practice", "--by", "A. Admin"]
 SCRIPT = """title: Two calls
 injects:
   - {id: one, tells: It is slow., it: Who says so?, radiology: Whom do you tell?}
-  - {id: two, tells: It is gone., it: What now?, radiology: Where do you look?}
+  - {id: two, tells: It is gone., it: What now?, radiology: Where do you look?, roles: [radiology-lead, clerk]}
 """
 
 
@@ -44,12 +44,20 @@ def test_a_table_top_is_played_from_the_terminal_cut_off_gone_on_with_and_ages(h
     assert before.returncode == 1
     assert {one["why"] for one in json.loads(before.stdout)["planned"]} == {"never done"}
 
+    dry = run(home, "run", "--type", "table-top", "--script", str(script), *WHO, "--dry-run")
+    assert "Nothing was begun." in dry.stdout
+    assert "would be asked: It is gone.\n      IT: What now?\n      Radiology: Where do you look?" in dry.stdout
+    assert "not a success" not in dry.stdout
+
     table_top = ["run", "--plan", str(plan), "--rehearsal", "table-top", "--script", str(script), *WHO]
-    cut = run(home, *table_top, given="Omar\nPaula\nTry the pager\nomar\n\n")
+    cut = run(home, *table_top, given="Dr. Mei\n\nOmar\nPaula\nTry the pager\nomar\n\n")
+    assert cut.stderr.count("Who is here as") == 2, "once for each role, before the clock runs"
+    assert "radiology-lead: Dr. Mei; clerk: NOBODY HERE" in " ".join(cut.stderr.replace("│", " ").split())
     assert "Ask radiology" in cut.stderr
     assert cut.returncode == 130, "the terminal was gone before the second inject was answered"
     for option in ("--abandon", "--resume"):
-        assert run(home, "run", option, "1", "--dry-run", *WHO).returncode == 0
+        dry = run(home, "run", option, "1", "--dry-run", *WHO)
+        assert (dry.returncode, "Nothing was recorded." in dry.stdout) == (0, True)
     again = run(home, "run", "--type", "table-top", *WHO, "--json")
     assert json.loads(again.stderr)["error"]["code"] == "drill.runs"
 
@@ -62,6 +70,10 @@ def test_a_table_top_is_played_from_the_terminal_cut_off_gone_on_with_and_ages(h
     assert (item["item"], item["what"], item["owner"], item["inject"]) == ("1.1", "Try the pager", "omar", "one")
     assert [one["it"] for one in told["injects"]] == ["Omar", "Restore"]
     assert "Try the pager" in run(home, "report").stdout
+    seats = [{"role": "radiology-lead", "name": "Dr. Mei"}, {"role": "clerk", "name": None}]
+    assert [one["roles"] for one in told["injects"]] == [[], seats]
+    with zipfile.ZipFile(home / "evidence/drill-1.zip") as members:
+        assert any(b"Dr. Mei" in members.read(name) for name in members.namelist())
     _check_bundle(home, tmp_path)
     assert "1.1      no day yet" in run(home, "item", "list").stdout
     given = ["item", "assign", "1.1", "--owner", "paula", "--due", "2999-01-31", *WHO]

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from safelight.cli.plan import plan
 from safelight.core.errors import SafelightError
 from safelight.plan.inventory import System
-from safelight.plan.words import Side
-from safelight.site.plan_folder import BadSignatureFile, PlanFolder
+from safelight.plan.words import EXAMPLES, Side
+from safelight.site.plan_folder import BadSignatureFile, NeverSigned, PlanFolder, VersionNeverSigned
 from safelight.site.plan_inventory import HEADINGS
 
 
@@ -81,10 +81,26 @@ def test_the_hospital_whose_radiology_bought_its_pacs_sees_the_rift(tmp_path: Pa
 
 
 def test_the_interview_makes_a_plan_whatever_is_typed(tmp_path: Path) -> None:
-    answers = 'St. "Else": {here}\n' + "\n" * 30
-    assert run("init", tmp_path / "plan", answers=answers).exception is None
+    answers = 'St. "Else": {here}\n' + "\n" * 100
+    done = run("init", tmp_path / "plan", answers=answers)
+    assert done.exception is None
+    assert "Skipped" in done.stdout
     assert document("lint", tmp_path / "plan") == {"sound": True, "troubles": [], "drills_not_written": []}
     assert document("show", tmp_path / "plan")["hospital"] == 'St. "Else": {here}'
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_again_and_none_before_it_is_lost(tmp_path: Path) -> None:
+    # The sixth question is how long an outage the plan carries through.
+    done = run("init", tmp_path / "plan", answers="Here\n" + "\n" * 4 + "28\n3 d\n" + "\n" * 100)
+    assert "a time has a unit" in done.stdout
+    assert 'hospital: "Here"' in (tmp_path / "plan/plan.yaml").read_text()
+    assert "horizon: 3 d" in (tmp_path / "plan/plan.yaml").read_text()
+
+
+def test_the_help_of_init_names_each_example_on_a_line_of_its_own() -> None:
+    told = run("init", "--help").stdout
+    assert "\\b" not in told
+    assert [line.split()[1] for line in told.splitlines() if line.strip().startswith("--from ")] == [*EXAMPLES]
 
 
 def test_what_lies_there_is_not_written_over(folder: Path) -> None:
@@ -155,6 +171,43 @@ def test_a_review_without_the_pacs_administrator_is_recorded_and_told(folder: Pa
     refused = run("review", folder, "--record", "january", "--attended", "nobody", *words)
     assert isinstance(refused.exception, SafelightError)
     assert not (folder / "review-january.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "facts"),
+    [
+        (("--action", "foo"), "plan.bad-action", {"action": "foo"}),
+        (("--action", "ines:soon:Try"), "plan.bad-action", {"problem": "`soon` is no day"}),
+        (("--action", "ines:2026-12-24:"), "plan.bad-action", {"action": "ines:2026-12-24:"}),
+        (("--discussed", "R99"), "plan.unknown-rule", {"rule": "R99"}),
+    ],
+)
+def test_what_cannot_have_been_said_in_a_review_is_refused_in_its_own_words(
+    folder: Path, words: tuple[str, ...], code: str, facts: dict[str, str]
+) -> None:
+    error = run("review", folder, "--record", "december", "--attended", "paula", *words).exception
+    assert isinstance(error, SafelightError)
+    assert error.code == code
+    assert facts.items() <= error.facts.items()
+    assert not (folder / "review-december.yaml").exists()
+
+
+def test_changes_are_shown_since_any_version_that_was_signed(folder: Path, tmp_path: Path) -> None:
+    assert isinstance(run("diff", folder, "--since", "1.0").exception, NeverSigned)
+    made = document("sign", folder, "--by", "ines", "--reason", "r", "--key", tmp_path / "k", "--make-key")
+    file = folder / "plan.yaml"
+    file.write_text(file.read_text().replace("id: ines,", f'id: ines, signing_key: "{made["public_key"]}",'))
+    for version in ("1.0", "1.1", "1.2"):
+        text = (folder / "plan.yaml").read_text().replace('version: "1.0"', f'version: "{version}"')
+        file.write_text(text.replace('version: "1.1"', f'version: "{version}"'))
+        document("sign", folder, "--by", "ines", "--reason", "r", "--key", tmp_path / "k")
+    assert document("diff", folder) == {"changes": []}
+    for version in ("1.0", "1.1"):
+        (change,) = document("diff", folder, "--since", version)["changes"]  # type: ignore[misc]
+        assert (change["field"], change["before"], change["after"]) == ("version", version, "1.2")
+    error = run("diff", folder, "--since", "0.9").exception
+    assert isinstance(error, VersionNeverSigned)
+    assert error.facts["signed"] == "1.0, 1.1, 1.2"
 
 
 def test_an_inventory_adds_what_the_plan_does_not_know(folder: Path, tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ def test_a_disruption_without_a_script_of_its_own_gets_the_one_for_hardware() ->
         "title: x\ninjects: [{id: a, tells: t, it: q, radiology: q, more: z}]",
         "title: x\ninjects: [{id: a, tells: [t], it: q, radiology: q}]",
         "title: x\ninjects: [{id: a, tells: t, it: q, radiology: q}, {id: a, tells: t, it: q, radiology: q}]",
+        "title: x\ninjects: [{id: a, tells: t, it: q, radiology: q, roles: nobody}]",
+        "title: x\ninjects: [{id: a, tells: t, it: q, radiology: q, roles: [[a]]}]",
         "title: x\ninjects: [a]",
         "title: x\ninjects: a",
     ],
@@ -35,6 +37,12 @@ def test_a_disruption_without_a_script_of_its_own_gets_the_one_for_hardware() ->
 def test_a_script_that_is_not_whole_is_refused(text: str) -> None:
     with pytest.raises(BadScript):
         read_script("s.yaml", text)
+
+
+def test_an_inject_may_name_the_roles_that_must_speak_to_it() -> None:
+    rows = "{id: a, tells: t, it: q, radiology: q, roles: [lead, clerk]}, {id: b, tells: t, it: q, radiology: q}"
+    _, injects = read_script("s.yaml", f"title: x\ninjects: [{rows}]")
+    assert [one.roles for one in injects] == [("lead", "clerk"), ()]
 
 
 def test_a_script_has_no_tags() -> None:

@@ -50,12 +50,15 @@ def tolerance(service: str, **values: Any) -> Callable[[Sections], None]:
     return lambda sections: pick(sections, "services", service)["tolerances"][0].update(values)
 
 
+ROSTERING = pick(dict(SOUND.sections), "services", "rostering")["tolerances"][0]
 LONG_AGO = TODAY - timedelta(days=500)
 WORSE: list[tuple[str, Callable[[Sections], Any]]] = [
     ("R01", setting("systems", "pacs", in_it_plan=False)),
     ("R02", without("copies", "cath-copy")),
     ("R03", tolerance("stroke", rto=HOUR)),
     ("R03", capability("pacs", rpo=HOUR)),
+    ("R03", setting("services", "rostering", tolerances=({**ROSTERING, "rto": HOUR},))),
+    ("R26", setting("services", "rostering", tolerances=({**ROSTERING, "mtd": HOUR},))),
     ("R04", setting("assumptions", "it-copy", position="disk")),
     ("R04", setting("assumptions", "it-copy", expires_on=LONG_AGO)),
     ("R05", setting("systems", "pacs", it_owner=None)),

@@ -8,8 +8,7 @@ from safelight.plan.errors import BadPlan, Trouble
 from safelight.plan.model import Plan
 from safelight.plan.reading import read_plan
 from safelight.plan.source import Limits, Scalar, compose, quoted
-from safelight.plan.words import EXAMPLES, Side
-from safelight.site.plan_folder import example_plan
+from safelight.plan.words import Side
 
 HEAD = "plan: {title: T, hospital: H, version: 1, horizon: 28 d, planned_outage: 0 min}\n"
 
@@ -22,12 +21,6 @@ def troubles(text: str, limits: Limits | None = None) -> list[Trouble]:
     with pytest.raises(BadPlan) as caught:
         read(text, limits)
     return list(caught.value.troubles)
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_the_examples_are_plans_that_rank_pacs_beside_finance_and_nurse_scheduling(name: str) -> None:
-    plan = example_plan(name, date(2026, 11, 24))
-    assert {"pacs", "finance", "nurse-scheduling"} <= {one.id for one in plan.systems}
 
 
 def test_values_are_what_their_fields_say() -> None:

@@ -1,6 +1,6 @@
 """Rehearse a recovery: what is due, run it, read what came of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -76,6 +76,7 @@ def _show_closes(closes: list[dict[str, Any]]) -> None:
 @click.option("--limit", type=click.IntRange(1), help="At most so many studies; without it, the whole first tier.")
 @click.option("--patients", type=DIRECTORY, help="CSV of current patients and schedule, as for a recovery.")
 @click.option("--script", type=FILE, help="A table-top's script, YAML.")
+@click.option("--present", multiple=True, help="ROLE:NAME of who sits at a table-top; without it, asked. Repeatable.")
 @click.option("--answers", type=FILE, help="Answers, calls and steps in a file, YAML, instead of asking.")
 @click.option("--recovery-key", type=FILE, help="A file with the recovery key or its 24 words, instead of asking.")
 @click.option("--evidence", type=DIRECTORY, help="Where the bundle goes. Default: evidence/drill-N.zip in the home.")
@@ -99,6 +100,8 @@ def drill_run(home_directory: Path, as_json: bool, **told: Any) -> int:
         document = _run(home_directory, told, as_json=as_json)
     if as_json:
         print_json(document)
+    elif document.get("dry_run"):
+        _show_dry_run(document, is_new=not (told["abandon"] or told["resume"]))
     else:
         _show(document)
     return 0 if document["succeeded"] or document.get("dry_run") or told["abandon"] else EXIT_OBJECTIVE_NOT_MET
@@ -210,8 +213,18 @@ def _follow(home_directory: Path, what: str, name: str, told: Mapping[str, Any],
     return dict(document["open_items"][int(place) - 1])
 
 
+def _seated(present: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for one in present:
+        role, _, name = (part.strip() for part in one.partition(":"))
+        if not role or not name:
+            raise click.UsageError(f"--present {one}: write ROLE:NAME, as pacs-administrator:Paula Reyes.")
+        found[role] = name
+    return found
+
+
 def _run(home_directory: Path, told: Mapping[str, Any], *, as_json: bool) -> dict[str, Any]:
-    from safelight.cli.drill_asking import Asking
+    from safelight.cli.drill_asking import Asking, asked_present
 
     if not (told["resume"] or told["rehearsal"] or told["kind"]):
         raise click.UsageError("Give --rehearsal with --plan, or --type, or --resume.")
@@ -226,6 +239,11 @@ def _run(home_directory: Path, told: Mapping[str, Any], *, as_json: bool) -> dic
             act[key] = str(told[name].absolute())
     act |= {"type": told["kind"]} if told["kind"] else {}
     act |= {"script": told["script"].read_text("utf-8")} if told["script"] else {}
+    act |= {"present": _seated(told["present"])} if told["present"] else {}
+    if asking.answers is None and not (told["resume"] or told["present"] or told["dry_run"]):
+        # The script is read where the home is: looked at first, so that nobody is asked when the clock runs.
+        looked_at = run_act(home_directory, "drill.run", {**act, "dry_run": True}, as_json=as_json)
+        act |= {"present": asked_present(looked_at)} if looked_at["injects"] else {}
     document = run_act(home_directory, "drill.run", act, as_json=as_json)
     while not told["dry_run"] and (waiting := document["waits_for"]) is not None:
         if waiting["what"] == "itself":
@@ -240,10 +258,33 @@ def _run(home_directory: Path, told: Mapping[str, Any], *, as_json: bool) -> dic
     return document
 
 
+def _show_dry_run(document: dict[str, Any], *, is_new: bool) -> None:
+    """Show what a drill would do and ask; of one that is there already, only that nothing came to it."""
+    click.secho(f"{document['type']}, {document['disruption']}", bold=True)
+    click.secho(f"  Nothing was {'begun' if is_new else 'recorded'}.", fg="yellow")
+    if document["target"]:
+        click.echo(f"  would restore into {document['target']}, a rehearsal target")
+    for role in (document["notification"] or {"roles": ()})["roles"]:
+        click.echo(f"  would be called: {role['role']}")
+    if document["escrow_key"] is not None:
+        click.echo("  would be fetched: the offline recovery key, to open a pack in each placement")
+    for step in document["shift"]:
+        click.echo(f"  would be executed: {step['do']}")
+    for one in document["injects"]:
+        click.secho(f"  would be asked: {one['tells']}", bold=True)
+        click.echo(f"      IT: {one['asks_it']}\n      Radiology: {one['asks_radiology']}")
+        if one["roles"]:
+            click.echo(f"      {', '.join(role['role'] for role in one['roles'])}")
+    for one in document["not_executed"]:
+        click.echo(f"  would not be executed: {one}")
+
+
 VERDICTS: Final = {"met": "green", "not-met": "red", "not-measured": "yellow", "no-objective": None}
 
 
 def _show(document: dict[str, Any]) -> None:
+    from safelight.cli.drill_asking import seats
+
     click.secho(f"Drill {document['number']}  {document['type']}, {document['disruption']}", bold=True)
     if document["target"]:
         click.echo(f"  into {document['target']}, a rehearsal target; no production system was written to")
@@ -262,6 +303,8 @@ def _show(document: dict[str, Any]) -> None:
         if one["answered_after_seconds"] is not None:
             click.secho(f"  {one['answered_after_seconds'] / 60:5.1f} min  {one['tells']}", bold=True)
             click.echo(f"             IT: {one['it'] or '-'}\n             Radiology: {one['radiology'] or '-'}")
+            if one["roles"]:
+                click.echo(f"             {seats(one['roles'])}")
     for line, colour in _parts(document):
         click.secho(line, fg=colour)
     for one in document["open_items"]:

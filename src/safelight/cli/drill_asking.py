@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,6 +155,21 @@ def _asked_items() -> list[Said]:
     return opened
 
 
+def seats(roles: Iterable[Mapping[str, Any]]) -> str:
+    """Say who sits at the table as what; a role without anybody is what the drill finds."""
+    return "; ".join(f"{one['role']}: {one['name'] or 'NOBODY HERE'}" for one in roles)
+
+
+def asked_present(document: Mapping[str, Any]) -> dict[str, str]:
+    """Ask once, before a table-top begins, who is there for each role that its script asks."""
+    roles = dict.fromkeys(one["role"] for inject in document["injects"] for one in inject["roles"])
+    told = {
+        role: click.prompt(f"Who is here as {role}? (empty: nobody)", default="", show_default=False, err=True).strip()
+        for role in roles
+    }
+    return {role: name for role, name in told.items() if name}
+
+
 def _asked_table(document: Mapping[str, Any], inject: Mapping[str, Any]) -> Said:
     """Show an inject as the facilitator sees it, and take what the table says."""
     from rich.console import Console
@@ -168,6 +183,8 @@ def _asked_table(document: Mapping[str, Any], inject: Mapping[str, Any]) -> Said
     body.add_row("", f"[bold]{inject['tells']}[/bold]")
     body.add_row("Ask IT", inject["asks_it"])
     body.add_row("Ask radiology", inject["asks_radiology"])
+    if inject["roles"]:
+        body.add_row("Ask by name", seats(inject["roles"]))
     title = f"{document['script']} · {ids.index(inject['id']) + 1} of {len(ids)} · {elapsed / 60:.0f} min"
     console.print(Panel(body, title=title, border_style="red", padding=(1, 2)))
     it = click.prompt("IT answers", default="", show_default=False, err=True)

@@ -15,7 +15,6 @@ from safelight.cli.plan_review import plan_review
 from safelight.cli.plan_signature import plan_sign
 from safelight.plan.words import EXAMPLES
 
-VALUES: Final = ("tolerance", "capability", "estimate", "measurement")
 EXIT_USAGE: Final = 2
 
 
@@ -45,39 +44,39 @@ plan.add_command(plan_map)
 )
 @json_option
 def plan_init(folder: Path, example: str | None, as_json: bool) -> None:
-    """Begin a plan in a new or empty FOLDER: by nineteen questions with usual answers, or from a whole plan.
+    """Begin a plan in a new or empty FOLDER: by questions with usual answers, or from a whole plan.
 
     \b
     --from 400-bed    an invented hospital where every rule is content, to change into yours
     --from 100-bed    radiology bought and staffs its PACS, IT's plan is about the HIS: where rifts show
     --from rehearsal  the hospital of `safelight rehearsal`: its systems, AE titles, ports and wards
 
-    Examples bring a department that `safelight plan impact` simulates. Without --from, each answer is asked for on
-    the terminal; `plan lint` is content with whatever comes out, and `plan assess` says what is missing.
-    """  # noqa: D301 - click wants the character itself
-    from safelight.plan.interview import QUESTIONS, SERVICE_QUESTIONS, plan_texts
+    400-bed and rehearsal bring a department that `safelight plan impact` simulates. Without --from, each answer is
+    asked for on the terminal: Enter takes the usual one, - skips what nobody knows. `plan lint` is content with
+    whatever comes out, and `plan assess` says what is missing.
+    """  # noqa: D301 - the \b is a mark that click reads: in a raw docstring it would be two letters
+    from safelight.cli.plan_asking import asked_answers, tell_left_out
+    from safelight.plan.interview import left_out, plan_texts
     from safelight.plan.reading import read_plan
     from safelight.site.plan_folder import example_beside, example_texts, refuse_if_taken, write_plan
 
     refuse_if_taken(folder)
     beside: dict[str, str] = {}
+    answers: dict[str, str] = {}
     if example:
         texts, beside = example_texts(example, today()), example_beside(example)
     else:
-        answers = {
-            one.key: click.prompt(
-                one.text, default=one.usual, type=click.Choice(one.choices) if one.choices else str, err=as_json
-            )
-            for one in (*QUESTIONS, *SERVICE_QUESTIONS)
-        }
+        answers = asked_answers(err=as_json)
         texts = plan_texts(answers)
     read_plan(texts)
     written = {**texts, **beside}
     write_plan(folder, written)
     if as_json:
-        print_json({"folder": str(folder), "files": sorted(written)})
+        skipped = [one.key for one in left_out(answers)]
+        print_json({"folder": str(folder), "files": sorted(written), "left_out": skipped})
         return
     click.echo(f"Written to {folder}: {', '.join(sorted(written))}")
+    tell_left_out(answers)
     click.echo(f"Next: safelight plan lint {folder}; safelight plan assess {folder}")
 
 
@@ -119,9 +118,8 @@ def plan_lint(folder: Path, home_directory: Path | None, as_json: bool) -> int:
 @records_option
 @json_option
 def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_json: bool) -> None:
-    """Show the four values of RTO and RPO for every service, and who has signed."""
-    from safelight.findings.rules_ownership import SPOKEN
-    from safelight.plan.words import Side
+    """Show systems by IT's tier with who bought and runs them, the values of every objective, and who has signed."""
+    from safelight.cli.plan_shown import show_plan
     from safelight.site.plan_console import plan_document
     from safelight.site.plan_folder import PlanFolder
     from safelight.site.plan_records import records_of
@@ -130,60 +128,28 @@ def plan_show(folder: Path, with_path: bool, home_directory: Path | None, as_jso
     told = plan_document(on_disk.read().plan, on_disk.signatures(), records_of(records_home(home_directory)))
     if as_json:
         print_json(told)
-        return
-    click.secho(f"{told['title']}, {told['hospital']}, version {told['version']}", bold=True)
-    waiting = {side: told["unsigned"][str(side)] for side in Side}
-    state = "approved by both sides" if told["approved"] else "NOT approved: "
-    lack = "; ".join(f"{SPOKEN[side]} has {len(parts)} parts to sign" for side, parts in waiting.items() if parts)
-    click.echo(f"{state}{lack}")
-    for why in told["refused"]:
-        click.secho(f"A signature does not count: {why}", fg="red")
-    for pack in told["stale_packs"]:
-        click.secho(f"Pack {pack['pack']} at {pack['site']} is version {pack['version']}: replace it", fg="yellow")
-    click.echo()
-    line = "{:<24}{:<18}{:<4}{:>10} {:>12} {:>16} {:>12}"
-    click.echo(line.format("service", "disruption", "", "tolerance", "IT says", "estimate", "measured"))
-    for one in told["objectives"]:
-        beyond = {name: name.startswith("rpo-") for name in one["beyond_tolerance"]}
-        for objective, prefix, names in (
-            ("RTO", "", (one["name"][:23], one["disruption"])),
-            ("RPO", "rpo_", ("", "")),
-        ):
-            cells = [one[prefix + name] or "unknown" for name in VALUES]
-            over = [name for name, is_rpo in beyond.items() if is_rpo == bool(prefix)]
-            words = f"   beyond tolerance: {', '.join(over)}" if over else ""
-            click.secho(line.format(*names, objective, *cells) + words, fg="red" if over else None)
-        for part in one["path"] if with_path else ():
-            what = f"{part['system'] or 'everybody'}: {part['what']}"
-            click.echo(f"        {part['takes']:>10}  {what} [{part['source']}]")
-        if with_path and one["complete"]:
-            click.echo(f"        {one['complete']:>10}  until everything that is held is back")
-        for loss in one["losses"] if with_path else ():
-            click.echo(f"        loses {loss['loses'] or 'unknown':>10}  {loss['system']} [{loss['source']}]")
-        for held in one["measured"]:
-            spans = f"RTO {held['rto'] or 'unknown'}, RPO {held['rpo'] or 'unknown'}"
-            click.echo(f"        measured: {held['system']} {spans}, on {held['on']} by {held['drill']}")
-        for missing in one["unknown"]:
-            click.echo(f"        estimate unknown: {missing}")
+    else:
+        show_plan(told, with_path=with_path)
 
 
 @plan.command("diff")
 @folder_argument
 @click.argument("other", type=DIRECTORY, required=False)
+@click.option("--since", "version", help="Compare with this version, as it was when somebody last signed it.")
 @json_option
-def plan_diff(folder: Path, other: Path | None, as_json: bool) -> None:
-    """Show what changed from another plan's folder, or since this one was last signed."""
+def plan_diff(folder: Path, other: Path | None, version: str | None, as_json: bool) -> None:
+    """Show what changed from another plan's folder, since this one was last signed, or since a signed version."""
+    if other is not None and version is not None:
+        raise click.UsageError("Give another folder or --since, not both.")
     from safelight.plan.document import differences, parts
-    from safelight.site.plan_folder import NeverSigned, PlanFolder
+    from safelight.site.plan_folder import PlanFolder
 
     on_disk = PlanFolder(folder)
     now = parts(on_disk.read().plan)
     if other is not None:
         before = parts(PlanFolder(other).read().plan)
-    elif signatures := on_disk.signatures():
-        before = on_disk.signed_parts(signatures[-1])
     else:
-        raise NeverSigned(folder=str(folder))
+        before = on_disk.signed_parts(on_disk.last_signature(version))
     changes = differences(before, now)
     if as_json:
         told = [{"where": c.where, "field": c.field, "before": c.before, "after": c.after} for c in changes]

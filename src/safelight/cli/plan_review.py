@@ -36,7 +36,7 @@ def plan_review(
     """Print the agenda of a review from open findings, or record one with attendance, minutes and actions."""
     from safelight.site.plan_folder import PlanFolder
     from safelight.site.plan_records import records_of
-    from safelight.site.plan_review import agenda, review_text, without_pacs_administrator
+    from safelight.site.plan_review import agenda, refuse_unknown_rules, review_text, without_pacs_administrator
 
     on_disk = PlanFolder(folder)
     read = on_disk.read()
@@ -48,6 +48,7 @@ def plan_review(
             _show_agenda(told)
         return
     moment = at or datetime.now().astimezone().isoformat(timespec="seconds")
+    refuse_unknown_rules(on_disk, discussed)
     text = review_text(name, moment, attended, minutes, discussed, actions)
     on_disk.check_with(text)
     file = None if dry_run else on_disk.add_file(f"review-{name}", text)

@@ -30,6 +30,16 @@ class Inject:
     """What IT is asked."""
     radiology: str
     """What radiology is asked."""
+    roles: tuple[str, ...] = ()
+    """Who must speak to it, whichever side they are on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Somebody who sits at the table, and as what."""
+
+    role: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +134,8 @@ class Started:
     placements: tuple[str, ...] = ()
     """Where packs lie that the recovery key must open."""
     steps: tuple[Step, ...] = ()
+    present: tuple[Present, ...] = ()
+    """Who sits at the table."""
 
 
 @dataclass(frozen=True, slots=True)

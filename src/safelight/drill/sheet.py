@@ -42,6 +42,17 @@ def table(node: Node, names: tuple[str, ...], optional: tuple[str, ...] = ()) ->
     return found
 
 
+def texts(node: Node) -> tuple[str, ...]:
+    """Return a list of texts.
+
+    Raises:
+        BadScript: it is none.
+    """
+    if not isinstance(node, Listing):
+        raise BadScript(where=str(node.place), what="a list is expected")
+    return tuple(text(one) for one in node.items)
+
+
 def text(node: Node) -> str:
     """Return a text.
 

@@ -4,8 +4,8 @@ from importlib.resources import files
 from typing import Final
 
 from safelight.drill.facts import Inject
-from safelight.drill.sheet import BadScript, rows, table, text
-from safelight.plan.source import compose
+from safelight.drill.sheet import BadScript, rows, table, text, texts
+from safelight.plan.source import Node, compose
 
 SHIPPED: Final = ("ransomware", "hardware")
 FIELDS: Final = ("id", "tells", "it", "radiology")
@@ -25,7 +25,12 @@ def read_script(file: str, content: str) -> tuple[str, tuple[Inject, ...]]:
         BadPlan: it is no YAML of ours.
     """
     top = table(compose(file, content), ("title", "injects"))
-    injects = tuple(Inject(*(text(row[name]) for name in FIELDS)) for row in rows(top["injects"], FIELDS))
+    injects = tuple(_inject(row) for row in rows(top["injects"], FIELDS, ("roles",)))
     if not injects or len({one.id for one in injects}) != len(injects):
         raise BadScript(file=file, what="there are no injects, or two have one id")
     return text(top["title"]), injects
+
+
+def _inject(row: dict[str, Node]) -> Inject:
+    name, tells, it, radiology = (text(row[field]) for field in FIELDS)
+    return Inject(name, tells, it, radiology, texts(row["roles"]) if "roles" in row else ())

@@ -28,7 +28,7 @@ def r25(facts: Facts) -> Hits:
 
 def r26(facts: Facts) -> Hits:
     """Patients wait too long before the systems are back, or backlog or MTD are longer than what is tolerable."""
-    for service in facts.clinical:
+    for service in facts.each("services"):
         impact = facts.impact.get(service.id)
         for one in service.things("tolerances"):
             for told in facts.estimates:

@@ -42,8 +42,8 @@ def r02(facts: Facts) -> Hits:
 
 
 def r03(facts: Facts) -> Hits:
-    """IT needs longer, or loses more, than radiology can bear."""
-    for service in facts.clinical:
+    """IT needs longer, or loses more, than a service can bear: one for patients, or one that competes for recovery."""
+    for service in facts.each("services"):
         for tolerance in service.things("tolerances"):
             for name in service["systems"]:
                 capability = facts.capability(name, tolerance["disruption"])

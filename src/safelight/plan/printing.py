@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
+from itertools import starmap, zip_longest
 from textwrap import wrap
 from typing import Any, Final
 
@@ -39,17 +40,24 @@ SECTIONS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What IT does, and what radiology does meanwhile; None where nothing is written."""
+
+    it: Procedure | Runbook | None
+    radiology: Procedure | Runbook | None
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseSides:
-    """What both sides do in a phase."""
+    """What both sides do in a phase, side by side."""
 
     name: str
-    it: tuple[Procedure | Runbook, ...]
-    radiology: tuple[Procedure | Runbook, ...]
+    rows: tuple[Beside, ...]
 
     @property
-    def written(self) -> bool:
-        """Whether either side has anything."""
-        return bool(self.it or self.radiology)
+    def silent(self) -> tuple[Side, ...]:
+        """The sides for which nothing is written."""
+        return tuple(side for side in Side if all(getattr(row, side) is None for row in self.rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +184,19 @@ def calls(plan: Plan) -> list[Call]:
 
 def phases(plan: Plan, asked: Iterable[Phase]) -> list[PhaseSides]:
     """Return what both sides do in each phase that is asked for."""
+    return [PhaseSides(str(phase), _side_by_side(plan, phase)) for phase in asked]
+
+
+def _side_by_side(plan: Plan, phase: Phase) -> tuple[Beside, ...]:
+    procedures = {one.id: one for one in plan.procedures}
     written: list[Procedure | Runbook] = [*plan.runbooks, *plan.procedures]
-    return [
-        PhaseSides(
-            str(phase),
-            tuple(one for one in written if one.phase == phase and one.side == Side.IT),
-            tuple(one for one in written if one.phase == phase and one.side == Side.RADIOLOGY),
-        )
-        for phase in asked
-    ]
+    written = [one for one in written if one.phase == phase]
+    paired = [one for one in written if isinstance(one, Runbook) and one.paired_with]
+    rows = [Beside(one, procedures[one.paired_with or ""]) for one in paired]
+    shown = [one.radiology for one in rows]
+    left = [one for one in written if one not in paired and one not in shown]
+    it, radiology = ([one for one in left if one.side == side] for side in Side)
+    return (*rows, *starmap(Beside, zip_longest(it, radiology)))
 
 
 def _cards(plan: Plan) -> list[dict[str, Any]]:

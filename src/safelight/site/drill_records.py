@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from safelight.core.clock import to_text
 from safelight.core.errors import UsageError
-from safelight.drill.facts import KINDS, Fact, Restored, Restoring, Sealed, from_entry
+from safelight.drill.facts import KINDS, Fact, Inject, Restored, Restoring, Sealed, Started, from_entry
 from safelight.drill.measurement import compare
 from safelight.drill.notification import reached, seconds_until_all
 from safelight.drill.state import DrillState, fold
@@ -142,6 +142,12 @@ def _shift_document(state: DrillState) -> list[dict[str, Any]]:
     ]
 
 
+def roles_document(started: Started, inject: Inject) -> list[dict[str, Any]]:
+    """Return who must speak to an inject, and who sits there as that."""
+    names = {one.role: one.name for one in started.present}
+    return [{"role": one, "name": names.get(one)} for one in inject.roles]
+
+
 def _table_document(state: DrillState) -> list[dict[str, Any]]:
     assert state.started is not None
     answers = {one.inject: one for one in state.answers}
@@ -149,6 +155,7 @@ def _table_document(state: DrillState) -> list[dict[str, Any]]:
         {
             "inject": one.id,
             "tells": one.tells,
+            "roles": roles_document(state.started, one),
             "it": answers[one.id].it if one.id in answers else None,
             "radiology": answers[one.id].radiology if one.id in answers else None,
             "open": [item.what for item in answers[one.id].open_items] if one.id in answers else [],

@@ -20,7 +20,7 @@ from safelight.plan.words import Disruption, DrillKind
 from safelight.site.drill_choice import Choice, Supposed, rank, supposed_by
 from safelight.site.drill_measured import HOLD_IMAGES
 from safelight.site.drill_plan import MEASURE_TIMES, covered_digest
-from safelight.site.drill_records import drill_of, drills_of, measures_document, not_executed
+from safelight.site.drill_records import drill_of, drills_of, measures_document, not_executed, roles_document
 from safelight.site.home import Home
 from safelight.site.plan_folder import PlanFolder
 from safelight.site.status import looked_at
@@ -106,12 +106,14 @@ def document_of(state: DrillState) -> dict[str, Any]:
         "recovery": state.recovery,
         "evidence_sha256": state.evidence,
         "script": started.script,
+        "present": [{"role": one.role, "name": one.name} for one in started.present],
         "injects": [
             {
                 "id": one.id,
                 "tells": one.tells,
                 "asks_it": one.it,
                 "asks_radiology": one.radiology,
+                "roles": roles_document(started, one),
                 "shown_after_seconds": _since(started, asked.get(one.id)),
                 "answered_after_seconds": _since(started, answers[one.id].at if one.id in answers else None),
                 "it": answers[one.id].it if one.id in answers else None,

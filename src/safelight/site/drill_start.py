@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from safelight.core.errors import StateError, UsageError
-from safelight.drill.facts import Inject, Started
+from safelight.drill.facts import Inject, Present, Started
 from safelight.drill.phone_book import calls_of
 from safelight.drill.shift import shift_steps
 from safelight.drill.state import Phase
@@ -137,7 +137,8 @@ def _with_parts(
         started = replace(started, steps=shift_steps(plan.procedures if plan else (), disruption))
     if Part.TABLE_TOP in parts:
         title, injects = _script(told, planned, disruption)
-        started = replace(started, script=title, injects=injects)
+        present = tuple(Present(str(role), str(name)) for role, name in told.get("present", {}).items())
+        started = replace(started, script=title, injects=injects, present=present)
     if Part.RESTORE in parts:
         usual = SAMPLE_STUDIES if kind is DrillKind.RESTORE_SAMPLE else None
         limit = told.get("limit") or (planned.limit if planned else None) or usual

@@ -116,9 +116,10 @@ def skip(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any
     del report
     name, signature = _destination(site, told).name, _signature(told)
     rows = _skippable(site.messages.index, name, told)
+    named = {} if told.get("message") is None else {"message": told["message"], "state": str(rows[0].state)}
     if told.get("dry_run"):
         previewed = (Replayed(row.message, site.messages.raw(row.message.position), False) for row in rows)
-        return {"destination": name, "dry_run": True, **net_effect(previewed)}
+        return {"destination": name, "dry_run": True, **net_effect(previewed), **named}
     position = None
     for start in range(0, len(rows), REPLAYED_AT_ONCE):
         facts = [
@@ -134,8 +135,9 @@ def skip(site: "Site", told: Mapping[str, Any], report: Report) -> dict[str, Any
         "destination": name,
         "dry_run": False,
         "messages": len(rows),
-        "message": told.get("message"),
+        "message": None,
         "position": position,
+        **named,
     }
 
 

@@ -17,6 +17,7 @@ from safelight.site.home import Home
 from safelight.site.plan_assessment import assessment_document, assessment_of, objectives_document
 from safelight.site.plan_documents import stale_packs
 from safelight.site.plan_folder import PlanFolder
+from safelight.site.plan_ranking import ranking_document
 from safelight.site.plan_records import NO_RECORDS, PlanRecords, records_of
 from safelight.site.saying import deciding
 from safelight.vault.keys import load_public_keys
@@ -65,7 +66,7 @@ def assessed_document(home: Home, folder: str, today: date) -> dict[str, Any]:
 
 
 def plan_document(plan: Plan, signatures: Iterable[Signature], records: PlanRecords = NO_RECORDS) -> dict[str, Any]:
-    """Return the values of every objective and who has signed."""
+    """Return systems by tier, the values of every objective, and who has signed."""
     signatures = tuple(signatures)
     agreed = agreement(plan, signatures)
     return {
@@ -75,6 +76,7 @@ def plan_document(plan: Plan, signatures: Iterable[Signature], records: PlanReco
         "approved": agreed.approved,
         "unsigned": {str(side): list(agreed.missing(side)) for side in Side},
         "refused": list(agreed.refused),
+        **ranking_document(plan),
         "objectives": objectives_document(plan, records),
         "stale_packs": stale_packs(plan),
     }

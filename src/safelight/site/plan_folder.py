@@ -45,6 +45,13 @@ class NeverSigned(StateError):
     hint: ClassVar[str] = "Name a second folder: safelight plan diff FOLDER OTHER"
 
 
+class VersionNeverSigned(StateError):
+    """Nobody signed this version of the plan, so it is not kept."""
+
+    code: ClassVar[str] = "site.plan-version-never-signed"
+    hint: ClassVar[str] = "Name one of `signed`, or another folder: safelight plan diff FOLDER OTHER"
+
+
 class BadSignatureFile(IntegrityError):
     """The file of signatures cannot be read."""
 
@@ -87,6 +94,22 @@ class PlanFolder:
             return tuple(Signature.load(one) for one in json.loads(file.read_text("utf-8"))["signatures"])
         except (ValueError, KeyError, TypeError) as error:
             raise BadSignatureFile(file=str(file), trouble=f"{type(error).__name__}: {error}") from error
+
+    def last_signature(self, version: str | None = None) -> Signature:
+        """Return the last signature, of this version if one is named.
+
+        Raises:
+            NeverSigned: there is none at all.
+            VersionNeverSigned: there is none of this version.
+        """
+        signatures = self.signatures()
+        if not signatures:
+            raise NeverSigned(folder=str(self.path))
+        found = [one for one in signatures if version in (None, one.version)]
+        if not found:
+            signed = dict.fromkeys(one.version for one in signatures)
+            raise VersionNeverSigned(version=version, signed=", ".join(signed))
+        return found[-1]
 
     def add_signature(self, signature: Signature, parts: Mapping[str, Any]) -> None:
         """Keep what was signed, then the signature."""
