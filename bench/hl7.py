@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.figures import CommandFailed, Figure, Series, cpu_seconds
-from bench.peers import SAFELIGHT, environment, free_port, started
+from bench.peers import SAFELIGHT, environment, started
+from safelight.site.rehearsal.ports import free_port
 
 PART = "hl7"
 START_SECONDS_MAX = 60.0

@@ -16,8 +16,9 @@ from pynetdicom.events import Event
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
 from bench.figures import Figure, Series, run
-from bench.peers import SAFELIGHT, environment, free_port, make_home
+from bench.peers import SAFELIGHT, environment, make_home
 from safelight.catalog.catalog import Catalog
+from safelight.site.rehearsal.ports import free_port
 
 PART = "scale"
 FEW, MANY = 10_000, 1_000_000

@@ -16,7 +16,8 @@ from pathlib import Path
 from bench import corpus
 from bench.corpus import Corpus
 from bench.figures import MB, CommandFailed, Cost, Figure, Series, folder_bytes, run
-from bench.peers import SAFELIGHT, environment, free_port, make_home, safelight_status, version_of
+from bench.peers import SAFELIGHT, environment, make_home, safelight_status, version_of
+from safelight.site.rehearsal.ports import free_port
 
 PART = "vault"
 PEERS = Path(".build/peers").absolute()
