@@ -13,7 +13,7 @@ import pytest
 
 from safelight.core.progress import silent
 from safelight.site.acts import act
-from safelight.site.commitment_asks import NOT_GIVEN, asks_document
+from safelight.site.commitment_asks import NOT_GIVEN, commitments_document
 from safelight.site.opened import Site
 from support.archive_door import invented, open_archive
 from support.crash_disk import PowerCut, When
@@ -105,7 +105,7 @@ def _check(root: Path, archive: Archive, *, gives: bool) -> tuple[int, int]:
     """Look after a cut, have the archive answer again and ask it once more; return how far the cut let it come."""
     with open_archive(root) as door:
         site = door.site
-        requests = {one["transaction"]: one for one in asks_document(site.home)["requests"]}
+        requests = {one["transaction"]: one for one in commitments_document(site.home)["requests"]}
         known = archive.known()
         # Whatever the archive was asked finds its request, and what it was told that we know, we know.
         assert known["asked"].keys() <= requests.keys()
@@ -117,7 +117,7 @@ def _check(root: Path, archive: Archive, *, gives: bool) -> tuple[int, int]:
         reached = len(known["asked"]) - 1, len(answered) - 1
         archive.answer_again(door.port)
         assert set(archive.known()["acknowledged"].values()) == {0}
-        waiting = {one["transaction"] for one in asks_document(site.home)["requests"] if not one["answered_at"]}
+        waiting = {one["transaction"] for one in commitments_document(site.home)["requests"] if not one["answered_at"]}
         # Only what never reached the archive waits on, and counts as no answer.
         assert waiting == requests.keys() - known["asked"].keys()
         if reached[0]:

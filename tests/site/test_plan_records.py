@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from safelight.catalog.callers import CallerAct, CallerSighting
+from safelight.catalog.caller import CallerAct, CallerSighting
 from safelight.catalog.catalog import Catalog
 from safelight.cli.main import program
 from safelight.core.clock import SetClock
@@ -126,7 +126,8 @@ def test_the_exposure_of_a_home_is_what_may_be_lost_and_a_home_that_hears_nobody
     catalog = Catalog.open(home.catalog)
     assert records_of(home).figures.exposure is None
     heard = datetime.now(UTC) - timedelta(minutes=50)
-    catalog.record_callers([CallerSighting("CT1", "10.0.0.7", CallerAct.STORE, heard)])
+    sightings = [CallerSighting("CT1", "10.0.0.7", CallerAct.STORE, heard)]
+    catalog.keep_callers(catalog.with_sightings(sightings))
     catalog.close()
     told = records_of(home).figures.exposure
     assert told is not None

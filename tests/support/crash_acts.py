@@ -18,7 +18,7 @@ from safelight.core.progress import silent
 from safelight.evidence.verification import check_bundle
 from safelight.gateway.dicom.ports import AssociationFacts, StoreCommand
 from safelight.journal.kinds import FactKind
-from safelight.site.dicom_commitments import KINDS as COMMITMENT_KINDS
+from safelight.site.commitment_record import RECEIVED_KINDS
 from safelight.site.dicom_commitments import CommitmentDesk
 from safelight.site.dicom_commitments import fold as fold_commitments
 from safelight.site.evidence import export_evidence
@@ -260,7 +260,7 @@ def committed_is_safe(site: Site, root: Path, day: Day) -> None:
         (str(entry.facts["calling"]), str(entry.facts["transaction"]))
         for entry in site.records.journal.entries(kinds=[FactKind.COMMITMENT_DELIVERED])
     }
-    open_ones = set(fold_commitments(site.records.journal.entries(kinds=COMMITMENT_KINDS)))
+    open_ones = set(fold_commitments(site.records.journal.entries(kinds=RECEIVED_KINDS)))
     assert day.asked <= open_ones | answered
     assert answered <= day.committed.keys()
 
