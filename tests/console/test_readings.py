@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from safelight.console.readings import KEPT_MAX, UNWRITTEN_MAX, VIEWING_LASTS, Readings
+from safelight.console.readings import KEPT_MAX, VIEWING_LASTS, Readings
+from safelight.core.notebook import UNWRITTEN_MAX
 from support.console_house import ShiftedClock
 
 
@@ -14,7 +15,7 @@ def test_a_viewing_is_one_reading_until_it_rested_long_enough() -> None:
     readings.opened("ttech", "1.2.3")
     readings.opened("vview", "1.2.4")
     noted = readings.unwritten()
-    assert [(one.account, one.study) for one in noted.readings] == [
+    assert [(one.account, one.study) for one in noted.notes] == [
         ("vview", "1.2.3"),
         ("ttech", "1.2.3"),
         ("vview", "1.2.4"),
@@ -54,13 +55,13 @@ def test_while_nothing_can_be_written_a_gap_is_noted_and_no_viewing_without_end(
         clock.shift += timedelta(seconds=1)
         readings.opened("vview", f"1.{number}")
     full = readings.unwritten()
-    assert len(full.readings) == UNWRITTEN_MAX
+    assert len(full.notes) == UNWRITTEN_MAX
     assert full.gap is not None and full.gap.until - full.gap.since >= timedelta(seconds=9)
     # What is missed while it is being written down is told as well.
     readings.opened("vview", "2.1")
     readings.written(full)
     late = readings.unwritten()
-    assert late.readings == () and late.gap is not None and late.gap.until > full.gap.until
+    assert late.notes == () and late.gap is not None and late.gap.until > full.gap.until
     readings.written(late)
     # A viewing that goes on is noted as soon as there is room.
     readings.opened("vview", "2.1")
@@ -68,4 +69,4 @@ def test_while_nothing_can_be_written_a_gap_is_noted_and_no_viewing_without_end(
 
 
 def _studies(readings: Readings) -> list[str]:
-    return [one.study for one in readings.unwritten().readings]
+    return [one.study for one in readings.unwritten().notes]

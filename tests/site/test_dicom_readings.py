@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from safelight.core.disk import DiskFull
+from safelight.core.names import AETitle
+from safelight.gateway.dicom.ports import AssociationFacts
 from safelight.journal.kinds import FactKind
+from safelight.site.dicom_readings import RetrievalBook
 from safelight.site.home import Home
 from safelight.site.readings import readings_document
 from support.archive_door import ArchiveDoor, invented, open_archive
@@ -98,6 +101,29 @@ def test_no_retrieve_waits_for_the_journal_and_what_cannot_be_written_is_written
         finally:
             given_up.set()
     assert [one["calling"] for one in facts(door)] == ["READER0", "READER1"]
+
+
+def test_no_more_is_kept_than_there_is_room_for_and_the_span_of_the_rest_is_recorded(
+    door: ArchiveDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("safelight.site.dicom_readings.UNWRITTEN_MAX", 2)
+    book = RetrievalBook(door.site)
+    caller = AssociationFacts(AETitle.parse("READER"), AETitle.parse("SAFELIGHT"), "10.0.0.7", "", "")
+    with monkeypatch.context() as full:
+        full.setattr(door.site.records, "record_all", _no_room)
+        for number in range(4):
+            book.going_out(caller, [f"1.{number}"], AETitle.parse("READER"))
+            with pytest.raises(DiskFull):
+                book.write()
+    book.write()
+    book.write()
+    assert [one["study"] for one in facts(door)] == ["1.0", "1.1"]
+    (missed,) = door.site.records.journal.entries(kinds=[FactKind.READINGS_MISSED])
+    assert str(missed.facts["since"]) <= str(missed.facts["until"])
+
+
+def _no_room(*_: object) -> None:
+    raise DiskFull(where="journal")
 
 
 def test_what_was_retrieved_a_moment_before_the_end_is_shown_with_all_other_readings(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def readings(home_directory: Path, as_json: bool, **asked: Any) -> None:
     if document["is_more"]:
         click.echo("Limit reached: narrow the question, or raise --limit")
     for gap in document["missed"]:
-        told = f"From {gap['since']} to {gap['until']} not every study that was opened could be recorded"
+        told = f"From {gap['since']} to {gap['until']} not every study that was opened or retrieved could be recorded"
         click.secho(told, fg="yellow")
 
 

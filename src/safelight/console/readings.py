@@ -7,12 +7,11 @@ from threading import Lock
 from typing import Final
 
 from safelight.core.clock import Clock
+from safelight.core.notebook import UNWRITTEN_MAX, Notebook, Unwritten
 
 VIEWING_LASTS: Final = timedelta(minutes=30)
 """Who comes back to a study after so long without asking for anything of it has opened it again."""
 KEPT_MAX: Final = 10_000
-UNWRITTEN_MAX: Final = 10_000
-"""Hours of a large hospital in which nothing can be written down. Who is treated meanwhile still sees the images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +23,6 @@ class Reading:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A span in which studies were opened that nobody noted: too much waited to be written down."""
-
-    since: datetime
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Unwritten:
-    """What waits to be written down."""
-
-    readings: tuple[Reading, ...]
-    gap: Gap | None
-
-
 class Readings:
     """Notes what is opened until somebody wrote it down. Used by many threads; one of them writes."""
 
@@ -47,8 +30,7 @@ class Readings:
         self._clock = clock
         self._lock = Lock()
         self._viewings: OrderedDict[tuple[str, str], timedelta] = OrderedDict()
-        self._noted: list[Reading] = []
-        self._gap: Gap | None = None
+        self._book = Notebook[Reading](UNWRITTEN_MAX)
 
     def opened(self, account: str, study: str) -> None:
         """Note that somebody is given something of a study."""
@@ -63,22 +45,14 @@ class Readings:
                 # Noted twice is better than not at all.
                 self._viewings.popitem(last=False)
 
-    def unwritten(self) -> Unwritten:
+    def unwritten(self) -> Unwritten[Reading]:
         """Return what is to be written down."""
-        with self._lock:
-            return Unwritten(tuple(self._noted), self._gap)
+        return self._book.unwritten()
 
-    def written(self, done: Unwritten) -> None:
+    def written(self, done: Unwritten[Reading]) -> None:
         """Forget what was written down."""
-        with self._lock:
-            del self._noted[: len(done.readings)]
-            if self._gap == done.gap:
-                self._gap = None
+        self._book.written(done)
 
     def _note(self, account: str, study: str) -> bool:
         at = self._clock.now()
-        if len(self._noted) < UNWRITTEN_MAX:
-            self._noted.append(Reading(account, study, at))
-            return True
-        self._gap = Gap(self._gap.since if self._gap else at, at)
-        return False
+        return self._book.note(Reading(account, study, at), at)

@@ -201,10 +201,10 @@ class FactKind(StrEnum):
     """Somebody gave an account another role."""
     CONSOLE_STUDY_OPENED = "console-study-opened"
     """Somebody opened a study through the console or DICOMweb: which account, which study, when."""
-    CONSOLE_READINGS_MISSED = "console-readings-missed"
-    """So much waited to be recorded that not every study that was opened in a span of time is."""
     STUDY_RETRIEVED = "study-retrieved"
     """A C-MOVE or C-GET of a study, or of some of it, was begun: who asked from where, where it goes, when."""
+    READINGS_MISSED = "readings-missed"
+    """So much waited to be recorded that not every study that was opened or retrieved in a span of time is."""
 
     JOURNAL_SEALED = "journal-sealed"
     """Entries up to a position lie in the vault, in the pack named."""

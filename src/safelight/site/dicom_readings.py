@@ -7,9 +7,11 @@ from typing import Any, Final
 from safelight.core.clock import to_text
 from safelight.core.errors import SafelightError
 from safelight.core.names import AETitle
+from safelight.core.notebook import UNWRITTEN_MAX, Notebook
 from safelight.gateway.dicom.ports import AssociationFacts
 from safelight.journal.kinds import FactKind
 from safelight.site.opened import Site
+from safelight.site.readings import missed_fact
 
 TURN_SECONDS: Final = 0.5
 
@@ -19,8 +21,7 @@ class RetrievalBook:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._lock = threading.Lock()
-        self._noted: list[dict[str, Any]] = []
+        self._book = Notebook[dict[str, Any]](UNWRITTEN_MAX)
         self._writing = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._repeat, name="retrievals", daemon=True)
@@ -39,25 +40,20 @@ class RetrievalBook:
     def going_out(self, caller: AssociationFacts, studies: Iterable[str], destination: AETitle) -> None:
         """Note that studies, or some of each, are about to go to a destination because a caller asked for them."""
         who = {"calling": caller.calling.text, "address": caller.host, "destination": destination.text}
-        at = to_text(self._site.clock.now())
-        noted = [{**who, "study": study, "at": at} for study in studies]
-        with self._lock:
-            self._noted += noted
+        at = self._site.clock.now()
+        for study in studies:
+            self._book.note({**who, "study": study, "at": to_text(at)}, at)
 
     def write(self) -> None:
         """Record in one step what was noted since the last time; what cannot be recorded is tried again."""
-        # One writer at a time, so that what is put back stands before what was noted since.
         with self._writing:
-            with self._lock:
-                noted, self._noted = self._noted, []
-            if not noted:
-                return
-            try:
-                self._site.records.record_all([(FactKind.STUDY_RETRIEVED.value, one) for one in noted])
-            except BaseException:
-                with self._lock:
-                    self._noted = noted + self._noted
-                raise
+            noted = self._book.unwritten()
+            facts = [(FactKind.STUDY_RETRIEVED.value, one) for one in noted.notes]
+            if noted.gap is not None:
+                facts.append(missed_fact(noted.gap))
+            if facts:
+                self._site.records.record_all(facts)
+                self._book.written(noted)
 
     def _repeat(self) -> None:
         while not self._stopping.wait(TURN_SECONDS):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from safelight.console.readings import Readings
 from safelight.core.clock import to_text
 from safelight.journal.kinds import FactKind
+from safelight.site.readings import missed_fact
 
 if TYPE_CHECKING:
     from safelight.site.opened import Site
@@ -15,11 +16,10 @@ def write_readings(site: "Site", readings: Readings) -> None:
     noted = readings.unwritten()
     facts: list[tuple[str, dict[str, str]]] = [
         (FactKind.CONSOLE_STUDY_OPENED.value, {"account": one.account, "study": one.study, "at": to_text(one.at)})
-        for one in noted.readings
+        for one in noted.notes
     ]
     if noted.gap is not None:
-        body = {"since": to_text(noted.gap.since), "until": to_text(noted.gap.until)}
-        facts.append((FactKind.CONSOLE_READINGS_MISSED.value, body))
+        facts.append(missed_fact(noted.gap))
     if facts:
         site.records.record_all(facts)
         readings.written(noted)
