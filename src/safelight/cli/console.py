@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from safelight.cli.options import Command, act_options, home_option, json_option, print_json, run_act
+from safelight.cli.options import Command, act_options, dry_run_option, home_option, json_option, print_json, run_act
 from safelight.console.role import Role
 
 role_option = click.option(
@@ -15,7 +15,6 @@ role_option = click.option(
 password_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password from the first line of standard input, and ask nobody."
 )
-dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 
 
 def account_options(command: Command) -> Command:

@@ -8,7 +8,7 @@ import click
 from safelight.cli.downtime_device import device
 from safelight.cli.downtime_exam import exam
 from safelight.cli.downtime_numbers import numbers
-from safelight.cli.options import act_options, home_option, json_option, print_json, run_act
+from safelight.cli.options import act_options, dry_run_option, home_option, json_option, print_json, run_act
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 from safelight.downtime.outage import Scope
 
@@ -21,7 +21,6 @@ scope_option = click.option(
     help="What is meant; may be repeated.",
 )
 since_option = click.option("--since", help="Since when, as 2026-11-24T03:10:00+01:00; now if not given.")
-dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would be recorded.")
 
 
 @click.group()

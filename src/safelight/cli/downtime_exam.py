@@ -6,12 +6,20 @@ from typing import Any
 
 import click
 
-from safelight.cli.options import DIRECTORY, Command, act_options, home_option, json_option, print_json, run_act
+from safelight.cli.options import (
+    DIRECTORY,
+    Command,
+    act_options,
+    dry_run_option,
+    home_option,
+    json_option,
+    print_json,
+    run_act,
+)
 from safelight.downtime.exam import Way
 
 by_option = click.option("--by", required=True, help="Who says so: a person's name.")
 at_option = click.option("--at", help="When it was, as 2026-11-24T03:10:00+01:00; now if not given.")
-dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would be recorded.")
 
 
 def step_options(command: Command) -> Command:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from safelight.cli.options import DIRECTORY, act_options, home_option, json_option, print_json, run_act
+from safelight.cli.options import DIRECTORY, act_options, dry_run_option, home_option, json_option, print_json, run_act
 from safelight.downtime.number import NumberFor
 
 for_option = click.option(
@@ -14,7 +14,6 @@ for_option = click.option(
     required=True,
     help="Patient IDs or accession numbers.",
 )
-dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would be recorded.")
 
 
 @click.group()

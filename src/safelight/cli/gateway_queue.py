@@ -5,9 +5,8 @@ from typing import Any
 
 import click
 
-from safelight.cli.options import act_options, home_option, json_option, print_json, run_act
+from safelight.cli.options import act_options, dry_run_option, home_option, json_option, print_json, run_act
 
-dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what it would do.")
 STATES = click.Choice(["waiting", "delivered", "skipped", "dead"])
 
 
@@ -84,40 +83,15 @@ def queue_release(home_directory: Path, as_json: bool, **told: Any) -> None:
 @act_options
 @home_option
 @json_option
-def queue_skip(
-    destination: str,
-    message: int | None,
-    first: int | None,
-    since: str | None,
-    until: str | None,
-    dry_run: bool,
-    reason: str,
-    by: str,
-    home_directory: Path,
-    as_json: bool,
-) -> None:
+def queue_skip(home_directory: Path, as_json: bool, **told: Any) -> None:
     """Decide that a message, or all that wait from a point on, do not go to DESTINATION.
 
     Of many, those that Safelight wrote itself stay: nobody else can have brought them.
     """
-    if message is None and first is None and since is None:
-        raise click.UsageError("Say which: --message, --from-message or --since.")
-    told = {
-        "destination": destination,
-        "message": message,
-        "first": first,
-        "since": since,
-        "until": until,
-        "dry_run": dry_run,
-        "reason": reason,
-        "by": by,
-    }
+    _refuse_without_point(told, "Say which")
     result = run_act(home_directory, "gateway.queue.skip", told, as_json=as_json)
-    if dry_run and not as_json:
-        _show_effect(result)
-        return
-    what = f"{result['messages']:,} messages do" if message is None else f"Message {message} does"
-    _tell(result, as_json, f"{what} not go to {destination}.")
+    what = f"{result['messages']:,} messages do" if told["message"] is None else f"Message {told['message']} does"
+    _tell_effect(result, as_json, f"{what} not go to {told['destination']}.")
 
 
 @queue.command("replay")
@@ -131,38 +105,25 @@ def queue_skip(
 @act_options
 @home_option
 @json_option
-def queue_replay(
-    destination: str,
-    message: int | None,
-    first: int | None,
-    since: str | None,
-    until: str | None,
-    events: tuple[str, ...],
-    dry_run: bool,
-    reason: str,
-    by: str,
-    home_directory: Path,
-    as_json: bool,
-) -> None:
+def queue_replay(home_directory: Path, as_json: bool, **told: Any) -> None:
     """Send messages to DESTINATION again, in the order of receipt; look with --dry-run first."""
-    if message is None and first is None and since is None:
-        raise click.UsageError("Say from where: --message, --from-message or --since.")
-    told = {
-        "destination": destination,
-        "message": message,
-        "first": first,
-        "since": since,
-        "until": until,
-        "events": list(events),
-        "dry_run": dry_run,
-        "reason": reason,
-        "by": by,
-    }
+    _refuse_without_point(told, "Say from where")
+    told["events"] = list(told["events"])
     result = run_act(home_directory, "gateway.queue.replay", told, as_json=as_json)
-    if dry_run and not as_json:
+    _tell_effect(result, as_json, f"{result['messages']:,} messages go to {told['destination']} again.")
+
+
+def _refuse_without_point(told: dict[str, Any], words: str) -> None:
+    if all(told[name] is None for name in ("message", "first", "since")):
+        raise click.UsageError(f"{words}: --message, --from-message or --since.")
+
+
+def _tell_effect(result: dict[str, Any], as_json: bool, words: str) -> None:
+    """Tell what was done; of a dry run, what it would do."""
+    if result["dry_run"] and not as_json:
         _show_effect(result)
-        return
-    _tell(result, as_json, f"{result['messages']:,} messages go to {destination} again.")
+    else:
+        _tell(result, as_json, words)
 
 
 def _show_effect(result: dict[str, Any]) -> None:

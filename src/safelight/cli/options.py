@@ -50,6 +50,11 @@ def records_home(directory: Path | None) -> "Home | None":
     return Home.at(directory) if directory else None
 
 
+def dry_run_option(command: Command) -> Command:
+    """Give the command a plain ``--dry-run``; where it shows more than what would be done, its help says so itself."""
+    return click.option("--dry-run", is_flag=True, help="Only show what would be done.")(command)
+
+
 def json_option(command: Command) -> Command:
     """Give the command ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")(command)

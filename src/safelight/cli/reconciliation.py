@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from safelight.cli.options import act_options, home_option, json_option, print_json, run_act
+from safelight.cli.options import act_options, dry_run_option, home_option, json_option, print_json, run_act
 from safelight.core.errors import EXIT_OBJECTIVE_NOT_MET
 from safelight.reconciliation.difference import Kind
 from safelight.reconciliation.facts import FREE_VERDICTS, Verdict
@@ -17,7 +17,6 @@ outage_option = click.option(
 target_option = click.option(
     "--target", help="The restored PACS: AET@HOST:PORT or a named peer. Default: safelight.toml."
 )
-dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 
 
 @click.group()
