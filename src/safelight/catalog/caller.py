@@ -126,10 +126,7 @@ def to_body(row: CallerRow) -> dict[str, Any]:
         "first_seen_at": to_text(row.first_seen_at),
         "last_seen_at": to_text(row.last_seen_at),
         "acts": {act.value: [row.counts.get(act, 0), to_text(at)] for act, at in row.last.items()},
-        "by_called": {
-            title: {act.value: [seen.count, to_text(seen.last)] for act, seen in acts.items()}
-            for title, acts in row.by_called.items()
-        },
+        "by_called": by_called_body(row),
     }
 
 
@@ -148,8 +145,21 @@ def from_body(told: Mapping[str, Any]) -> CallerRow:
         last_seen_at=from_text(told["last_seen_at"]),
         last={act: seen.last for act, seen in acts.items()},
         counts={act: seen.count for act, seen in acts.items() if seen.count},
-        by_called={title: _acts(of_title) for title, of_title in told["by_called"].items()},
+        by_called=read_by_called(told["by_called"]),
     )
+
+
+def by_called_body(row: CallerRow) -> dict[str, dict[str, list[Any]]]:
+    """Write what a caller did by each title that it called."""
+    return {
+        title: {act.value: [seen.count, to_text(seen.last)] for act, seen in acts.items()}
+        for title, acts in row.by_called.items()
+    }
+
+
+def read_by_called(told: Mapping[str, Any]) -> dict[str, dict[CallerAct, Seen]]:
+    """Read what `by_called_body` wrote."""
+    return {title: _acts(of_title) for title, of_title in told.items()}
 
 
 def _acts(told: Mapping[str, Any]) -> dict[CallerAct, Seen]:

@@ -7,10 +7,19 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, select
 
-from safelight.catalog.caller import CALLED_MAX, CallerAct, CallerRow, CallerSighting, Seen, joined, merged
+from safelight.catalog.caller import (
+    CALLED_MAX,
+    CallerAct,
+    CallerRow,
+    CallerSighting,
+    by_called_body,
+    joined,
+    merged,
+    read_by_called,
+)
 from safelight.catalog.schema import caller_table
 from safelight.catalog.tallies import add_to_tallies
-from safelight.core.clock import from_text, to_text
+from safelight.core.clock import to_text
 from safelight.core.database import insert_or_replace
 
 CALLERS_MAX: Final = 10_000
@@ -129,18 +138,12 @@ def _row(row: Mapping[Any, Any]) -> CallerRow:
         last_seen_at=row["last_seen_at"],
         last={act: at for act, (at, _) in acts.items() if at is not None},
         counts={act: count for act, (_, count) in acts.items() if count},
-        by_called={
-            title: {CallerAct(act): Seen(count, from_text(last)) for act, (count, last) in told.items()}
-            for title, told in json.loads(row["called_acts"] or "{}").items()
-        },
+        by_called=read_by_called(json.loads(row["called_acts"] or "{}")),
     )
 
 
 def _columns(row: CallerRow) -> dict[str, Any]:
-    acts = {
-        title: {act.value: (seen.count, to_text(seen.last)) for act, seen in told.items()}
-        for title, told in row.by_called.items()
-    }
+    acts = by_called_body(row)
     return {
         "title": row.title,
         "host": row.host,
